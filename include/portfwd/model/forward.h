@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A forward: listen endpoints, targets and options, as plain data. */
+#ifndef PORTFWD_MODEL_FORWARD_H
+#define PORTFWD_MODEL_FORWARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "portfwd/base/arena.h"
+#include "portfwd/base/names.h"
+#include "portfwd/base/net.h"
+
+#define PFW_NAME_MAX 63		/* [A-Za-z0-9][A-Za-z0-9_.-]{0,62} */
+#define PFW_COMMENT_MAX 128	/* bytes */
+
+/* Unset takes the value of the settings. */
+enum pfw_switch { PFW_UNSET, PFW_OFF, PFW_ON };
+
+enum pfw_snat {
+	PFW_SNAT_UNSET,
+	PFW_SNAT_AUTO,		/* masquerade only what could not come back otherwise */
+	PFW_SNAT_MASQUERADE,
+	PFW_SNAT_NONE,
+};
+extern const struct pfw_name pfw_snat_names[];
+
+/*
+ * Where a connection arrives. No address means every address of the machine,
+ * in each family that the targets have; 0.0.0.0 and :: mean the same for one
+ * family. No interface means any. There is at least one port and one protocol.
+ */
+struct pfw_listen {
+	struct pfw_addr *addresses;
+	const char **interfaces;
+	struct pfw_ports *ports;
+	uint16_t n_addresses;
+	uint16_t n_interfaces;
+	uint16_t n_ports;
+	uint8_t protocols;		/* bits, PFW_TCP ... */
+};
+
+/* Where it goes: an address, or the machine itself. */
+struct pfw_target {
+	bool self;			/* address is unused then */
+	struct pfw_addr address;
+	struct pfw_ports port;		/* lo 0: the port is kept */
+};
+
+/* Where a forward is written: the store's number of the file, and the position in its list. */
+struct pfw_origin {
+	uint32_t file;
+	uint32_t position;
+};
+#define PFW_ORIGIN_NONE UINT32_MAX	/* as file: in no file yet */
+
+/* All that is pointed to belongs to the arena of the ruleset or whoever made the forward. */
+struct pfw_forward {
+	const char *name;		/* NULL: this place of a ruleset is free */
+	const char *comment;		/* NULL: none */
+	struct pfw_listen listen;
+	struct pfw_target *targets;
+	uint16_t n_targets;		/* at least one */
+	uint8_t snat;			/* enum pfw_snat */
+	uint8_t hairpin;		/* enum pfw_switch */
+	uint8_t local;			/* enum pfw_switch */
+	bool enabled;
+	struct pfw_origin origin;
+};
+
+/* Deep copy into the arena; -ENOMEM leaves *ret untouched. */
+int pfw_forward_copy(const struct pfw_forward *from, struct pfw_arena *arena,
+		     struct pfw_forward *ret);
+/* Whether two forwards say the same; the origin does not count. */
+bool pfw_forward_equal(const struct pfw_forward *a, const struct pfw_forward *b);
+/* Whether two listen parts say the same, in whatever order. */
+bool pfw_listen_equal(const struct pfw_listen *a, const struct pfw_listen *b);
+
+/* The target that connections of this family get, or NULL. self serves both. */
+const struct pfw_target *pfw_forward_target(const struct pfw_forward *forward, uint8_t family);
+
+/*
+ * Checks what no single value can: families of listen and target meet, options
+ * go together. Adds every error found, at paths below the present place.
+ */
+int pfw_forward_check(const struct pfw_forward *forward, struct pfw_error *err);
+
+bool pfw_name_valid(const char *text, size_t len);
+/*
+ * The name of a forward that has none: "tcp-8080", "tcp-198.51.100.1-8080".
+ * Stable: the same listen part gives the same name. Too long a name ends in a
+ * digest of the listen part. unique is called with candidates; on false a digest
+ * is added as well.
+ */
+int pfw_forward_derive_name(const struct pfw_listen *listen,
+			    bool (*unique)(void *ctx, const char *name), void *ctx,
+			    char ret[PFW_NAME_MAX + 1]);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* All forwards and settings of one configuration. */
+#ifndef PORTFWD_MODEL_RULESET_H
+#define PORTFWD_MODEL_RULESET_H
+
+#include "portfwd/base/arena.h"
+#include "portfwd/base/error.h"
+#include "portfwd/base/index.h"
+#include "portfwd/model/forward.h"
+
+enum pfw_backend_choice { PFW_BACKEND_AUTO, PFW_BACKEND_NFTABLES };
+extern const struct pfw_name pfw_backend_names[];
+
+struct pfw_settings {
+	uint8_t backend;	/* enum pfw_backend_choice */
+	bool ip_forward;
+	bool counters;
+	bool hairpin;
+	bool local;
+	uint8_t snat;		/* enum pfw_snat, never unset */
+};
+extern const struct pfw_settings pfw_settings_default;
+
+/*
+ * Zero-initialise, set settings; free with pfw_ruleset_free(). The position of
+ * a forward in the array is its id: it stays while the forward is in the
+ * ruleset. A dropped forward leaves a free place (name NULL).
+ */
+struct pfw_ruleset {
+	struct pfw_settings settings;
+	struct pfw_forward *forwards;
+	uint32_t n_forwards;	/* places, free ones too */
+	uint32_t n_room;
+	uint32_t n_live;	/* forwards */
+	struct pfw_index names;
+	struct pfw_arena arena;
+};
+
+/* The id of the forward of that name, or PFW_INDEX_NONE. */
+uint32_t pfw_ruleset_find(const struct pfw_ruleset *ruleset, const char *name);
+/*
+ * Adds the forward, or puts it in the place of the one that has its name. The
+ * shallow variant takes over what it points to (already in the ruleset's arena).
+ * -ENOMEM leaves all as it was.
+ */
+int pfw_ruleset_put(struct pfw_ruleset *ruleset, const struct pfw_forward *forward,
+		    uint32_t *ret_id);
+int pfw_ruleset_put_shallow(struct pfw_ruleset *ruleset, const struct pfw_forward *forward,
+			    uint32_t *ret_id);
+void pfw_ruleset_drop(struct pfw_ruleset *ruleset, uint32_t id);
+void pfw_ruleset_free(struct pfw_ruleset *ruleset);
+
+/* What holds for a forward: its own word, else that of the settings. */
+enum pfw_snat pfw_ruleset_snat(const struct pfw_ruleset *ruleset, const struct pfw_forward *f);
+bool pfw_ruleset_hairpin(const struct pfw_ruleset *ruleset, const struct pfw_forward *f);
+bool pfw_ruleset_local(const struct pfw_ruleset *ruleset, const struct pfw_forward *f);
+
+/*
+ * One change of a ruleset, however it was asked for: a forward is put (added or
+ * replaced) or dropped.
+ */
+struct pfw_change {
+	enum { PFW_PUT, PFW_DROP } what;
+	const char *name;		/* of the forward */
+	struct pfw_forward forward;	/* PFW_PUT only */
+};
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a user can ask portfwd for. The command line and the control API speak
+ * this interface only; whoever answers (this process, later the daemon behind
+ * its socket) gives the same answers, as JSON.
+ */
+#ifndef PORTFWD_SERVICE_SERVICE_H
+#define PORTFWD_SERVICE_SERVICE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "portfwd/base/error.h"
+
+struct pfw_service;
+
+struct pfw_service_options {
+	const char *config;	/* NULL: PFW_CONFIG_DEFAULT */
+	const char *netns;	/* name or path of a network namespace; NULL: this one */
+	const char *run_dir;	/* NULL: PFW_RUN_DIR_DEFAULT */
+	const char *backend;	/* overrides the settings; NULL: as they say */
+};
+#define PFW_CONFIG_DEFAULT "/etc/portfwd/portfwd.json"
+#define PFW_RUN_DIR_DEFAULT "/run/portfwd"
+
+/*
+ * What can be asked, what a request uses, and what the answer is. "changes" is a
+ * list of {"action": "add"|"remove"|"change", "kind": "element"|"map"|"set"|"chain"|
+ * "table"|"sysctl", "forward": NAME|null, "text": TEXT} in the order in which
+ * they are made: with dry_run those that would be. A forward is in the canonical form of
+ * portfwd.json(5) and has "state", "connections", "file" beside, where said "with state".
+ *
+ * ADD      forward, replace, dry_run -> {"changed": BOOL, "forward": FORWARD, "file": PATH,
+ *            "changes": [...]}. changed is false if it stood like that already.
+ *            PFW_CONFLICT if the name stands with other content and replace is not set.
+ * REMOVE   names (each a name, or else a listen part), dry_run
+ *            -> {"changed": true, "removed": [{"name", "file"}], "changes"}
+ * ENABLE, DISABLE  names, dry_run -> {"changed": BOOL, "forwards": [{"name", "changed", "file"}], "changes"}
+ * LIST     names (none: all) -> {"forwards": [FORWARD with state]}, in the order of the files.
+ *            "state" is "active", "disabled" or "missing" (not in the kernel as it should be),
+ *            "connections" a count or null.
+ * STATUS   -> {"backend": NAME, "kernel": RELEASE, "forwards": {"configured", "active"},
+ *            "in_sync": BOOL, "ip_forward": {"ipv4": BOOL, "ipv6": BOOL}, "guard": BOOL,
+ *            "daemon": {"running": BOOL, "pid": N|null}}
+ * CHECK    file (NULL: the configuration) -> {"file": PATH, "forwards": N}
+ * DIFF     -> {"in_sync": BOOL, "changes"}
+ * RELOAD   dry_run -> {"changed": BOOL, "forwards": N, "changes"}
+ * FLUSH    dry_run -> {"changed": BOOL, "changes"}
+ * EXPORT   format "json" or "nft" -> {"format": ..., "text": TEXT}
+ */
+enum pfw_verb {
+	PFW_VERB_ADD,
+	PFW_VERB_REMOVE,
+	PFW_VERB_ENABLE,
+	PFW_VERB_DISABLE,
+	PFW_VERB_LIST,
+	PFW_VERB_STATUS,
+	PFW_VERB_CHECK,
+	PFW_VERB_DIFF,
+	PFW_VERB_RELOAD,
+	PFW_VERB_FLUSH,
+	PFW_VERB_EXPORT,
+};
+#define PFW_VERBS (PFW_VERB_EXPORT + 1)
+
+struct pfw_request {
+	json_t *forward;		/* borrowed; as in portfwd.json(5), name optional */
+	const char *const *names;
+	size_t n_names;
+	const char *file;
+	const char *format;
+	bool replace;
+	bool dry_run;
+};
+
+/*
+ * A service in this process. Enters the network namespace, so a process opens
+ * one service only. Free with pfw_service_close().
+ */
+int pfw_service_open(const struct pfw_service_options *options, struct pfw_service **ret,
+		     struct pfw_error *err);
+void pfw_service_close(struct pfw_service *service);
+
+/* Asks; *ret_answer is a new reference. A refused request changed nothing. */
+int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
+		     const struct pfw_request *request, json_t **ret_answer,
+		     struct pfw_error *err);
+
+#endif

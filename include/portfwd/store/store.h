@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The files of a configuration: the main file and its drop-ins (DIR/portfwd.d/
+ * *.json beside it, where DIR is the main file's folder), their lock, and saving them whole.
+ */
+#ifndef PORTFWD_STORE_STORE_H
+#define PORTFWD_STORE_STORE_H
+
+#include "portfwd/base/error.h"
+#include "portfwd/model/ruleset.h"
+
+struct pfw_store;
+
+/*
+ * A store for the configuration at path; nothing is read or locked yet. The
+ * path is made absolute, symbolic links of the file itself are followed, so that saving
+ * replaces the file and not the link.
+ */
+int pfw_store_open(const char *path, struct pfw_store **ret, struct pfw_error *err);
+void pfw_store_close(struct pfw_store *store);
+
+/*
+ * Locks the configuration against other writers (flock on the main file's
+ * folder, which leaves no file behind); waits up to seconds. A missing folder is made
+ * when something is saved, so it is not an error here.
+ */
+int pfw_store_lock(struct pfw_store *store, unsigned int seconds, struct pfw_error *err);
+
+/*
+ * Reads and parses all files. ruleset must be zero-initialised; it gets the
+ * settings, the forwards and their derived names. A missing main file is an
+ * empty ruleset, or -ENOENT where required is set. On failure ruleset is
+ * empty again. May be called again: what was loaded before is forgotten.
+ */
+int pfw_store_load(struct pfw_store *store, bool required, struct pfw_ruleset *ruleset,
+		   struct pfw_error *err);
+
+/*
+ * Writes the changes of what was loaded to temporary files beside the real ones
+ * and fsyncs them. A put forward whose origin.file is PFW_ORIGIN_NONE is appended
+ * to the main file, else it replaces the element at its origin; a drop
+ * needs forward.origin too. Nothing visible changes before commit; close or
+ * abort removes the temporary files.
+ */
+int pfw_store_stage(struct pfw_store *store, const struct pfw_change *changes, size_t n,
+		    struct pfw_error *err);
+/* Renames what was staged into place. Failing leaves the files as they were. */
+int pfw_store_commit(struct pfw_store *store, struct pfw_error *err);
+void pfw_store_abort(struct pfw_store *store);
+
+/* Absolute path of the main file, and of the file with this number (0 is the main file). */
+const char *pfw_store_path(const struct pfw_store *store);
+const char *pfw_store_file(const struct pfw_store *store, uint32_t file);
+
+#endif
