@@ -6,14 +6,7 @@
 #include <string.h>
 
 #include "portfwd/base/error.h"
-
-/* Control characters of a hostile file or argument must not reach a terminal. */
-static void make_printable(char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = '?';
-}
+#include "portfwd/base/text.h"
 
 static void copy_tail(char *to, size_t size, const char *from)
 {
@@ -27,6 +20,7 @@ static void copy_tail(char *to, size_t size, const char *from)
 	snprintf(to, size, "...%s", from + len - (size - 4));
 }
 
+__attribute__((format(printf, 5, 0)))
 static void add(struct pfw_error *err, enum pfw_failure kind, const char *file, const char *path,
 		const char *fmt, va_list ap)
 {
@@ -40,9 +34,10 @@ static void add(struct pfw_error *err, enum pfw_failure kind, const char *file, 
 	copy_tail(item->file, sizeof(item->file), file);
 	copy_tail(item->path, sizeof(item->path), path);
 	vsnprintf(item->message, sizeof(item->message), fmt, ap);
-	make_printable(item->file);
-	make_printable(item->path);
-	make_printable(item->message);
+	/* Control characters of a hostile file or argument must not reach a terminal. */
+	pfw_text_clean(item->file);
+	pfw_text_clean(item->path);
+	pfw_text_clean(item->message);
 }
 
 int pfw_error_add(struct pfw_error *err, enum pfw_failure kind, const char *fmt, ...)
@@ -96,6 +91,42 @@ size_t pfw_error_enter(struct pfw_error *err, const char *fmt, ...)
 	if (!mark && *text == '.')
 		text++;
 	snprintf(err->where + mark, sizeof(err->where) - mark, "%s", text);
+	return mark;
+}
+
+static void append(struct pfw_error *err, const char *text, size_t len)
+{
+	size_t mark = strlen(err->where);
+	size_t room = sizeof(err->where) - 1 - mark;
+
+	if (len > room)
+		len = room;
+	memcpy(err->where + mark, text, len);
+	err->where[mark + len] = '\0';
+}
+
+size_t pfw_error_enter_key(struct pfw_error *err, const char *key)
+{
+	size_t mark = strlen(err->where);
+
+	if (mark)
+		append(err, ".", 1);
+	append(err, key, strlen(key));
+	return mark;
+}
+
+size_t pfw_error_enter_index(struct pfw_error *err, size_t index)
+{
+	size_t mark = strlen(err->where);
+	char buf[24];
+	size_t at = sizeof(buf);
+
+	buf[--at] = ']';
+	do
+		buf[--at] = (char)('0' + index % 10);
+	while (index /= 10);
+	buf[--at] = '[';
+	append(err, buf + at, sizeof(buf) - at);
 	return mark;
 }
 

@@ -70,6 +70,9 @@ int pfw_fail_memory(struct pfw_error *err);
  */
 size_t pfw_error_enter(struct pfw_error *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* The same for ".key" and for "[index]", fast enough for each value of a large file. */
+size_t pfw_error_enter_key(struct pfw_error *err, const char *key);
+size_t pfw_error_enter_index(struct pfw_error *err, size_t index);
 void pfw_error_leave(struct pfw_error *err, size_t mark);
 
 /* Forgets everything collected; the place stays. */

@@ -33,7 +33,9 @@ struct pfw_document {
 	uint32_t n_room;
 	struct pfw_span list;	/* "[" to "]" of forwards; len 0: there is none */
 	size_t body;		/* behind the "{" of the whole */
+	size_t last;		/* behind the last value of the whole; body if it has no key */
 	bool empty;		/* the whole has no key at all */
+	const char *const *files;	/* set by the owner: paths by number, for messages, or NULL */
 };
 
 /*
@@ -50,9 +52,11 @@ void pfw_document_free(struct pfw_document *doc);
 
 /*
  * Gives the forwards without a name theirs, once all files are parsed, so that a
- * name somebody wrote always wins over a derived one.
+ * name somebody wrote always wins over a derived one. files: paths by number,
+ * for messages, or NULL.
  */
-int pfw_config_finish(struct pfw_ruleset *ruleset, struct pfw_error *err);
+int pfw_config_finish(struct pfw_ruleset *ruleset, const char *const *files,
+		      struct pfw_error *err);
 
 /* One change of a document: the element at position, or a new one at the end. */
 struct pfw_edit {

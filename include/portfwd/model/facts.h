@@ -9,8 +9,9 @@
 #include <stdbool.h>
 
 struct pfw_facts {
-	/* Routing that portfwd switched on earlier and that flush will put back. */
-	bool routing_held[2];	/* IPv4, IPv6 */
+	/* By family, IPv4 and IPv6. */
+	bool routing_on[2];	/* the machine routes */
+	bool routing_held[2];	/* portfwd switched that on, and flush will put it back */
 };
 
 #endif

@@ -13,6 +13,10 @@
 #define PFW_NAME_MAX 63		/* [A-Za-z0-9][A-Za-z0-9_.-]{0,62} */
 #define PFW_COMMENT_MAX 128	/* bytes */
 
+/* Bounds of what one forward may list, so that no short text makes endless work. */
+#define PFW_LIST_MAX 1024		/* addresses, interfaces, targets */
+#define PFW_FORWARD_KEYS_MAX 262144u	/* all ports, two protocols, both families */
+
 /* Unset takes the value of the settings. */
 enum pfw_switch { PFW_UNSET, PFW_OFF, PFW_ON };
 
@@ -89,7 +93,7 @@ bool pfw_name_valid(const char *text, size_t len);
  * The name of a forward that has none: "tcp-8080", "tcp-198.51.100.1-8080".
  * Stable: the same listen part gives the same name. Too long a name ends in a
  * digest of the listen part. unique is called with candidates; on false a digest
- * is added as well.
+ * is added as well. -EEXIST if even that one is not unique, -ENOMEM.
  */
 int pfw_forward_derive_name(const struct pfw_listen *listen,
 			    bool (*unique)(void *ctx, const char *name), void *ctx,

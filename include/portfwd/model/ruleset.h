@@ -41,12 +41,16 @@ uint32_t pfw_ruleset_find(const struct pfw_ruleset *ruleset, const char *name);
 /*
  * Adds the forward, or puts it in the place of the one that has its name. The
  * shallow variant takes over what it points to (already in the ruleset's arena).
- * -ENOMEM leaves all as it was.
+ * -ENOMEM leaves all as it was. ret_id may be NULL. A forward without a name is
+ * added as well (while files are parsed): it has targets, and awaits
+ * pfw_ruleset_name().
  */
 int pfw_ruleset_put(struct pfw_ruleset *ruleset, const struct pfw_forward *forward,
 		    uint32_t *ret_id);
 int pfw_ruleset_put_shallow(struct pfw_ruleset *ruleset, const struct pfw_forward *forward,
 			    uint32_t *ret_id);
+/* Names a forward that has no name yet; the text is in the ruleset's arena. -ENOMEM. */
+int pfw_ruleset_name(struct pfw_ruleset *ruleset, uint32_t id, const char *name);
 void pfw_ruleset_drop(struct pfw_ruleset *ruleset, uint32_t id);
 void pfw_ruleset_free(struct pfw_ruleset *ruleset);
 

@@ -28,7 +28,8 @@ struct pfw_service_options {
  * What can be asked, what a request uses, and what the answer is. "changes" is a
  * list of {"action": "add"|"remove"|"change", "kind": "element"|"map"|"set"|"chain"|
  * "table"|"sysctl", "forward": NAME|null, "text": TEXT} in the order in which
- * they are made: with dry_run those that would be. A forward is in the canonical form of
+ * they are made, given where dry_run asks for it (else null); "objects" is their number
+ * and stands wherever "changes" does. A forward is in the canonical form of
  * portfwd.json(5) and has "state", "connections", "file" beside, where said "with state".
  *
  * ADD      forward, replace, dry_run -> {"changed": BOOL, "forward": FORWARD, "file": PATH,

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Backends: what programs a plan. One contract for nf_tables, for the sysctls
+ * of the host, and for what comes later.
+ */
+#ifndef PORTFWD_BACKEND_BACKEND_H
+#define PORTFWD_BACKEND_BACKEND_H
+
+#include "portfwd/base/buffer.h"
+#include "portfwd/plan/image.h"
+#include "portfwd/plan/plan.h"
+
+/* An open backend; what it needs of the kernel is bound to the present network namespace. */
+struct pfw_backend_handle;
+
+struct pfw_backend {
+	const char *name;
+
+	/*
+	 * Turns a plan into this backend's own objects. Pure. only NULL: all of
+	 * them; else the frame and the objects of these keys. The image points to names
+	 * of the plan's ruleset.
+	 */
+	int (*compile)(const struct pfw_plan *plan, const struct pfw_keys *only,
+		       struct pfw_image *ret, struct pfw_error *err);
+
+	/*
+	 * What stands in the kernel. Objects that a running system makes by
+	 * itself (learned set elements) are no items.
+	 */
+	int (*read)(struct pfw_backend_handle *handle, struct pfw_image *ret,
+		    struct pfw_error *err);
+
+	/*
+	 * Whether the kernel says that it holds exactly this plan, without
+	 * reading it all. NULL: read it.
+	 */
+	int (*holds)(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bool *ret,
+		     struct pfw_error *err);
+
+	/*
+	 * Makes the steps, all or none. after is the image that the difference leads to.
+	 * With dry_run the kernel only checks. -ESTALE: the kernel does
+	 * not hold what before said; read it and try again.
+	 */
+	int (*apply)(struct pfw_backend_handle *handle, const struct pfw_image *after,
+		     const struct pfw_difference *difference, bool dry_run,
+		     struct pfw_error *err);
+
+	/* One item as a line of this backend's language, without newline: for diff and dry run. */
+	void (*print)(const struct pfw_item *item, struct pfw_buffer *ret);
+	/* The word for an item's kind: "element", "chain", "sysctl". */
+	const char *(*kind)(const struct pfw_item *item);
+
+	/* A whole image as a file for this backend's own tool; NULL: there is none. */
+	void (*text)(const struct pfw_image *image, struct pfw_buffer *ret);
+
+	void (*close)(struct pfw_backend_handle *handle);
+};
+
+/* nf_tables, table inet portfwd. */
+extern const struct pfw_backend pfw_backend_nftables;
+int pfw_nftables_open(struct pfw_backend_handle **ret, struct pfw_error *err);
+
+/*
+ * The host: sysctls that routing needs. What was changed is remembered in a record,
+ * so that it can be put back; whoever opens the backend keeps the record on disk.
+ */
+struct pfw_host_entry {
+	char *key;	/* "net/ipv4/ip_forward" */
+	char *was;	/* value before portfwd changed it */
+};
+
+struct pfw_host_record {
+	struct pfw_host_entry *entries;	/* in the order in which they were changed */
+	size_t n_entries;
+};
+int pfw_host_record_add(struct pfw_host_record *record, const char *key, const char *was);
+const char *pfw_host_record_find(const struct pfw_host_record *record, const char *key);
+void pfw_host_record_free(struct pfw_host_record *record);
+
+extern const struct pfw_backend pfw_backend_host;
+/* save is called before a sysctl is written and after one was put back. */
+typedef int pfw_host_save(void *ctx, const struct pfw_host_record *record,
+			  struct pfw_error *err);
+int pfw_host_open(struct pfw_host_record *record, pfw_host_save *save, void *ctx,
+		  struct pfw_backend_handle **ret, struct pfw_error *err);
+/* Fills in what the host tells for a plan; changes nothing. */
+int pfw_host_facts(const struct pfw_host_record *record, struct pfw_facts *ret,
+		   struct pfw_error *err);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The engine: where words become packets. Every change goes one way: what
+ * stands before, what stands after, the difference, and that is applied; files and
+ * kernel change together or not at all.
+ */
+#ifndef PORTFWD_ENGINE_ENGINE_H
+#define PORTFWD_ENGINE_ENGINE_H
+
+#include "portfwd/base/buffer.h"
+#include "portfwd/base/error.h"
+#include "portfwd/model/ruleset.h"
+#include "portfwd/plan/plan.h"
+
+struct pfw_engine;
+
+struct pfw_engine_options {
+	const char *config;		/* path of the main file */
+	const char *run_dir;
+	const char *backend;		/* NULL: as the settings say */
+};
+
+/*
+ * An engine for the present network namespace. Nothing is read or locked yet.
+ * Free with pfw_engine_close(), which releases the locks.
+ */
+int pfw_engine_open(const struct pfw_engine_options *options, struct pfw_engine **ret,
+		    struct pfw_error *err);
+void pfw_engine_close(struct pfw_engine *engine);
+
+/*
+ * Reads the configuration, and plans it.
+ * PFW_ENGINE_WORDS: the files only, nothing of the kernel or the run directory;
+ * PFW_ENGINE_LOOK: to compare with the kernel; a shared lock keeps changes out meanwhile;
+ * PFW_ENGINE_WRITE: to change it; locked against everybody else.
+ */
+enum pfw_engine_purpose { PFW_ENGINE_WORDS, PFW_ENGINE_LOOK, PFW_ENGINE_WRITE };
+struct pfw_engine_load {
+	enum pfw_engine_purpose purpose;
+	bool required;		/* the main file must be there */
+	bool any_config;	/* even if another configuration is applied in this namespace */
+};
+int pfw_engine_load(struct pfw_engine *engine, const struct pfw_engine_load *load,
+		    struct pfw_error *err);
+
+/* What was loaded; holds until the next call that changes it. */
+const struct pfw_ruleset *pfw_engine_ruleset(const struct pfw_engine *engine);
+const struct pfw_plan *pfw_engine_plan(const struct pfw_engine *engine);
+/* The path of a file by its number; that of the main file for PFW_ORIGIN_NONE. */
+const char *pfw_engine_file(const struct pfw_engine *engine, uint32_t file);
+const char *pfw_engine_backend(const struct pfw_engine *engine);
+
+/* One step of a change, in words. */
+struct pfw_report_line {
+	enum { PFW_STEP_ADD, PFW_STEP_REMOVE, PFW_STEP_CHANGE } action;
+	const char *kind;	/* static: "element", "chain", "sysctl" ... */
+	const char *forward;	/* or NULL: of the frame */
+	char *text;		/* in the backend's language */
+};
+
+/* Zero-initialise, set verbose; free with pfw_report_free(). */
+struct pfw_report {
+	bool verbose;		/* lines are wanted, not their number only */
+	size_t n_steps;
+	struct pfw_report_line *lines;
+	size_t n_lines;
+	struct pfw_arena arena;
+};
+void pfw_report_free(struct pfw_report *report);
+
+/*
+ * Makes changes: in the kernel and in the files, all or none. With dry_run the kernel
+ * checks them and nothing stays. A put without an origin goes to the main file.
+ */
+int pfw_engine_change(struct pfw_engine *engine, const struct pfw_change *changes, size_t n,
+		      bool dry_run, struct pfw_report *report, struct pfw_error *err);
+
+/* Makes the kernel what the configuration says, whatever it is now. */
+int pfw_engine_reload(struct pfw_engine *engine, bool dry_run, struct pfw_report *report,
+		      struct pfw_error *err);
+
+/* Takes all of portfwd out of the kernel and puts the host's settings back. Needs no load. */
+int pfw_engine_flush(struct pfw_engine *engine, bool dry_run, struct pfw_report *report,
+		     struct pfw_error *err);
+
+/* What the kernel holds beside what it should. Free with pfw_view_free(). */
+struct pfw_view {
+	bool in_sync;
+	bool *missing;		/* by id of the forward: not in the kernel as it should be */
+	uint64_t *connections;	/* by id */
+};
+int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_report *report,
+		    struct pfw_error *err);
+void pfw_view_free(struct pfw_view *view);
+
+/* The nft file that makes the kernel what the configuration says. */
+int pfw_engine_export(struct pfw_engine *engine, struct pfw_buffer *ret, struct pfw_error *err);
+
+#endif

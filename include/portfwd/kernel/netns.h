@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Network namespaces: entering one, and telling one from another. */
+#ifndef PORTFWD_KERNEL_NETNS_H
+#define PORTFWD_KERNEL_NETNS_H
+
+#include <stdint.h>
+
+#include "portfwd/base/error.h"
+
+/* Enters the namespace: a name as of ip-netns(8), or a path where there is a '/'. */
+int pfw_netns_enter(const char *name, struct pfw_error *err);
+
+/*
+ * A number that this namespace alone has until the next boot: its cookie
+ * (SO_NETNS_COOKIE, Linux 5.14), else the inode of its file.
+ */
+int pfw_netns_id(uint64_t *ret, struct pfw_error *err);
+
+#endif

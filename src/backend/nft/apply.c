@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From a difference to one transaction of the kernel. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <libnftnl/chain.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/set.h>
+#include <libnftnl/udata.h>
+
+#include "nft.h"
+
+/* A nest of attributes is at most 64 KiB, an element with everything some 200 bytes. */
+#define ELEMENTS_MAX (60 * 1024)
+#define MESSAGE_ROOM 4096
+#define RULE_ROOM 16384
+/* Numbers of anonymous sets within the transaction, behind those of the named ones. */
+#define FIRST_ANONYMOUS 1000
+
+struct transaction {
+	struct pfw_batch batch;
+	uint32_t n_anonymous;
+	/* Elements in the order of their messages, so that a refused one can be named. */
+	const struct pfw_item **deleted;
+	const struct pfw_item **added;
+	size_t n_deleted;
+	size_t n_added;
+};
+
+static struct nlmsghdr *begin(struct transaction *tx, uint16_t type, uint16_t flags, size_t room,
+			      const void *about)
+{
+	return pfw_batch_begin(&tx->batch, type, flags, NFPROTO_INET, room, about);
+}
+
+static void put_table(struct transaction *tx, uint16_t type, uint16_t flags,
+		      const struct pfw_item *const *about)
+{
+	struct nlmsghdr *message = begin(tx, type, flags, MESSAGE_ROOM, about);
+
+	if (!message)
+		return;
+	mnl_attr_put_strz(message, NFTA_TABLE_NAME, NFT_TABLE);
+	if (type == NFT_MSG_NEWTABLE)
+		mnl_attr_put_u32(message, NFTA_TABLE_FLAGS, 0);
+	pfw_batch_end(&tx->batch, message);
+}
+
+/* Deletes a set or chain by name, or with NFT_MSG_DELRULE all rules of a chain. */
+static void put_deletion(struct transaction *tx, uint16_t type, const struct pfw_item *const *about)
+{
+	struct nlmsghdr *message = begin(tx, type, 0, MESSAGE_ROOM, about);
+	const char *name = nft_item_name(*about);
+
+	if (!message)
+		return;
+	switch (type) {
+	case NFT_MSG_DELSET:
+		mnl_attr_put_strz(message, NFTA_SET_TABLE, NFT_TABLE);
+		mnl_attr_put_strz(message, NFTA_SET_NAME, name);
+		break;
+	case NFT_MSG_DELCHAIN:
+		mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, NFT_TABLE);
+		mnl_attr_put_strz(message, NFTA_CHAIN_NAME, name);
+		break;
+	case NFT_MSG_DELRULE:
+		mnl_attr_put_strz(message, NFTA_RULE_TABLE, NFT_TABLE);
+		mnl_attr_put_strz(message, NFTA_RULE_CHAIN, name);
+		break;
+	}
+	pfw_batch_end(&tx->batch, message);
+}
+
+static void put_set(struct transaction *tx, const struct pfw_item *const *about)
+{
+	struct nftnl_set *set = nftnl_set_alloc();
+	struct nlmsghdr *message = begin(tx, NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL, MESSAGE_ROOM,
+					 about);
+	struct nft_set_value value;
+	struct nftnl_expr *counter;
+
+	if (!set || !message) {
+		tx->batch.failed = true;
+		nftnl_set_free(set);
+		return;
+	}
+	memcpy(&value, pfw_item_value(*about), sizeof(value));
+	nftnl_set_set_str(set, NFTNL_SET_TABLE, NFT_TABLE);
+	nftnl_set_set_str(set, NFTNL_SET_NAME, nft_item_name(*about));
+	nftnl_set_set_u32(set, NFTNL_SET_ID, nft_set_find(nft_item_name(*about)) + 1u);
+	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, value.flags);
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, value.key_type);
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, value.key_len);
+	if (value.flags & NFT_SET_MAP) {
+		nftnl_set_set_u32(set, NFTNL_SET_DATA_TYPE, value.data_type);
+		nftnl_set_set_u32(set, NFTNL_SET_DATA_LEN, value.data_len);
+	}
+	if (value.timeout)
+		nftnl_set_set_u64(set, NFTNL_SET_TIMEOUT, value.timeout);
+	if (value.size)
+		nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, value.size);
+	if (value.counter) {
+		counter = nftnl_expr_alloc("counter");
+		if (counter)
+			nftnl_set_add_expr(set, counter);
+		else
+			tx->batch.failed = true;
+	}
+	nftnl_set_nlmsg_build_payload(message, set);
+	pfw_batch_end(&tx->batch, message);
+	nftnl_set_free(set);
+}
+
+static void put_chain(struct transaction *tx, const struct pfw_item *const *about)
+{
+	struct nftnl_chain *chain = nftnl_chain_alloc();
+	struct nlmsghdr *message = begin(tx, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL,
+					 MESSAGE_ROOM, about);
+	struct nft_chain_value head;
+
+	if (!chain || !message) {
+		tx->batch.failed = true;
+		nftnl_chain_free(chain);
+		return;
+	}
+	memcpy(&head, pfw_item_value(*about), sizeof(head));
+	nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, NFT_TABLE);
+	nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, nft_item_name(*about));
+	if (head.is_base) {
+		nftnl_chain_set_u32(chain, NFTNL_CHAIN_HOOKNUM, head.hook);
+		nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, head.priority);
+		nftnl_chain_set_u32(chain, NFTNL_CHAIN_POLICY, head.policy);
+		nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, head.type);
+	}
+	nftnl_chain_nlmsg_build_payload(message, chain);
+	pfw_batch_end(&tx->batch, message);
+	nftnl_chain_free(chain);
+}
+
+/* { tcp, udp, sctp }: a set without a name, which its one rule finds by number. */
+static void put_protocols(struct transaction *tx, uint32_t number, const uint8_t *protocols,
+			  size_t len, const struct pfw_item *const *about)
+{
+	const enum nft_field key[] = { NFT_FIELD_INET_PROTO };
+	struct nlattr *list, *element, *value;
+	struct nlmsghdr *message;
+	size_t at;
+
+	message = begin(tx, NFT_MSG_NEWSET, NLM_F_CREATE, MESSAGE_ROOM, about);
+	if (!message)
+		return;
+	mnl_attr_put_strz(message, NFTA_SET_TABLE, NFT_TABLE);
+	mnl_attr_put_strz(message, NFTA_SET_NAME, "__set%d");
+	mnl_attr_put_u32(message, NFTA_SET_FLAGS, htonl(NFT_SET_ANONYMOUS | NFT_SET_CONSTANT));
+	mnl_attr_put_u32(message, NFTA_SET_KEY_TYPE, htonl(nft_fields_type(key, 1)));
+	mnl_attr_put_u32(message, NFTA_SET_KEY_LEN, htonl(1));
+	mnl_attr_put_u32(message, NFTA_SET_ID, htonl(number));
+	pfw_batch_end(&tx->batch, message);
+
+	message = begin(tx, NFT_MSG_NEWSETELEM, NLM_F_CREATE, MESSAGE_ROOM, about);
+	if (!message)
+		return;
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, "__set%d");
+	mnl_attr_put_u32(message, NFTA_SET_ELEM_LIST_SET_ID, htonl(number));
+	list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+	for (at = 0; at < len; at++) {
+		element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+		value = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
+		mnl_attr_put(message, NFTA_DATA_VALUE, 1, protocols + at);
+		mnl_attr_nest_end(message, value);
+		mnl_attr_nest_end(message, element);
+	}
+	mnl_attr_nest_end(message, list);
+	pfw_batch_end(&tx->batch, message);
+}
+
+static int put_protocols_lookup(struct nlmsghdr *message, uint32_t number)
+{
+	struct nftnl_expr *expr = nftnl_expr_alloc("lookup");
+
+	if (!expr)
+		return -ENOMEM;
+	nftnl_expr_set_str(expr, NFTNL_EXPR_LOOKUP_SET, "__set%d");
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SET_ID, number);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
+	nftnl_expr_build_payload(message, expr);
+	nftnl_expr_free(expr);
+	return 0;
+}
+
+static void put_rule(struct transaction *tx, const uint8_t *records, size_t len,
+		     const struct pfw_item *const *about)
+{
+	struct nlmsghdr *message;
+	struct nft_record record;
+	struct nlattr *list, *element;
+	uint32_t number = FIRST_ANONYMOUS + tx->n_anonymous;
+	const uint8_t *data;
+	size_t at;
+
+	for (at = 0; nft_record_next(records, len, &at, &record, &data);)
+		if (record.kind == NFT_RECORD_PROTOCOLS)
+			put_protocols(tx, FIRST_ANONYMOUS + tx->n_anonymous++, data, record.len,
+				      about);
+
+	message = begin(tx, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, RULE_ROOM, about);
+	if (!message)
+		return;
+	mnl_attr_put_strz(message, NFTA_RULE_TABLE, NFT_TABLE);
+	mnl_attr_put_strz(message, NFTA_RULE_CHAIN, nft_item_name(*about));
+	list = mnl_attr_nest_start(message, NFTA_RULE_EXPRESSIONS);
+	for (at = 0; nft_record_next(records, len, &at, &record, &data);) {
+		element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+		if (record.kind == NFT_RECORD_PROTOCOLS) {
+			/* A rule without its match must not be sent. */
+			if (put_protocols_lookup(message, number++))
+				tx->batch.failed = true;
+		} else {
+			memcpy(mnl_nlmsg_get_payload_tail(message), data, record.len);
+			message->nlmsg_len += record.len;
+		}
+		mnl_attr_nest_end(message, element);
+	}
+	mnl_attr_nest_end(message, list);
+	pfw_batch_end(&tx->batch, message);
+}
+
+static void put_rules(struct transaction *tx, const struct pfw_item *const *about)
+{
+	const uint8_t *records;
+	size_t at = 0, len;
+
+	while (nft_chain_next_rule(*about, &at, &records, &len))
+		put_rule(tx, records, len, about);
+}
+
+static void put_element_data(struct nlmsghdr *message, const struct pfw_item *item, bool is_verdict)
+{
+	struct nft_verdict_value verdict;
+	struct nlattr *data, *nest;
+
+	data = mnl_attr_nest_start(message, NFTA_SET_ELEM_DATA);
+	if (is_verdict) {
+		memcpy(&verdict, pfw_item_value(item), sizeof(verdict));
+		nest = mnl_attr_nest_start(message, NFTA_DATA_VERDICT);
+		mnl_attr_put_u32(message, NFTA_VERDICT_CODE, htonl((uint32_t)verdict.code));
+		if (*verdict.chain)
+			mnl_attr_put_strz(message, NFTA_VERDICT_CHAIN, verdict.chain);
+		mnl_attr_nest_end(message, nest);
+	} else {
+		mnl_attr_put(message, NFTA_DATA_VALUE, item->value_len, pfw_item_value(item));
+	}
+	mnl_attr_nest_end(message, data);
+}
+
+/* The owner as a comment: type, length with the NUL, text. */
+static void put_element_owner(struct nlmsghdr *message, const char *owner)
+{
+	uint8_t bytes[2 + PFW_NAME_MAX + 1];
+	size_t len = strlen(owner) + 1;
+
+	if (len > sizeof(bytes) - 2)
+		return;
+	bytes[0] = NFTNL_UDATA_SET_ELEM_COMMENT;
+	bytes[1] = (uint8_t)len;
+	memcpy(bytes + 2, owner, len);
+	mnl_attr_put(message, NFTA_SET_ELEM_USERDATA, (uint16_t)(2 + len), bytes);
+}
+
+static void put_element(struct nlmsghdr *message, const struct pfw_item *item, bool full,
+			bool is_verdict)
+{
+	struct nlattr *element = mnl_attr_nest_start(message, NFTA_LIST_ELEM), *key;
+
+	key = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
+	mnl_attr_put(message, NFTA_DATA_VALUE, item->key_len - 1u, pfw_item_key(item) + 1);
+	mnl_attr_nest_end(message, key);
+	if (full && item->value_len)
+		put_element_data(message, item, is_verdict);
+	if (full && item->owner)
+		put_element_owner(message, item->owner);
+	mnl_attr_nest_end(message, element);
+}
+
+/* As many elements of one set as a message takes; returns how many that were. */
+static size_t put_some_elements(struct transaction *tx, uint16_t type,
+				const struct pfw_item *const *items, size_t n)
+{
+	uint8_t number = nft_element_set(items[0]);
+	bool full = type == NFT_MSG_NEWSETELEM, is_verdict;
+	struct nlmsghdr *message;
+	struct nlattr *list;
+	struct nft_set set;
+	size_t i;
+
+	nft_set_describe(number, &set);
+	is_verdict = set.data[0] == NFT_FIELD_VERDICT;
+	message = begin(tx, type, full ? NLM_F_CREATE | NLM_F_EXCL : 0, ELEMENTS_MAX + MESSAGE_ROOM,
+			items);
+	if (!message)
+		return n;
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set.name);
+	list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+	for (i = 0; i < n && nft_element_set(items[i]) == number &&
+		    message->nlmsg_len < ELEMENTS_MAX; i++)
+		put_element(message, items[i], full, is_verdict);
+	mnl_attr_nest_end(message, list);
+	pfw_batch_end(&tx->batch, message);
+	return i;
+}
+
+static void put_elements(struct transaction *tx, uint16_t type,
+			 const struct pfw_item *const *items, size_t n)
+{
+	size_t done;
+
+	for (done = 0; done < n && !tx->batch.failed;)
+		done += put_some_elements(tx, type, items + done, n - done);
+}
+
+static int compare_sets(const void *a, const void *b)
+{
+	const struct pfw_item *left = *(const struct pfw_item *const *)a;
+	const struct pfw_item *right = *(const struct pfw_item *const *)b;
+
+	return nft_element_set(left) - nft_element_set(right);
+}
+
+/* Whether the step takes a whole set away, and its elements with it. */
+static bool loses_set(const struct pfw_difference *difference, uint8_t number)
+{
+	const struct pfw_step *step;
+	size_t i;
+
+	for (i = 0; i < difference->n_steps; i++) {
+		step = &difference->steps[i];
+		if (!step->after && step->before->kind == NFT_KIND_SET &&
+		    nft_set_find(nft_item_name(step->before)) == number)
+			return true;
+	}
+	return false;
+}
+
+static bool same_head(const struct pfw_item *a, const struct pfw_item *b)
+{
+	return !memcmp(pfw_item_value(a), pfw_item_value(b), sizeof(struct nft_chain_value));
+}
+
+/* Whether the frame changed in a way that only building the table anew can follow. */
+static bool needs_rebuild(const struct pfw_difference *difference)
+{
+	const struct pfw_step *step;
+	size_t i;
+
+	for (i = 0; i < difference->n_steps; i++) {
+		step = &difference->steps[i];
+		if (!step->before || !step->after)
+			continue;
+		if (step->after->kind == NFT_KIND_TABLE || step->after->kind == NFT_KIND_SET)
+			return true;
+		if (step->after->kind == NFT_KIND_CHAIN && !same_head(step->before, step->after))
+			return true;
+	}
+	return false;
+}
+
+/* Sorts the elements of a difference by set, so that few messages carry many. */
+static int collect_elements(struct transaction *tx, const struct pfw_difference *difference)
+{
+	bool lost[NFT_SETS + 1] = { false };
+	const struct pfw_step *step;
+	size_t i;
+
+	tx->deleted = calloc(difference->n_steps + 1, sizeof(*tx->deleted));
+	tx->added = calloc(difference->n_steps + 1, sizeof(*tx->added));
+	if (!tx->deleted || !tx->added)
+		return -ENOMEM;
+	for (i = 0; i < NFT_SETS; i++)
+		lost[i] = loses_set(difference, (uint8_t)i);
+	for (i = 0; i < difference->n_steps; i++) {
+		step = &difference->steps[i];
+		if (step->before && step->before->kind == NFT_KIND_ELEMENT &&
+		    !lost[nft_element_set(step->before)])
+			tx->deleted[tx->n_deleted++] = step->before;
+		if (step->after && step->after->kind == NFT_KIND_ELEMENT)
+			tx->added[tx->n_added++] = step->after;
+	}
+	qsort(tx->deleted, tx->n_deleted, sizeof(*tx->deleted), compare_sets);
+	qsort(tx->added, tx->n_added, sizeof(*tx->added), compare_sets);
+	return 0;
+}
+
+/* What goes: first what refers to others, then what is referred to. */
+static void build_removals(struct transaction *tx, const struct pfw_difference *difference)
+{
+	static const struct {
+		enum nft_kind kind;
+		uint16_t type;
+	} wholes[] = { { NFT_KIND_SET, NFT_MSG_DELSET }, { NFT_KIND_CHAIN, NFT_MSG_DELCHAIN } };
+	const struct pfw_step *step;
+	size_t i, k;
+
+	for (i = 0; i < difference->n_steps; i++) {
+		step = &difference->steps[i];
+		if (step->before && step->before->kind == NFT_KIND_CHAIN)
+			put_deletion(tx, NFT_MSG_DELRULE, &step->before);
+	}
+	put_elements(tx, NFT_MSG_DELSETELEM, tx->deleted, tx->n_deleted);
+	for (k = 0; k < 2; k++)
+		for (i = 0; i < difference->n_steps; i++) {
+			step = &difference->steps[i];
+			if (!step->after && step->before->kind == wholes[k].kind)
+				put_deletion(tx, wholes[k].type, &step->before);
+		}
+}
+
+/* What comes: sets and chains, then the elements that go to chains, then the rules that use all. */
+static void build_additions(struct transaction *tx, const struct pfw_difference *difference)
+{
+	const struct pfw_step *step;
+	size_t i;
+
+	for (i = 0; i < difference->n_steps; i++) {
+		step = &difference->steps[i];
+		if (step->before || step->after->kind == NFT_KIND_ELEMENT)
+			continue;
+		if (step->after->kind == NFT_KIND_TABLE)
+			put_table(tx, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, &step->after);
+		else if (step->after->kind == NFT_KIND_SET)
+			put_set(tx, &step->after);
+		else
+			put_chain(tx, &step->after);
+	}
+	put_elements(tx, NFT_MSG_NEWSETELEM, tx->added, tx->n_added);
+	for (i = 0; i < difference->n_steps; i++) {
+		step = &difference->steps[i];
+		if (step->after && step->after->kind == NFT_KIND_CHAIN)
+			put_rules(tx, &step->after);
+	}
+}
+
+static int build(struct transaction *tx, const struct pfw_difference *difference)
+{
+	const struct pfw_step *first = &difference->steps[0];
+	int ret;
+
+	/* The table comes first in every image, and with it goes all that is in it. */
+	if (!first->after && first->before->kind == NFT_KIND_TABLE) {
+		put_table(tx, NFT_MSG_DELTABLE, 0, &first->before);
+		return 0;
+	}
+	ret = collect_elements(tx, difference);
+	if (ret)
+		return ret;
+	build_removals(tx, difference);
+	build_additions(tx, difference);
+	return 0;
+}
+
+/* The table anew, with everything that should be in it. */
+static int build_anew(struct transaction *tx, const struct pfw_image *after,
+		      struct pfw_difference *ret_everything, struct pfw_error *err)
+{
+	const struct pfw_image nothing = { 0 };
+	int ret = pfw_difference_make(&nothing, after, ret_everything, err);
+
+	if (ret)
+		return ret;
+	put_table(tx, NFT_MSG_DELTABLE, 0, &ret_everything->steps[0].after);
+	return build(tx, ret_everything);
+}
+
+static void transaction_free(struct transaction *tx)
+{
+	pfw_batch_free(&tx->batch);
+	free(tx->deleted);
+	free(tx->added);
+}
+
+/* Which of the message's elements stands at this offset. */
+static size_t element_at(const struct nlmsghdr *message, size_t offset)
+{
+	const struct nlattr *attr, *element;
+	size_t n = 0;
+
+	mnl_attr_for_each(attr, message, 4) {
+		if (mnl_attr_get_type(attr) != NFTA_SET_ELEM_LIST_ELEMENTS)
+			continue;
+		mnl_attr_for_each_nested(element, attr) {
+			if ((size_t)((const char *)element - (const char *)message) +
+				    element->nla_len > offset)
+				return n;
+			n++;
+		}
+	}
+	return 0;
+}
+
+static int name_refusal(const struct transaction *tx, const struct pfw_refusal *refusal,
+			struct pfw_error *err)
+{
+	const struct pfw_batch_message *at;
+	const struct pfw_item *const *items;
+	const struct nlmsghdr *message;
+	struct pfw_buffer text = { 0 };
+	const struct pfw_item *item;
+	enum pfw_failure kind = refusal->code == -EPERM ? PFW_NOT_PERMITTED : PFW_FAILED;
+	const char *words = refusal->words;
+
+	if (refusal->message >= tx->batch.n_messages)
+		return pfw_fail(err, kind, refusal->code, "nf_tables refused the change: %s%s",
+				strerror(-refusal->code),
+				kind == PFW_NOT_PERMITTED ? "; it takes CAP_NET_ADMIN, so run as root" :
+							    "");
+	at = &tx->batch.messages[refusal->message];
+	items = at->about;
+	message = (const struct nlmsghdr *)(tx->batch.bytes.data + at->offset);
+	item = *items;
+	if (item->kind == NFT_KIND_ELEMENT && refusal->attribute)
+		item = items[element_at(message, refusal->attribute)];
+	nft_print(item, &text);
+	pfw_fail(err, kind, refusal->code,
+		 "the kernel refused %s%s%s\"%s\": %s%s%s; nothing was changed",
+		 item->owner ? "forward \"" : "", item->owner ? item->owner : "",
+		 item->owner ? "\", " : "", text.data ? text.data : "", strerror(-refusal->code),
+		 *words ? ", " : "", words);
+	pfw_buffer_free(&text);
+	return refusal->code;
+}
+
+/*
+ * Without a read before, what is refused may be due to an old picture of the kernel;
+ * after a read of this very generation it is not.
+ */
+static bool may_be_stale(const struct pfw_backend_handle *handle, int code)
+{
+	return !handle->generation && (code == -ENOENT || code == -EEXIST || code == -EBUSY);
+}
+
+int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
+	      const struct pfw_difference *difference, bool dry_run, struct pfw_error *err)
+{
+	struct pfw_difference everything = { 0 };
+	struct pfw_refusal refusal = { 0 };
+	struct transaction tx = { 0 };
+	int ret;
+
+	if (!difference->n_steps)
+		return 0;
+	if (needs_rebuild(difference))
+		ret = build_anew(&tx, after, &everything, err);
+	else
+		ret = build(&tx, difference);
+	if (!ret)
+		ret = pfw_batch_send(handle->nl, &tx.batch, handle->generation, dry_run, &refusal,
+				     err);
+	if (ret == -ECANCELED)
+		ret = may_be_stale(handle, refusal.code) ? -ESTALE :
+							   name_refusal(&tx, &refusal, err);
+	else if (ret == -ERESTART || ret == -ENOBUFS)
+		ret = -ESTALE;
+	else if (ret == -ENOMEM)
+		pfw_fail_memory(err);
+	/* Whatever was read is old now. */
+	handle->generation = 0;
+	pfw_difference_free(&everything);
+	transaction_free(&tx);
+	return ret;
+}

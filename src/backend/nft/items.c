@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* How tables, sets, chains and elements are encoded as items of an image. */
+#include <errno.h>
+#include <string.h>
+
+#include "nft.h"
+
+void nft_chain_begin(struct nft_chain *chain, const char *name, const struct nft_chain_value *head)
+{
+	*chain = (struct nft_chain){ .name = name };
+	pfw_buffer_append(&chain->value, head, sizeof(*head));
+}
+
+void nft_chain_add(struct nft_chain *chain, struct nft_rule *rule)
+{
+	uint32_t len = (uint32_t)rule->records.len;
+
+	if (rule->failed || rule->records.failed || rule->text.failed)
+		chain->failed = true;
+	pfw_buffer_append(&chain->value, &len, sizeof(len));
+	pfw_buffer_append(&chain->value, rule->records.data, rule->records.len);
+	pfw_buffer_append(&chain->text, rule->text.data, rule->text.len);
+	pfw_buffer_puts(&chain->text, "\n");
+	nft_rule_free(rule);
+	*rule = (struct nft_rule){ 0 };
+}
+
+int nft_chain_end(struct nft_chain *chain, struct pfw_image *image)
+{
+	struct pfw_item *item = NULL;
+	char *text = NULL;
+
+	if (!chain->failed && !chain->value.failed && !chain->text.failed)
+		text = pfw_arena_text(&image->arena, chain->text.data ? chain->text.data : "",
+				      chain->text.len);
+	if (text)
+		item = pfw_image_add(image, NFT_KIND_CHAIN, chain->name, strlen(chain->name) + 1,
+				     chain->value.data, chain->value.len, NULL);
+	if (item)
+		item->text = text;
+	nft_chain_free(chain);
+	return item ? 0 : -ENOMEM;
+}
+
+void nft_chain_free(struct nft_chain *chain)
+{
+	pfw_buffer_free(&chain->value);
+	pfw_buffer_free(&chain->text);
+}
+
+bool nft_chain_next_rule(const struct pfw_item *item, size_t *at, const uint8_t **ret_records,
+			 size_t *ret_len)
+{
+	const uint8_t *value = pfw_item_value(item);
+	size_t start = *at ? *at : sizeof(struct nft_chain_value);
+	uint32_t len;
+
+	if (start + sizeof(len) > item->value_len)
+		return false;
+	memcpy(&len, value + start, sizeof(len));
+	start += sizeof(len);
+	if (len > item->value_len - start)
+		return false;
+	*ret_records = value + start;
+	*ret_len = len;
+	*at = start + len;
+	return true;
+}
+
+uint8_t nft_element_set(const struct pfw_item *item)
+{
+	return pfw_item_key(item)[0];
+}
+
+const char *nft_item_name(const struct pfw_item *item)
+{
+	return (const char *)pfw_item_key(item);
+}
+
+void nft_stamp(const struct pfw_plan *plan, uint8_t ret[8])
+{
+	const uint64_t content[] = { plan->digest, NFT_LAYOUT_VERSION,
+				     plan->ruleset->settings.counters };
+	uint64_t stamp = pfw_hash(content, sizeof(content));
+
+	memcpy(ret, &stamp, sizeof(stamp));
+}

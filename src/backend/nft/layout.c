@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The sets and maps of table inet portfwd, and the types of their fields. */
+#include <arpa/inet.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "layout.h"
+
+/* Numbers as in nftables' include/datatype.h, which nft reads a dump by. */
+const struct nft_field_type nft_fields[] = {
+	[NFT_FIELD_NONE] = { "", 0, 0, 0 },
+	[NFT_FIELD_IPV4_ADDR] = { "ipv4_addr", 7, 4, 4 },
+	[NFT_FIELD_IPV6_ADDR] = { "ipv6_addr", 8, 16, 16 },
+	[NFT_FIELD_INET_PROTO] = { "inet_proto", 12, 1, 4 },
+	[NFT_FIELD_INET_SERVICE] = { "inet_service", 13, 2, 4 },
+	[NFT_FIELD_IFNAME] = { "ifname", 41, 16, 16 },
+	[NFT_FIELD_MARK] = { "mark", 19, 4, 4 },
+	[NFT_FIELD_VERDICT] = { "verdict", NFT_DATA_VERDICT, 0, 0 },
+};
+#define FIELD_TYPE_BITS 6
+
+static const char *const purposes[NFT_PURPOSES] = { "dnat", "self", "snat" };
+static const char *const tiers[PFW_TIERS] = {
+	[PFW_TIER_ADDRESS_INTERFACE] = "addr_if",
+	[PFW_TIER_ADDRESS] = "addr",
+	[PFW_TIER_INTERFACE] = "if",
+	[PFW_TIER_ANY] = "any",
+};
+
+uint8_t nft_set_number(enum nft_purpose purpose, uint8_t family, uint8_t tier, bool remote)
+{
+	return (uint8_t)(((purpose * 2 + (family == AF_INET6)) * PFW_TIERS + tier) * 2 + remote);
+}
+
+static void describe_map(uint8_t number, struct nft_set *ret)
+{
+	bool remote = number % 2;
+	unsigned int tier = number / 2 % PFW_TIERS;
+	bool v6 = number / 2 / PFW_TIERS % 2;
+	enum nft_purpose purpose = number / 2 / PFW_TIERS / 2;
+	enum nft_field address = v6 ? NFT_FIELD_IPV6_ADDR : NFT_FIELD_IPV4_ADDR;
+	unsigned int n = 0;
+
+	snprintf(ret->name, sizeof(ret->name), "%s%c_%s%s", purposes[purpose], v6 ? '6' : '4',
+		 tiers[tier], remote ? "_remote" : "");
+	if (tier == PFW_TIER_ADDRESS_INTERFACE || tier == PFW_TIER_ADDRESS)
+		ret->key[n++] = address;
+	ret->key[n++] = NFT_FIELD_INET_PROTO;
+	ret->key[n++] = NFT_FIELD_INET_SERVICE;
+	if (tier == PFW_TIER_ADDRESS_INTERFACE || tier == PFW_TIER_INTERFACE)
+		ret->key[n++] = NFT_FIELD_IFNAME;
+	ret->flags = NFT_SET_MAP;
+	switch (purpose) {
+	case NFT_DNAT:
+		ret->data[0] = address;
+		ret->data[1] = NFT_FIELD_INET_SERVICE;
+		ret->counts = true;
+		break;
+	case NFT_SELF:
+		ret->data[0] = NFT_FIELD_INET_SERVICE;
+		ret->counts = true;
+		break;
+	case NFT_SNAT:
+		ret->data[0] = NFT_FIELD_VERDICT;
+		break;
+	}
+}
+
+void nft_set_describe(uint8_t number, struct nft_set *ret)
+{
+	static const struct nft_set others[] = {
+		{
+			.name = "hairpin",
+			.key = { NFT_FIELD_IFNAME, NFT_FIELD_IFNAME },
+			.flags = NFT_SET_TIMEOUT | NFT_SET_EVAL,
+			.size = 65535,
+			.timeout = 60 * 60 * 1000,
+		},
+		{
+			.name = "revision",
+			.key = { NFT_FIELD_MARK, NFT_FIELD_MARK },
+		},
+	};
+
+	*ret = (struct nft_set){ 0 };
+	if (number < NFT_SET_MAPS)
+		describe_map(number, ret);
+	else if (number < NFT_SETS)
+		*ret = others[number - NFT_SET_MAPS];
+}
+
+uint8_t nft_set_find(const char *name)
+{
+	struct nft_set set;
+	uint8_t number;
+
+	for (number = 0; number < NFT_SETS; number++) {
+		nft_set_describe(number, &set);
+		if (!strcmp(set.name, name))
+			break;
+	}
+	return number;
+}
+
+uint32_t nft_fields_size(const enum nft_field *fields, unsigned int n)
+{
+	uint32_t size = 0;
+	unsigned int i;
+
+	for (i = 0; i < n && fields[i]; i++)
+		size += nft_fields[fields[i]].size;
+	return i == 1 ? nft_fields[fields[0]].bytes : size;
+}
+
+uint32_t nft_fields_type(const enum nft_field *fields, unsigned int n)
+{
+	uint32_t type = 0;
+	unsigned int i;
+
+	for (i = 0; i < n && fields[i]; i++)
+		type = type << FIELD_TYPE_BITS | nft_fields[fields[i]].number;
+	return type;
+}
+
+void nft_fields_print_type(const enum nft_field *fields, unsigned int n, struct pfw_buffer *ret)
+{
+	unsigned int i;
+
+	for (i = 0; i < n && fields[i]; i++)
+		pfw_buffer_printf(ret, "%s%s", i ? " . " : "", nft_fields[fields[i]].text);
+}
+
+static void print_verdict(const uint8_t *bytes, size_t len, struct pfw_buffer *ret)
+{
+	struct nft_verdict_value verdict = { 0 };
+
+	memcpy(&verdict, bytes, len < sizeof(verdict) ? len : sizeof(verdict));
+	verdict.chain[sizeof(verdict.chain) - 1] = '\0';
+	switch (verdict.code) {
+	case NFT_GOTO:
+		pfw_buffer_printf(ret, "goto %s", verdict.chain);
+		break;
+	case NFT_JUMP:
+		pfw_buffer_printf(ret, "jump %s", verdict.chain);
+		break;
+	case NF_ACCEPT:
+		pfw_buffer_puts(ret, "accept");
+		break;
+	case NF_DROP:
+		pfw_buffer_puts(ret, "drop");
+		break;
+	default:
+		pfw_buffer_printf(ret, "verdict %d", verdict.code);
+	}
+}
+
+static void print_field(enum nft_field field, const uint8_t *bytes, struct pfw_buffer *ret)
+{
+	char text[INET6_ADDRSTRLEN];
+	const char *word;
+	uint16_t port;
+	uint32_t mark;
+
+	switch (field) {
+	case NFT_FIELD_IPV4_ADDR:
+		pfw_buffer_puts(ret, inet_ntop(AF_INET, bytes, text, sizeof(text)));
+		break;
+	case NFT_FIELD_IPV6_ADDR:
+		pfw_buffer_puts(ret, inet_ntop(AF_INET6, bytes, text, sizeof(text)));
+		break;
+	case NFT_FIELD_INET_PROTO:
+		word = pfw_protocol_text(bytes[0]);
+		if (word)
+			pfw_buffer_puts(ret, word);
+		else
+			pfw_buffer_printf(ret, "%u", bytes[0]);
+		break;
+	case NFT_FIELD_INET_SERVICE:
+		memcpy(&port, bytes, sizeof(port));
+		pfw_buffer_printf(ret, "%u", ntohs(port));
+		break;
+	case NFT_FIELD_IFNAME:
+		pfw_buffer_printf(ret, "\"%.16s\"", (const char *)bytes);
+		break;
+	case NFT_FIELD_MARK:
+		memcpy(&mark, bytes, sizeof(mark));
+		pfw_buffer_printf(ret, "0x%08x", mark);
+		break;
+	case NFT_FIELD_NONE:
+	case NFT_FIELD_VERDICT:
+		break;
+	}
+}
+
+void nft_fields_print(const enum nft_field *fields, unsigned int n, const uint8_t *bytes,
+		      size_t len, struct pfw_buffer *ret)
+{
+	unsigned int i;
+	size_t at = 0;
+
+	if (fields[0] == NFT_FIELD_VERDICT) {
+		print_verdict(bytes, len, ret);
+		return;
+	}
+	for (i = 0; i < n && fields[i] && at + nft_fields[fields[i]].bytes <= len; i++) {
+		pfw_buffer_puts(ret, i ? " . " : "");
+		print_field(fields[i], bytes + at, ret);
+		at += nft_fields[fields[i]].size;
+	}
+}

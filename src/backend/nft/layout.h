@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The layout of table inet portfwd: its sets and maps, what they are called and
+ * what their keys are made of. One table serves building, reading and printing.
+ */
+#ifndef PORTFWD_BACKEND_NFT_LAYOUT_H
+#define PORTFWD_BACKEND_NFT_LAYOUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "portfwd/base/buffer.h"
+#include "portfwd/plan/plan.h"
+
+#define NFT_TABLE "portfwd"
+/* Part of the stamp: another layout never passes for this one. */
+#define NFT_LAYOUT_VERSION 1
+
+/* Kinds of item, in the order in which they come into being. */
+enum nft_kind { NFT_KIND_TABLE, NFT_KIND_SET, NFT_KIND_CHAIN, NFT_KIND_ELEMENT };
+
+/* What a field of a key or of data is. */
+enum nft_field {
+	NFT_FIELD_NONE,
+	NFT_FIELD_IPV4_ADDR,
+	NFT_FIELD_IPV6_ADDR,
+	NFT_FIELD_INET_PROTO,
+	NFT_FIELD_INET_SERVICE,
+	NFT_FIELD_IFNAME,
+	NFT_FIELD_MARK,
+	NFT_FIELD_VERDICT,
+};
+
+struct nft_field_type {
+	const char *text;	/* as nft spells the type */
+	uint32_t number;	/* as nft numbers it; the kernel only keeps it */
+	uint32_t bytes;		/* alone */
+	uint32_t size;		/* as part of a concatenation: a multiple of 4 */
+};
+extern const struct nft_field_type nft_fields[];
+
+/* What a map is for. */
+enum nft_purpose {
+	NFT_DNAT,	/* key -> address . port of the target */
+	NFT_SELF,	/* key -> port of the machine itself */
+	NFT_SNAT,	/* key -> what happens to the source address */
+};
+#define NFT_PURPOSES 3
+
+#define NFT_SET_FIELDS 4
+#define NFT_SET_NAME 24
+
+/* Numbers of sets: those of the maps by purpose, family, tier and remote; then the others. */
+#define NFT_SET_MAPS (NFT_PURPOSES * 2 * PFW_TIERS * 2)
+enum {
+	NFT_SET_HAIRPIN = NFT_SET_MAPS,
+	NFT_SET_REVISION,
+	NFT_SETS,
+};
+
+struct nft_set {
+	char name[NFT_SET_NAME];
+	enum nft_field key[NFT_SET_FIELDS];	/* ends with NFT_FIELD_NONE unless full */
+	enum nft_field data[2];			/* both NFT_FIELD_NONE: a set */
+	uint32_t flags;				/* NFT_SET_... of linux/netfilter/nf_tables.h */
+	uint32_t size;				/* elements at most; 0: no limit */
+	uint64_t timeout;			/* of an element, ms; 0: none */
+	bool counts;				/* may count connections */
+};
+
+uint8_t nft_set_number(enum nft_purpose purpose, uint8_t family, uint8_t tier, bool remote);
+void nft_set_describe(uint8_t number, struct nft_set *ret);
+/* The number of the set of that name, or NFT_SETS. */
+uint8_t nft_set_find(const char *name);
+
+/* Length and nft's number of a run of fields; a single one is not filled up. */
+uint32_t nft_fields_size(const enum nft_field *fields, unsigned int n);
+uint32_t nft_fields_type(const enum nft_field *fields, unsigned int n);
+/* "ipv4_addr . inet_service" */
+void nft_fields_print_type(const enum nft_field *fields, unsigned int n, struct pfw_buffer *ret);
+/* "10.0.0.2 . 80"; bytes are as in registers. len is checked. */
+void nft_fields_print(const enum nft_field *fields, unsigned int n, const uint8_t *bytes,
+		      size_t len, struct pfw_buffer *ret);
+
+/* How a set stands in an item's value: what the kernel keeps of its declaration. */
+struct nft_set_value {
+	uint32_t key_type;
+	uint32_t key_len;
+	uint32_t data_type;
+	uint32_t data_len;
+	uint32_t flags;
+	uint32_t size;
+	uint64_t timeout;
+	uint32_t counter;
+	uint32_t zero;
+};
+_Static_assert(sizeof(struct nft_set_value) == 40, "compared as bytes, so without padding");
+
+/* What an element's verdict is in an item's value: the code, then a chain's name. */
+struct nft_verdict_value {
+	int32_t code;		/* NF_ACCEPT, NFT_GOTO, NFT_JUMP ... */
+	char chain[28];
+};
+
+/* How a chain's head stands in an item's value; its rules follow. */
+struct nft_chain_value {
+	uint32_t is_base;
+	uint32_t hook;
+	int32_t priority;
+	uint32_t policy;
+	char type[16];
+};
+
+/* The key of an element: the number of its set, then the bytes of its own key. */
+#define NFT_ELEMENT_KEY_MAX 64
+
+#endif

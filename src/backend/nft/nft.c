@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The nf_tables backend: its contract, opening and closing. */
+#include <stdlib.h>
+
+#include "nft.h"
+
+int pfw_nftables_open(struct pfw_backend_handle **ret, struct pfw_error *err)
+{
+	struct pfw_backend_handle *handle = calloc(1, sizeof(*handle));
+	int code;
+
+	if (!handle)
+		return pfw_fail_memory(err);
+	code = pfw_netlink_open(&handle->nl, err);
+	if (code) {
+		free(handle);
+		return code;
+	}
+	*ret = handle;
+	return 0;
+}
+
+static void nft_close(struct pfw_backend_handle *handle)
+{
+	if (!handle)
+		return;
+	pfw_netlink_close(handle->nl);
+	free(handle);
+}
+
+static const char *nft_kind_name(const struct pfw_item *item)
+{
+	static const char *const names[] = {
+		[NFT_KIND_TABLE] = "table",
+		[NFT_KIND_SET] = "set",
+		[NFT_KIND_CHAIN] = "chain",
+		[NFT_KIND_ELEMENT] = "element",
+	};
+
+	return names[item->kind];
+}
+
+const struct pfw_backend pfw_backend_nftables = {
+	.name = "nftables",
+	.compile = nft_compile,
+	.read = nft_read,
+	.holds = nft_holds,
+	.apply = nft_apply,
+	.print = nft_print,
+	.kind = nft_kind_name,
+	.text = nft_text,
+	.close = nft_close,
+};

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The rows of a forward. */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "field.h"
+
+#define MEMBER(name) .offset = offsetof(struct pfw_forward, name)
+
+static int give_text(struct reader *r, json_t *value, const char **ret)
+{
+	const char *text = pfw_arena_text(r->arena, json_string_value(value),
+					  json_string_length(value));
+
+	if (!text)
+		return pfw_fail_memory(r->err);
+	*ret = text;
+	return 0;
+}
+
+static int parse_name(struct reader *r, const struct field *field, json_t *value, void *object)
+{
+	struct pfw_forward *forward = object;
+
+	if (!json_is_string(value) ||
+	    !pfw_name_valid(json_string_value(value), json_string_length(value)))
+		return value_wrong(r, value, field->hint);
+	return give_text(r, value, &forward->name);
+}
+
+static int emit_name(const struct writer *w, const struct field *field, const void *object,
+		     json_t **ret)
+{
+	const struct pfw_forward *forward = object;
+
+	(void)field;
+	if (forward->name)
+		return emit_give(json_string(forward->name), ret);
+	/* Canonical text parses too, so a forward that awaits its name has no key for it. */
+	(void)w;
+	return 0;
+}
+
+static int parse_comment(struct reader *r, const struct field *field, json_t *value,
+			 void *object)
+{
+	struct pfw_forward *forward = object;
+	const char *text = json_string_value(value);
+	size_t len = json_string_length(value), i;
+
+	if (json_is_null(value))
+		return 0;
+	if (!text)
+		return value_wrong(r, value, field->hint);
+	if (len > PFW_COMMENT_MAX)
+		return pfw_error_add(r->err, PFW_FAILED, "is %zu bytes long; at most %d work", len,
+				     PFW_COMMENT_MAX);
+	for (i = 0; i < len; i++)
+		if (pfw_text_hazard(text + i, len - i))
+			return pfw_error_add(r->err, PFW_FAILED, "has a control or bidirectional "
+					     "character at byte %zu; use one line of plain text",
+					     i + 1);
+	return give_text(r, value, &forward->comment);
+}
+
+static int emit_comment(const struct writer *w, const struct field *field, const void *object,
+			json_t **ret)
+{
+	const struct pfw_forward *forward = object;
+
+	(void)field;
+	if (forward->comment)
+		return emit_give(json_string(forward->comment), ret);
+	return w->style == PFW_CANONICAL ? emit_give(json_null(), ret) : 0;
+}
+
+static int emit_enabled(const struct writer *w, const struct field *field, const void *object,
+			json_t **ret)
+{
+	const struct pfw_forward *forward = object;
+
+	if (w->style == PFW_CONCISE && forward->enabled)
+		return 0;
+	return field_emit_bool(w, field, object, ret);
+}
+
+static int emit_snat(const struct writer *w, const struct field *field, const void *object,
+		     json_t **ret)
+{
+	const struct pfw_forward *forward = object;
+	int snat = forward->snat;
+
+	if (snat == PFW_SNAT_UNSET) {
+		if (w->style == PFW_CONCISE)
+			return 0;
+		snat = w->settings->snat;
+	}
+	return emit_give(json_string(pfw_name_text(field->names, snat)), ret);
+}
+
+static int emit_switch(const struct writer *w, uint8_t value, bool setting, json_t **ret)
+{
+	if (value == PFW_UNSET && w->style == PFW_CONCISE)
+		return 0;
+	if (value != PFW_UNSET)
+		setting = value == PFW_ON;
+	return emit_give(json_boolean(setting), ret);
+}
+
+static int emit_hairpin(const struct writer *w, const struct field *field, const void *object,
+			json_t **ret)
+{
+	const struct pfw_forward *forward = object;
+
+	(void)field;
+	return emit_switch(w, forward->hairpin, w->settings->hairpin, ret);
+}
+
+static int emit_local(const struct writer *w, const struct field *field, const void *object,
+		      json_t **ret)
+{
+	const struct pfw_forward *forward = object;
+
+	(void)field;
+	return emit_switch(w, forward->local, w->settings->local, ret);
+}
+
+const struct field forward_fields[] = {
+	{ .key = "name",
+	  .hint = "a name: at most 63 letters, digits, '_', '.' and '-', a letter or digit first",
+	  .parse = parse_name, .emit = emit_name },
+	{ .key = "comment", .hint = "a text of one line, 128 bytes at most",
+	  .parse = parse_comment, .emit = emit_comment },
+	{ .key = "enabled", .hint = "true or false", MEMBER(enabled),
+	  .parse = field_parse_bool, .emit = emit_enabled },
+	{ .key = "listen", .hint = "\"[ADDR:]PORTS[/PROTO]\" or an object", .required = true,
+	  .parse = forward_parse_listen, .emit = forward_emit_listen },
+	{ .key = "target", .hint = "\"ADDR[:PORT]\", \"self:PORT\", an object, or a list of them",
+	  .required = true, .parse = forward_parse_target, .emit = forward_emit_target },
+	{ .key = "snat", .hint = "auto, masquerade or none", MEMBER(snat),
+	  .names = pfw_snat_names, .parse = field_parse_word, .emit = emit_snat },
+	{ .key = "hairpin", .hint = "true or false", MEMBER(hairpin),
+	  .parse = field_parse_switch, .emit = emit_hairpin },
+	{ .key = "local", .hint = "true or false", MEMBER(local),
+	  .parse = field_parse_switch, .emit = emit_local },
+	{ 0 },
+};
+
+int pfw_forward_parse(json_t *json, struct pfw_arena *arena, struct pfw_forward *ret,
+		      struct pfw_error *err)
+{
+	struct reader r = { .arena = arena, .err = err };
+	struct pfw_forward forward = {
+		.enabled = true,
+		.origin = { .file = PFW_ORIGIN_NONE },
+	};
+	int result;
+
+	result = object_parse(&r, forward_fields, "a forward, which is an object", json, &forward);
+	if (!result)
+		result = pfw_forward_check(&forward, err);
+	if (!result)
+		*ret = forward;
+	return result;
+}
+
+json_t *pfw_forward_json(const struct pfw_forward *forward, const struct pfw_settings *settings,
+			 enum pfw_json_style style)
+{
+	const struct writer w = { .settings = settings, .style = style };
+	json_t *json = NULL;
+
+	object_emit(&w, forward_fields, forward, &json);
+	return json;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Changing forwards: in the files and in the kernel, all or none. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "inside.h"
+
+/* One change under way, and what undoes it. */
+struct work {
+	struct pfw_change change;	/* with the origin where the file has it */
+	struct pfw_forward old;		/* name NULL: there was none */
+	bool done;
+};
+
+static int prepare(struct pfw_engine *engine, const struct pfw_change *changes, size_t n,
+		   struct work *work, struct pfw_error *err)
+{
+	uint32_t id;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		work[i].change = changes[i];
+		id = pfw_ruleset_find(&engine->ruleset, changes[i].name);
+		if (id != PFW_INDEX_NONE)
+			work[i].old = engine->ruleset.forwards[id];
+		else if (changes[i].what == PFW_DROP)
+			return pfw_fail(err, PFW_NOT_FOUND, -ENOENT, "there is no forward \"%s\"",
+					changes[i].name);
+		work[i].change.forward.name = changes[i].name;
+		work[i].change.forward.origin =
+			work[i].old.name ? work[i].old.origin :
+					   (struct pfw_origin){ PFW_ORIGIN_NONE, 0 };
+	}
+	return 0;
+}
+
+static int touch(const struct pfw_engine *engine, const struct work *work, size_t n,
+		 struct pfw_keys *keys, struct pfw_error *err)
+{
+	const struct pfw_forward **forwards = calloc(2 * n + 1, sizeof(*forwards));
+	size_t i, n_forwards = 0;
+	int ret;
+
+	if (!forwards)
+		return pfw_fail_memory(err);
+	for (i = 0; i < n; i++) {
+		if (work[i].old.name)
+			forwards[n_forwards++] = &work[i].old;
+		if (work[i].change.what == PFW_PUT)
+			forwards[n_forwards++] = &work[i].change.forward;
+	}
+	ret = pfw_plan_touch(&engine->plan, forwards, n_forwards, keys, err);
+	free(forwards);
+	return ret;
+}
+
+static void drop(struct pfw_engine *engine, const char *name)
+{
+	uint32_t id = pfw_ruleset_find(&engine->ruleset, name);
+
+	if (id == PFW_INDEX_NONE)
+		return;
+	pfw_plan_drop(&engine->plan, id);
+	pfw_ruleset_drop(&engine->ruleset, id);
+}
+
+/* Takes the changes back; what stood before fits again once all that is new is gone. */
+static void undo(struct pfw_engine *engine, struct work *work, size_t n)
+{
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	uint32_t id;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (work[i].done)
+			drop(engine, work[i].change.name);
+	for (i = 0; i < n; i++) {
+		if (work[i].done && work[i].old.name &&
+		    !pfw_ruleset_put_shallow(&engine->ruleset, &work[i].old, &id))
+			pfw_plan_put(&engine->plan, id, &ignored);
+		work[i].done = false;
+	}
+}
+
+/*
+ * First everything that goes, then everything that comes, so that forwards
+ * of one request may exchange their keys.
+ */
+static int mutate(struct pfw_engine *engine, struct work *work, size_t n, struct pfw_error *err)
+{
+	uint32_t id;
+	int ret = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		drop(engine, work[i].change.name);
+		work[i].done = true;
+	}
+	for (i = 0; !ret && i < n; i++) {
+		if (work[i].change.what == PFW_DROP)
+			continue;
+		if (pfw_ruleset_put(&engine->ruleset, &work[i].change.forward, &id))
+			ret = pfw_fail_memory(err);
+		else
+			ret = pfw_plan_put(&engine->plan, id, err);
+	}
+	if (ret)
+		undo(engine, work, n);
+	return ret;
+}
+
+static int stage(struct pfw_engine *engine, const struct work *work, size_t n,
+		 struct pfw_error *err)
+{
+	struct pfw_change *changes = calloc(n + 1, sizeof(*changes));
+	size_t i;
+	int ret;
+
+	if (!changes)
+		return pfw_fail_memory(err);
+	for (i = 0; i < n; i++)
+		changes[i] = work[i].change;
+	ret = pfw_store_stage(engine->store, changes, n, err);
+	free(changes);
+	return ret;
+}
+
+/*
+ * Applies, and commits the files. *holds: the kernel is known to hold what before says;
+ * where it turns out not to, it is read and the difference is made from that.
+ */
+static int apply(struct pfw_engine *engine, const struct pfw_keys *keys, bool holds,
+		 struct side sides[ENGINE_BACKENDS], struct pfw_error *err)
+{
+	unsigned int attempt;
+	int ret = -ESTALE;
+
+	for (attempt = 0; ret == -ESTALE && attempt < ENGINE_ATTEMPTS; attempt++) {
+		pfw_error_clear(err);
+		ret = side_fill(engine, ENGINE_PACKETS, holds ? keys : NULL, !holds,
+				&sides[ENGINE_PACKETS], err);
+		if (!ret)
+			ret = sides_apply(engine, sides, err);
+		holds = false;
+	}
+	if (ret == -ESTALE)
+		return pfw_fail(err, PFW_FAILED, ret,
+				"the nf_tables ruleset keeps changing; nothing was changed, try again");
+	if (ret)
+		return ret;
+	ret = engine_remember_config(engine, err);
+	if (!ret)
+		ret = pfw_store_commit(engine->store, err);
+	if (ret)
+		sides_take_back(engine, sides, ENGINE_BACKENDS, err);
+	return ret;
+}
+
+/* Lets the kernel check what would be sent to it. */
+static int try_out(struct pfw_engine *engine, const struct pfw_keys *keys, bool holds,
+		   struct side sides[ENGINE_BACKENDS], struct pfw_error *err)
+{
+	const struct engine_backend *to = &engine->backends[ENGINE_PACKETS];
+	struct side *side = &sides[ENGINE_PACKETS];
+	int ret;
+
+	ret = side_fill(engine, ENGINE_PACKETS, holds ? keys : NULL, !holds, side, err);
+	if (!ret)
+		ret = to->ops->apply(to->handle, &side->after, &side->difference, true, err);
+	if (ret == -ESTALE && holds)
+		return try_out(engine, keys, false, sides, err);
+	return ret;
+}
+
+static int make_changes(struct pfw_engine *engine, struct work *work, size_t n, bool dry_run,
+			struct pfw_report *report, struct pfw_error *err)
+{
+	const struct engine_backend *to = &engine->backends[ENGINE_PACKETS];
+	struct side sides[ENGINE_BACKENDS] = { 0 };
+	struct pfw_keys keys = { 0 };
+	bool holds = false;
+	int ret;
+
+	ret = touch(engine, work, n, &keys, err);
+	if (!ret)
+		ret = to->ops->holds(to->handle, &engine->plan, &holds, err);
+	if (!ret && holds)
+		ret = to->ops->compile(&engine->plan, &keys, &sides[ENGINE_PACKETS].before, err);
+	if (!ret)
+		ret = mutate(engine, work, n, err);
+	if (ret)
+		goto out;
+	ret = side_fill_host(engine, &sides[ENGINE_HOST], err);
+	if (!ret && !dry_run)
+		ret = stage(engine, work, n, err);
+	if (!ret)
+		ret = dry_run ? try_out(engine, &keys, holds, sides, err) :
+				apply(engine, &keys, holds, sides, err);
+	if (ret || dry_run) {
+		pfw_store_abort(engine->store);
+		undo(engine, work, n);
+	}
+	if (!ret)
+		ret = sides_report(engine, sides, report, err);
+out:
+	pfw_keys_free(&keys);
+	sides_free(sides);
+	return ret;
+}
+
+int pfw_engine_change(struct pfw_engine *engine, const struct pfw_change *changes, size_t n,
+		      bool dry_run, struct pfw_report *report, struct pfw_error *err)
+{
+	struct work *work = calloc(n + 1, sizeof(*work));
+	int ret;
+
+	if (!work)
+		return pfw_fail_memory(err);
+	ret = prepare(engine, changes, n, work, err);
+	if (!ret)
+		ret = make_changes(engine, work, n, dry_run, report, err);
+	free(work);
+	return ret;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Opening an engine, and loading the configuration into it. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "inside.h"
+
+int pfw_engine_open(const struct pfw_engine_options *options, struct pfw_engine **ret,
+		    struct pfw_error *err)
+{
+	struct pfw_engine *engine = calloc(1, sizeof(*engine));
+	char names[64];
+	int code;
+
+	if (!engine)
+		return pfw_fail_memory(err);
+	engine->state.lock = -1;
+	engine->run_dir = strdup(options->run_dir);
+	engine->backend = options->backend ? strdup(options->backend) : NULL;
+	if (!engine->run_dir || (options->backend && !engine->backend)) {
+		code = pfw_fail_memory(err);
+		goto fail;
+	}
+	if (options->backend && pfw_name_value(pfw_backend_names, options->backend,
+					       strlen(options->backend)) < 0) {
+		code = pfw_fail(err, PFW_USAGE, -EINVAL, "there is no backend \"%s\"; there are %s",
+				options->backend,
+				pfw_name_list(pfw_backend_names, names, sizeof(names)));
+		goto fail;
+	}
+	code = pfw_store_open(options->config, &engine->store, err);
+	if (code)
+		goto fail;
+	*ret = engine;
+	return 0;
+fail:
+	pfw_engine_close(engine);
+	return code;
+}
+
+static void unload(struct pfw_engine *engine)
+{
+	pfw_plan_free(&engine->plan);
+	pfw_ruleset_free(&engine->ruleset);
+	engine->loaded = false;
+}
+
+void pfw_engine_close(struct pfw_engine *engine)
+{
+	unsigned int i;
+
+	if (!engine)
+		return;
+	unload(engine);
+	for (i = 0; i < ENGINE_BACKENDS; i++)
+		if (engine->backends[i].handle)
+			engine->backends[i].ops->close(engine->backends[i].handle);
+	pfw_store_close(engine->store);
+	state_free(&engine->state);
+	free(engine->run_dir);
+	free(engine->backend);
+	free(engine);
+}
+
+static int save_host(void *ctx, const struct pfw_host_record *record, struct pfw_error *err)
+{
+	return state_save(ctx, record, err);
+}
+
+int engine_open_backends(struct pfw_engine *engine, struct pfw_error *err)
+{
+	struct engine_backend *packets = &engine->backends[ENGINE_PACKETS];
+	struct engine_backend *host = &engine->backends[ENGINE_HOST];
+	int ret = 0;
+
+	packets->ops = &pfw_backend_nftables;
+	host->ops = &pfw_backend_host;
+	if (!packets->handle)
+		ret = pfw_nftables_open(&packets->handle, err);
+	if (!ret && !host->handle)
+		ret = pfw_host_open(&engine->state.host, save_host, &engine->state, &host->handle,
+				    err);
+	return ret;
+}
+
+int engine_remember_config(struct pfw_engine *engine, struct pfw_error *err)
+{
+	struct state *state = &engine->state;
+	char *config;
+
+	if (state->config && !strcmp(state->config, pfw_store_path(engine->store)))
+		return 0;
+	config = strdup(pfw_store_path(engine->store));
+	if (!config)
+		return pfw_fail_memory(err);
+	free(state->config);
+	state->config = config;
+	return state_save(state, &state->host, err);
+}
+
+static int check_config(const struct pfw_engine *engine, struct pfw_error *err)
+{
+	const char *applied = engine->state.config, *ours = pfw_store_path(engine->store);
+
+	if (!applied || !strcmp(applied, ours))
+		return 0;
+	return pfw_fail(err, PFW_FAILED, -EINVAL,
+			"%s is applied in this network namespace, not %s; use \"portfwd -c %s\", or "
+			"\"portfwd -c %s reload\" to change over",
+			applied, ours, applied, ours);
+}
+
+/* The order of the locks is the same for everybody: the namespace, then the files. */
+static int prepare_kernel(struct pfw_engine *engine, const struct pfw_engine_load *load,
+			  struct pfw_error *err)
+{
+	bool write = load->purpose == PFW_ENGINE_WRITE;
+	int ret;
+
+	if (!engine->state.folder) {
+		ret = state_open(&engine->state, engine->run_dir, err);
+		if (!ret)
+			ret = state_lock(&engine->state, write, ENGINE_LOCK_SECONDS, err);
+		if (!ret)
+			ret = state_load(&engine->state, err);
+		if (ret)
+			return ret;
+	}
+	if (!load->any_config) {
+		ret = check_config(engine, err);
+		if (ret)
+			return ret;
+	}
+	ret = write ? pfw_store_lock(engine->store, ENGINE_LOCK_SECONDS, err) : 0;
+	return ret ? ret : engine_open_backends(engine, err);
+}
+
+static const char *file_name(const void *ctx, uint32_t file)
+{
+	return pfw_engine_file(ctx, file);
+}
+
+int pfw_engine_load(struct pfw_engine *engine, const struct pfw_engine_load *load,
+		    struct pfw_error *err)
+{
+	struct pfw_facts facts = { 0 };
+	int ret = 0;
+
+	unload(engine);
+	if (load->purpose != PFW_ENGINE_WORDS) {
+		ret = prepare_kernel(engine, load, err);
+		if (!ret)
+			ret = pfw_host_facts(&engine->state.host, &facts, err);
+	}
+	if (!ret)
+		ret = pfw_store_load(engine->store, load->required, &engine->ruleset, err);
+	if (!ret)
+		ret = pfw_plan_make(&engine->ruleset, &facts, file_name, engine, &engine->plan, err);
+	if (ret) {
+		unload(engine);
+		return ret;
+	}
+	engine->loaded = true;
+	return 0;
+}
+
+const struct pfw_ruleset *pfw_engine_ruleset(const struct pfw_engine *engine)
+{
+	return &engine->ruleset;
+}
+
+const struct pfw_plan *pfw_engine_plan(const struct pfw_engine *engine)
+{
+	return &engine->plan;
+}
+
+const char *pfw_engine_file(const struct pfw_engine *engine, uint32_t file)
+{
+	return file == PFW_ORIGIN_NONE ? pfw_store_path(engine->store) :
+					 pfw_store_file(engine->store, file);
+}
+
+const char *pfw_engine_backend(const struct pfw_engine *engine)
+{
+	(void)engine;
+	return pfw_backend_nftables.name;
+}

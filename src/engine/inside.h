@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the parts of the engine share. */
+#ifndef ENGINE_INSIDE_H
+#define ENGINE_INSIDE_H
+
+#include "portfwd/backend/backend.h"
+#include "portfwd/engine/engine.h"
+#include "portfwd/store/store.h"
+#include "state.h"
+
+/* In the order in which they are applied: no packet is routed before its rules stand. */
+enum { ENGINE_PACKETS, ENGINE_HOST, ENGINE_BACKENDS };
+
+struct engine_backend {
+	const struct pfw_backend *ops;
+	struct pfw_backend_handle *handle;
+};
+
+struct pfw_engine {
+	struct pfw_store *store;
+	struct state state;
+	char *run_dir;
+	char *backend;			/* NULL: as the settings say */
+	struct engine_backend backends[ENGINE_BACKENDS];
+	struct pfw_ruleset ruleset;
+	struct pfw_plan plan;
+	bool loaded;
+};
+
+/* What stands and what should stand in one backend. Zero-initialise; side_free(). */
+struct side {
+	struct pfw_image before;
+	struct pfw_image after;
+	struct pfw_difference difference;
+};
+void sides_free(struct side sides[ENGINE_BACKENDS]);
+
+/* Reads the kernel into before, where it is not filled yet, compiles the plan into after. */
+int side_fill(struct pfw_engine *engine, unsigned int backend, const struct pfw_keys *only,
+	      bool read, struct side *side, struct pfw_error *err);
+/* The host's before, after and difference. */
+int side_fill_host(struct pfw_engine *engine, struct side *side, struct pfw_error *err);
+
+/* Applies all sides in their order; what fails takes back what was applied. */
+int sides_apply(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
+		struct pfw_error *err);
+/* Applies all sides backwards, the last first; a failure is added to the words in err. */
+void sides_take_back(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS], unsigned int n,
+		     struct pfw_error *err);
+
+size_t sides_steps(const struct side sides[ENGINE_BACKENDS]);
+int sides_report(const struct pfw_engine *engine, const struct side sides[ENGINE_BACKENDS],
+		 struct pfw_report *report, struct pfw_error *err);
+
+int engine_open_backends(struct pfw_engine *engine, struct pfw_error *err);
+/* Remembers that this configuration is the applied one. */
+int engine_remember_config(struct pfw_engine *engine, struct pfw_error *err);
+
+/* How long to wait for another portfwd, and how often to follow a kernel that others change. */
+#define ENGINE_LOCK_SECONDS 60
+#define ENGINE_ATTEMPTS 20
+
+#endif

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the run directory remembers of a network namespace. */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "portfwd/kernel/netns.h"
+#include "portfwd/kernel/sysctl.h"
+#include "state.h"
+
+#define BOOT_ID "kernel/random/boot_id"
+
+int state_open(struct state *state, const char *run_dir, struct pfw_error *err)
+{
+	uint64_t id;
+	int ret = pfw_netns_id(&id, err);
+
+	if (ret)
+		return ret;
+	if (asprintf(&state->folder, "%s/net-%llu", run_dir, (unsigned long long)id) < 0) {
+		state->folder = NULL;
+		return pfw_fail_memory(err);
+	}
+	return 0;
+}
+
+void state_free(struct state *state)
+{
+	if (state->lock >= 0)
+		close(state->lock);
+	free(state->folder);
+	free(state->config);
+	pfw_host_record_free(&state->host);
+	*state = (struct state){ .lock = -1 };
+}
+
+/* The folder, and what is above it. */
+static int make_folder(const struct state *state, struct pfw_error *err)
+{
+	char *path = strdup(state->folder), *slash;
+	int ret = 0;
+
+	if (!path)
+		return pfw_fail_memory(err);
+	for (slash = strchr(path + 1, '/'); !ret; slash = strchr(slash + 1, '/')) {
+		if (slash)
+			*slash = '\0';
+		if (mkdir(path, 0755) && errno != EEXIST)
+			ret = pfw_fail_errno(err, -errno, "cannot make %s", path);
+		if (!slash)
+			break;
+		*slash = '/';
+	}
+	free(path);
+	return ret;
+}
+
+static int open_lock(const struct state *state, bool exclusive, int *ret, struct pfw_error *err)
+{
+	char *path;
+	int code = 0;
+
+	if (exclusive) {
+		code = make_folder(state, err);
+		if (code)
+			return code;
+	}
+	if (asprintf(&path, "%s/lock", state->folder) < 0)
+		return pfw_fail_memory(err);
+	*ret = open(path, exclusive ? O_RDWR | O_CREAT | O_CLOEXEC : O_RDONLY | O_CLOEXEC, 0600);
+	if (*ret < 0)
+		code = pfw_fail_errno(err, -errno, "cannot open %s", path);
+	free(path);
+	return code;
+}
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+int state_lock(struct state *state, bool exclusive, unsigned int seconds, struct pfw_error *err)
+{
+	struct timespec pause = { .tv_nsec = 2 * 1000 * 1000 };
+	double until = now() + seconds;
+	int fd = -1, code;
+
+	code = open_lock(state, exclusive, &fd, err);
+	if (code && !exclusive) {
+		pfw_error_clear(err);
+		return 0;
+	}
+	if (code)
+		return code;
+	while (flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB)) {
+		if (errno != EWOULDBLOCK && errno != EINTR) {
+			code = pfw_fail_errno(err, -errno, "cannot lock %s/lock", state->folder);
+			close(fd);
+			return code;
+		}
+		if (now() > until) {
+			close(fd);
+			return pfw_fail(err, PFW_FAILED, -ETIMEDOUT,
+					"another portfwd has been changing this network namespace for "
+					"%u seconds; try again when it is done",
+					seconds);
+		}
+		nanosleep(&pause, NULL);
+		if (pause.tv_nsec < 50 * 1000 * 1000)
+			pause.tv_nsec += pause.tv_nsec / 2;
+	}
+	state->lock = fd;
+	return 0;
+}
+
+static int take_entries(struct state *state, const json_t *entries)
+{
+	const char *key, *was;
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(entries, i, entry) {
+		key = json_string_value(json_object_get(entry, "key"));
+		was = json_string_value(json_object_get(entry, "was"));
+		/* It is written back as root: nothing but network sysctls, whatever the file says. */
+		if (!key || !was || strncmp(key, "net/", 4) || strstr(key, ".."))
+			continue;
+		if (pfw_host_record_add(&state->host, key, was))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int take_state(struct state *state, const json_t *root, struct pfw_error *err)
+{
+	char boot[PFW_SYSCTL_VALUE] = "";
+	const char *of = json_string_value(json_object_get(root, "boot"));
+	const char *config = json_string_value(json_object_get(root, "config"));
+
+	if (pfw_sysctl_read(BOOT_ID, boot, err))
+		pfw_error_clear(err);
+	if (!of || strcmp(of, boot))
+		return 0;
+	if (config) {
+		state->config = strdup(config);
+		if (!state->config)
+			return pfw_fail_memory(err);
+	}
+	return take_entries(state, json_object_get(root, "sysctl")) ? pfw_fail_memory(err) : 0;
+}
+
+int state_load(struct state *state, struct pfw_error *err)
+{
+	json_error_t where;
+	json_t *root;
+	char *path;
+	FILE *file;
+	int ret = 0;
+
+	if (asprintf(&path, "%s/state.json", state->folder) < 0)
+		return pfw_fail_memory(err);
+	file = fopen(path, "re");
+	if (!file) {
+		if (errno != ENOENT && errno != EACCES)
+			ret = pfw_fail_errno(err, -errno, "cannot read %s", path);
+		free(path);
+		return ret;
+	}
+	root = json_loadf(file, JSON_REJECT_DUPLICATES, &where);
+	fclose(file);
+	if (root)
+		ret = take_state(state, root, err);
+	else
+		ret = pfw_fail(err, PFW_FAILED, -EBADMSG,
+			       "%s is damaged (line %d: %s); remove it, then \"portfwd reload\"", path,
+			       where.line, where.text);
+	json_decref(root);
+	free(path);
+	return ret;
+}
+
+static json_t *pack_state(const struct state *state, const struct pfw_host_record *host)
+{
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	char boot[PFW_SYSCTL_VALUE] = "";
+	json_t *entries = json_array();
+	size_t i;
+
+	pfw_sysctl_read(BOOT_ID, boot, &ignored);
+	for (i = 0; i < host->n_entries; i++)
+		if (json_array_append_new(entries, json_pack("{s:s, s:s}", "key", host->entries[i].key,
+							     "was", host->entries[i].was)))
+			goto fail;
+	return json_pack("{s:s, s:s?, s:o}", "boot", boot, "config", state->config, "sysctl", entries);
+fail:
+	json_decref(entries);
+	return NULL;
+}
+
+static int write_whole(const char *path, const char *text, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	ssize_t done = 0;
+	int ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (!ret && len) {
+		done = write(fd, text, len);
+		if (done < 0)
+			ret = errno == EINTR ? 0 : -errno;
+		else {
+			text += done;
+			len -= (size_t)done;
+		}
+	}
+	if (!ret && fsync(fd))
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+static int replace(const char *folder, const char *text, struct pfw_error *err)
+{
+	char *path = NULL, *temp = NULL;
+	int ret;
+
+	if (asprintf(&path, "%s/state.json", folder) < 0 ||
+	    asprintf(&temp, "%s/state.json.new", folder) < 0) {
+		ret = pfw_fail_memory(err);
+		goto out;
+	}
+	ret = text ? write_whole(temp, text, strlen(text)) : 0;
+	if (!ret && text && rename(temp, path))
+		ret = -errno;
+	if (!ret && !text && unlink(path) && errno != ENOENT)
+		ret = -errno;
+	if (ret) {
+		unlink(temp);
+		pfw_fail_errno(err, ret, "cannot save %s", path);
+	}
+out:
+	free(path);
+	free(temp);
+	return ret;
+}
+
+int state_save(const struct state *state, const struct pfw_host_record *host, struct pfw_error *err)
+{
+	json_t *root;
+	char *text;
+	int ret;
+
+	if (!state->config && !host->n_entries)
+		return replace(state->folder, NULL, err);
+	ret = make_folder(state, err);
+	if (ret)
+		return ret;
+	root = pack_state(state, host);
+	text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
+	json_decref(root);
+	if (!text)
+		return pfw_fail_memory(err);
+	ret = replace(state->folder, text, err);
+	free(text);
+	return ret;
+}

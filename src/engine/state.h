@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the run directory remembers of one network namespace until the next
+ * boot: which configuration is applied, what was changed on the host, and the
+ * lock that keeps two of us apart.
+ */
+#ifndef ENGINE_STATE_H
+#define ENGINE_STATE_H
+
+#include <stdbool.h>
+
+#include "portfwd/backend/backend.h"
+
+/* Zero-initialise with lock -1; free with state_free(), which releases the lock. */
+struct state {
+	char *folder;	/* RUN_DIR/net-ID */
+	char *config;	/* path of the applied configuration, or NULL */
+	struct pfw_host_record host;
+	int lock;
+};
+
+int state_open(struct state *state, const char *run_dir, struct pfw_error *err);
+/*
+ * Waits for the namespace's lock, up to seconds. A shared one is not taken
+ * where the folder is not there (nothing was ever applied) or not readable.
+ */
+int state_lock(struct state *state, bool exclusive, unsigned int seconds, struct pfw_error *err);
+/* Reads what is remembered; nothing if there is nothing, or from before this boot. */
+int state_load(struct state *state, struct pfw_error *err);
+/* Writes config and host as they are now; with neither, the file goes. */
+int state_save(const struct state *state, const struct pfw_host_record *host,
+	       struct pfw_error *err);
+void state_free(struct state *state);
+
+#endif

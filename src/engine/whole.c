@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What concerns the whole ruleset: reload, flush, looking at the kernel, export. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "inside.h"
+
+int pfw_engine_reload(struct pfw_engine *engine, bool dry_run, struct pfw_report *report,
+		      struct pfw_error *err)
+{
+	const struct engine_backend *to = &engine->backends[ENGINE_PACKETS];
+	struct side sides[ENGINE_BACKENDS] = { 0 }, *packets = &sides[ENGINE_PACKETS];
+	unsigned int attempt;
+	int ret = -ESTALE;
+
+	for (attempt = 0; ret == -ESTALE && attempt < ENGINE_ATTEMPTS; attempt++) {
+		pfw_error_clear(err);
+		ret = side_fill(engine, ENGINE_PACKETS, NULL, true, packets, err);
+		if (!ret)
+			ret = side_fill_host(engine, &sides[ENGINE_HOST], err);
+		if (!ret && dry_run)
+			ret = to->ops->apply(to->handle, &packets->after, &packets->difference,
+					     true, err);
+		else if (!ret)
+			ret = sides_apply(engine, sides, err);
+	}
+	if (ret == -ESTALE)
+		ret = pfw_fail(err, PFW_FAILED, ret,
+			       "the nf_tables ruleset keeps changing; nothing was changed, try again");
+	if (!ret && !dry_run)
+		ret = engine_remember_config(engine, err);
+	if (!ret)
+		ret = sides_report(engine, sides, report, err);
+	sides_free(sides);
+	return ret;
+}
+
+static int flush_locked(struct pfw_engine *engine, bool dry_run, struct pfw_report *report,
+			struct pfw_error *err)
+{
+	struct side sides[ENGINE_BACKENDS] = { 0 };
+	unsigned int attempt, i;
+	int ret = -ESTALE;
+
+	for (attempt = 0; ret == -ESTALE && attempt < ENGINE_ATTEMPTS; attempt++) {
+		sides_free(sides);
+		memset(sides, 0, sizeof(sides));
+		pfw_error_clear(err);
+		for (i = 0, ret = 0; !ret && i < ENGINE_BACKENDS; i++) {
+			ret = engine->backends[i].ops->read(engine->backends[i].handle,
+							    &sides[i].before, err);
+			if (!ret)
+				ret = pfw_difference_make(&sides[i].before, &sides[i].after,
+							  &sides[i].difference, err);
+		}
+		if (!ret && !dry_run)
+			ret = sides_apply(engine, sides, err);
+	}
+	if (ret == -ESTALE)
+		ret = pfw_fail(err, PFW_FAILED, ret,
+			       "the nf_tables ruleset keeps changing; try again");
+	if (!ret && !dry_run) {
+		free(engine->state.config);
+		engine->state.config = NULL;
+		ret = state_save(&engine->state, &engine->state.host, err);
+	}
+	if (!ret)
+		ret = sides_report(engine, sides, report, err);
+	sides_free(sides);
+	return ret;
+}
+
+int pfw_engine_flush(struct pfw_engine *engine, bool dry_run, struct pfw_report *report,
+		     struct pfw_error *err)
+{
+	struct state *state = &engine->state;
+	int ret = 0;
+
+	/* The files may be broken or gone: a flush must work all the same. */
+	if (!state->folder) {
+		ret = state_open(state, engine->run_dir, err);
+		if (!ret)
+			ret = state_lock(state, true, ENGINE_LOCK_SECONDS, err);
+		if (!ret)
+			ret = state_load(state, err);
+	}
+	if (!ret)
+		ret = engine_open_backends(engine, err);
+	return ret ? ret : flush_locked(engine, dry_run, report, err);
+}
+
+static void mark_missing(const struct pfw_engine *engine, const struct pfw_backend *ops,
+			 const struct pfw_difference *difference, struct pfw_view *view)
+{
+	const struct pfw_item *item;
+	uint32_t id;
+	size_t i;
+
+	for (i = 0; i < difference->n_steps; i++) {
+		item = difference->steps[i].after ? difference->steps[i].after :
+						    difference->steps[i].before;
+		if (item->owner) {
+			id = pfw_ruleset_find(&engine->ruleset, item->owner);
+			if (id != PFW_INDEX_NONE)
+				view->missing[id] = true;
+		} else if (difference->steps[i].after && strcmp(ops->kind(item), "element")) {
+			/* Without its frame no forward works. */
+			for (id = 0; id < engine->ruleset.n_forwards; id++)
+				view->missing[id] = true;
+		}
+	}
+}
+
+static void add_counts(const struct pfw_engine *engine, const struct pfw_image *image,
+		       struct pfw_view *view)
+{
+	uint32_t i, id;
+
+	for (i = 0; i < image->n_items; i++) {
+		if (!image->items[i].owner || !image->items[i].count)
+			continue;
+		id = pfw_ruleset_find(&engine->ruleset, image->items[i].owner);
+		if (id != PFW_INDEX_NONE)
+			view->connections[id] += image->items[i].count;
+	}
+}
+
+int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_report *report,
+		    struct pfw_error *err)
+{
+	struct side sides[ENGINE_BACKENDS] = { 0 };
+	size_t n = (size_t)engine->ruleset.n_forwards + 1;
+	struct pfw_view view = {
+		.missing = calloc(n, sizeof(*view.missing)),
+		.connections = calloc(n, sizeof(*view.connections)),
+	};
+	int code;
+
+	if (!view.missing || !view.connections) {
+		code = pfw_fail_memory(err);
+		goto out;
+	}
+	code = side_fill(engine, ENGINE_PACKETS, NULL, true, &sides[ENGINE_PACKETS], err);
+	if (!code)
+		code = side_fill_host(engine, &sides[ENGINE_HOST], err);
+	if (!code)
+		code = sides_report(engine, sides, report, err);
+	if (code)
+		goto out;
+	view.in_sync = !sides_steps(sides);
+	mark_missing(engine, engine->backends[ENGINE_PACKETS].ops,
+		     &sides[ENGINE_PACKETS].difference, &view);
+	add_counts(engine, &sides[ENGINE_PACKETS].before, &view);
+	*ret = view;
+	view = (struct pfw_view){ 0 };
+out:
+	pfw_view_free(&view);
+	sides_free(sides);
+	return code;
+}
+
+void pfw_view_free(struct pfw_view *view)
+{
+	free(view->missing);
+	free(view->connections);
+	*view = (struct pfw_view){ 0 };
+}
+
+int pfw_engine_export(struct pfw_engine *engine, struct pfw_buffer *ret, struct pfw_error *err)
+{
+	const struct pfw_backend *ops = &pfw_backend_nftables;
+	struct pfw_image image = { 0 };
+	int code = ops->compile(&engine->plan, NULL, &image, err);
+
+	if (code)
+		return code;
+	ops->text(&image, ret);
+	pfw_image_free(&image);
+	return ret->failed ? pfw_fail_memory(err) : 0;
+}

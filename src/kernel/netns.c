@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Network namespaces. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "portfwd/kernel/netns.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+int pfw_netns_enter(const char *name, struct pfw_error *err)
+{
+	char path[4096];
+	int fd, code;
+
+	if (!strchr(name, '/') && (!*name || !strcmp(name, ".") || !strcmp(name, "..")))
+		return pfw_fail(err, PFW_FAILED, -EINVAL, "\"%s\" names no network namespace", name);
+	if (snprintf(path, sizeof(path), "%s%s", strchr(name, '/') ? "" : "/run/netns/", name) >=
+	    (int)sizeof(path))
+		return pfw_fail(err, PFW_FAILED, -ENAMETOOLONG, "the namespace's name is too long");
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return pfw_fail(err, PFW_FAILED, -ENOENT,
+				"there is no network namespace %s; \"ip netns list\" shows those that are",
+				name);
+	if (fd < 0)
+		return pfw_fail_errno(err, -errno, "cannot open network namespace %s", path);
+	code = setns(fd, CLONE_NEWNET) ? -errno : 0;
+	close(fd);
+	if (code == -EINVAL)
+		return pfw_fail(err, PFW_FAILED, code, "%s is not a network namespace", path);
+	if (code)
+		return pfw_fail_errno(err, code, "cannot enter network namespace %s", name);
+	return 0;
+}
+
+int pfw_netns_id(uint64_t *ret, struct pfw_error *err)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+	struct stat st;
+	int fd, code;
+
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return pfw_fail_errno(err, -errno, "cannot make a socket");
+	code = getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len);
+	close(fd);
+	if (!code) {
+		*ret = cookie;
+		return 0;
+	}
+	if (stat("/proc/self/ns/net", &st) < 0)
+		return pfw_fail_errno(err, -errno, "cannot read /proc/self/ns/net");
+	*ret = st.st_ino;
+	return 0;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A forward as plain data: copying, comparing, and which target a family gets. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "portfwd/model/forward.h"
+
+const struct pfw_name pfw_snat_names[] = {
+	{ "auto", PFW_SNAT_AUTO },
+	{ "masquerade", PFW_SNAT_MASQUERADE },
+	{ "none", PFW_SNAT_NONE },
+	{ NULL, 0 },
+};
+
+static void *copy_array(struct pfw_arena *arena, const void *from, size_t n, size_t size)
+{
+	void *copy = pfw_arena_array(arena, n, size);
+
+	if (copy && n)
+		memcpy(copy, from, n * size);
+	return copy;
+}
+
+static const char *copy_text(struct pfw_arena *arena, const char *text)
+{
+	return pfw_arena_text(arena, text, strlen(text));
+}
+
+static int copy_listen(const struct pfw_listen *from, struct pfw_arena *arena,
+		       struct pfw_listen *to)
+{
+	uint16_t i;
+
+	to->addresses = copy_array(arena, from->addresses, from->n_addresses,
+				   sizeof(*from->addresses));
+	to->interfaces = pfw_arena_array(arena, from->n_interfaces, sizeof(*from->interfaces));
+	to->ports = copy_array(arena, from->ports, from->n_ports, sizeof(*from->ports));
+	if (!to->addresses || !to->interfaces || !to->ports)
+		return -ENOMEM;
+	for (i = 0; i < from->n_interfaces; i++) {
+		to->interfaces[i] = copy_text(arena, from->interfaces[i]);
+		if (!to->interfaces[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int pfw_forward_copy(const struct pfw_forward *from, struct pfw_arena *arena,
+		     struct pfw_forward *ret)
+{
+	struct pfw_forward copy = *from;
+
+	if (from->name) {
+		copy.name = copy_text(arena, from->name);
+		if (!copy.name)
+			return -ENOMEM;
+	}
+	if (from->comment) {
+		copy.comment = copy_text(arena, from->comment);
+		if (!copy.comment)
+			return -ENOMEM;
+	}
+	copy.targets = copy_array(arena, from->targets, from->n_targets, sizeof(*from->targets));
+	if (!copy.targets || copy_listen(&from->listen, arena, &copy.listen) < 0)
+		return -ENOMEM;
+	*ret = copy;
+	return 0;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_ports(struct pfw_ports a, struct pfw_ports b)
+{
+	return a.lo == b.lo && a.hi == b.hi;
+}
+
+/* Lists hold nothing twice, so that lists of one length are equal if one holds the other. */
+static bool has_address(const struct pfw_listen *listen, const struct pfw_addr *addr)
+{
+	uint16_t i;
+
+	for (i = 0; i < listen->n_addresses; i++)
+		if (pfw_addr_equal(&listen->addresses[i], addr))
+			return true;
+	return false;
+}
+
+static bool has_interface(const struct pfw_listen *listen, const char *name)
+{
+	uint16_t i;
+
+	for (i = 0; i < listen->n_interfaces; i++)
+		if (strcmp(listen->interfaces[i], name) == 0)
+			return true;
+	return false;
+}
+
+static bool has_ports(const struct pfw_listen *listen, struct pfw_ports ports)
+{
+	uint16_t i;
+
+	for (i = 0; i < listen->n_ports; i++)
+		if (same_ports(listen->ports[i], ports))
+			return true;
+	return false;
+}
+
+bool pfw_listen_equal(const struct pfw_listen *a, const struct pfw_listen *b)
+{
+	uint32_t i;
+
+	if (a->protocols != b->protocols || a->n_addresses != b->n_addresses ||
+	    a->n_interfaces != b->n_interfaces || a->n_ports != b->n_ports)
+		return false;
+	for (i = 0; i < a->n_addresses; i++)
+		if (!has_address(b, &a->addresses[i]))
+			return false;
+	for (i = 0; i < a->n_interfaces; i++)
+		if (!has_interface(b, a->interfaces[i]))
+			return false;
+	for (i = 0; i < a->n_ports; i++)
+		if (!same_ports(a->ports[i], b->ports[i]) && !has_ports(b, a->ports[i]))
+			return false;
+	return true;
+}
+
+static bool target_equal(const struct pfw_target *a, const struct pfw_target *b)
+{
+	return a->self == b->self && same_ports(a->port, b->port) &&
+	       (a->self || pfw_addr_equal(&a->address, &b->address));
+}
+
+static bool has_target(const struct pfw_forward *forward, const struct pfw_target *target)
+{
+	uint16_t i;
+
+	for (i = 0; i < forward->n_targets; i++)
+		if (target_equal(&forward->targets[i], target))
+			return true;
+	return false;
+}
+
+bool pfw_forward_equal(const struct pfw_forward *a, const struct pfw_forward *b)
+{
+	uint16_t i;
+
+	if (!same_text(a->name, b->name) || !same_text(a->comment, b->comment) ||
+	    a->enabled != b->enabled || a->snat != b->snat || a->hairpin != b->hairpin ||
+	    a->local != b->local || a->n_targets != b->n_targets)
+		return false;
+	for (i = 0; i < a->n_targets; i++)
+		if (!has_target(b, &a->targets[i]))
+			return false;
+	return pfw_listen_equal(&a->listen, &b->listen);
+}
+
+const struct pfw_target *pfw_forward_target(const struct pfw_forward *forward, uint8_t family)
+{
+	uint16_t i;
+
+	for (i = 0; i < forward->n_targets; i++)
+		if (forward->targets[i].self || forward->targets[i].address.family == family)
+			return &forward->targets[i];
+	return NULL;
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Requests that change forwards: add, remove, enable, disable. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "local.h"
+#include "portfwd/config/config.h"
+
+static bool name_is_free(void *ctx, const char *name)
+{
+	return pfw_ruleset_find(ctx, name) == PFW_INDEX_NONE;
+}
+
+static const struct pfw_forward *find(const struct pfw_ruleset *ruleset, const char *name)
+{
+	uint32_t id = pfw_ruleset_find(ruleset, name);
+
+	return id == PFW_INDEX_NONE ? NULL : &ruleset->forwards[id];
+}
+
+/* The forward that listens just there, or NULL; *ret_more where there is another. */
+static const struct pfw_forward *find_listen(const struct pfw_ruleset *ruleset,
+					     const struct pfw_listen *listen,
+					     const struct pfw_forward **ret_more)
+{
+	const struct pfw_forward *found = NULL, *forward;
+	uint32_t id;
+
+	for (id = 0; id < ruleset->n_forwards; id++) {
+		forward = &ruleset->forwards[id];
+		if (!forward->name || !pfw_listen_equal(&forward->listen, listen))
+			continue;
+		if (found && ret_more) {
+			*ret_more = forward;
+			break;
+		}
+		found = forward;
+	}
+	return found;
+}
+
+/*
+ * A forward without a name is the one that listens there already, if there is
+ * one; else it gets the name that its listen part gives.
+ */
+static int settle_name(const struct pfw_ruleset *ruleset, struct pfw_forward *forward,
+		       struct pfw_arena *arena, struct pfw_error *err)
+{
+	const struct pfw_forward *there;
+	char derived[PFW_NAME_MAX + 1];
+	char *name;
+
+	if (forward->name)
+		return 0;
+	there = find_listen(ruleset, &forward->listen, NULL);
+	if (there) {
+		forward->name = there->name;
+		return 0;
+	}
+	if (pfw_forward_derive_name(&forward->listen, name_is_free, (void *)(uintptr_t)ruleset,
+				    derived))
+		return pfw_fail(err, PFW_CONFLICT, -EEXIST,
+				"no name can be made from the listen part that is not taken; give one");
+	name = pfw_arena_text(arena, derived, strlen(derived));
+	if (!name)
+		return pfw_fail_memory(err);
+	forward->name = name;
+	return 0;
+}
+
+static int refuse_other(const struct pfw_forward *there, const struct pfw_engine *engine,
+			struct pfw_error *err)
+{
+	struct pfw_buffer listen = { 0 }, target = { 0 };
+	int ret;
+
+	pfw_listen_print(&there->listen, &listen);
+	pfw_target_print(there, &target);
+	ret = pfw_fail(err, PFW_CONFLICT, -EEXIST,
+		       "\"%s\" stands already with other content (%s -> %s, in %s); use --replace to "
+		       "change it, or another name",
+		       there->name, listen.data ? listen.data : "", target.data ? target.data : "",
+		       pfw_engine_file(engine, there->origin.file));
+	pfw_buffer_free(&listen);
+	pfw_buffer_free(&target);
+	return ret;
+}
+
+static int add_forward(struct pfw_engine *engine, const struct pfw_request *request,
+		       struct pfw_arena *arena, struct pfw_report *report, json_t **ret,
+		       struct pfw_error *err)
+{
+	const struct pfw_ruleset *ruleset = pfw_engine_ruleset(engine);
+	struct pfw_change change = { .what = PFW_PUT };
+	const struct pfw_forward *there;
+	const char *file;
+	bool stands;
+	int code;
+
+	code = pfw_forward_parse(request->forward, arena, &change.forward, err);
+	if (!code)
+		code = settle_name(ruleset, &change.forward, arena, err);
+	if (code)
+		return code;
+	change.name = change.forward.name;
+	there = find(ruleset, change.name);
+	file = pfw_engine_file(engine, there ? there->origin.file : PFW_ORIGIN_NONE);
+	stands = there && pfw_forward_equal(there, &change.forward);
+	if (there && !stands && !request->replace)
+		return refuse_other(there, engine, err);
+	/* What stands in the file may still be missing in the kernel. */
+	code = pfw_engine_change(engine, &change, stands ? 0 : 1, request->dry_run, report, err);
+	if (code)
+		return code;
+	*ret = json_pack("{s:b, s:o, s:s}", "changed", (int)(!stands || report->n_steps), "forward",
+			 pfw_forward_json(&change.forward, &ruleset->settings, PFW_CANONICAL), "file",
+			 file);
+	return *ret && !answer_put_changes(*ret, report) ? 0 : pfw_fail_memory(err);
+}
+
+int answer_add(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
+	       struct pfw_error *err)
+{
+	struct pfw_report report = { .verbose = request->dry_run };
+	struct pfw_arena arena = { 0 };
+	json_t *answer = NULL;
+	int code = add_forward(engine, request, &arena, &report, &answer, err);
+
+	if (code)
+		json_decref(answer);
+	else
+		*ret = answer;
+	pfw_report_free(&report);
+	pfw_arena_free(&arena);
+	return code;
+}
+
+/* The forward that a word names: by its name, or else by its listen part. */
+static int resolve(const struct pfw_ruleset *ruleset, const char *word, bool by_listen,
+		   const struct pfw_forward **ret, struct pfw_error *err)
+{
+	const struct pfw_forward *forward = find(ruleset, word), *more = NULL;
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	struct pfw_arena arena = { 0 };
+	struct pfw_listen listen;
+	int code = 0;
+
+	if (!forward && by_listen &&
+	    !pfw_listen_parse(word, strlen(word), &arena, &listen, &ignored))
+		forward = find_listen(ruleset, &listen, &more);
+	if (!forward)
+		code = pfw_fail(err, PFW_NOT_FOUND, -ENOENT,
+				"there is no forward \"%s\"; \"portfwd list\" shows those that are",
+				word);
+	else if (more)
+		code = pfw_fail(err, PFW_CONFLICT, -EEXIST,
+				"both \"%s\" and \"%s\" listen on %s; give a name", forward->name,
+				more->name, word);
+	else
+		*ret = forward;
+	pfw_arena_free(&arena);
+	return code;
+}
+
+/* What a request by names becomes. */
+struct selection {
+	struct pfw_change *changes;
+	size_t n;
+	json_t *rows;	/* for the answer, one a name */
+};
+
+static bool is_selected(const struct selection *selection, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < selection->n; i++)
+		if (!strcmp(selection->changes[i].name, name))
+			return true;
+	return false;
+}
+
+static int select_names(struct pfw_engine *engine, const struct pfw_request *request,
+			bool by_listen, struct selection *ret, struct pfw_error *err)
+{
+	const struct pfw_ruleset *ruleset = pfw_engine_ruleset(engine);
+	const struct pfw_forward *forward;
+	size_t i;
+	int code;
+
+	ret->changes = calloc(request->n_names + 1, sizeof(*ret->changes));
+	ret->rows = json_array();
+	if (!ret->changes || !ret->rows)
+		return pfw_fail_memory(err);
+	for (i = 0; i < request->n_names; i++) {
+		code = resolve(ruleset, request->names[i], by_listen, &forward, err);
+		if (code)
+			return code;
+		if (is_selected(ret, forward->name))
+			continue;
+		ret->changes[ret->n].name = forward->name;
+		ret->changes[ret->n].forward = *forward;
+		ret->n++;
+		if (json_array_append_new(ret->rows,
+					  json_pack("{s:s, s:s}", "name", forward->name, "file",
+						    pfw_engine_file(engine, forward->origin.file))))
+			return pfw_fail_memory(err);
+	}
+	return 0;
+}
+
+static int carry_out(struct pfw_engine *engine, const struct pfw_request *request,
+		     struct selection *selection, bool changed, const char *rows, json_t **ret,
+		     struct pfw_error *err)
+{
+	struct pfw_report report = { .verbose = request->dry_run };
+	json_t *answer;
+	int code;
+
+	code = pfw_engine_change(engine, selection->changes, selection->n, request->dry_run, &report,
+				 err);
+	if (!code) {
+		answer = json_pack("{s:b, s:O}", "changed", (int)(changed || report.n_steps), rows,
+				   selection->rows);
+		if (answer && !answer_put_changes(answer, &report)) {
+			*ret = answer;
+		} else {
+			json_decref(answer);
+			code = pfw_fail_memory(err);
+		}
+	}
+	pfw_report_free(&report);
+	return code;
+}
+
+static void selection_free(struct selection *selection)
+{
+	free(selection->changes);
+	json_decref(selection->rows);
+}
+
+int answer_remove(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
+		  struct pfw_error *err)
+{
+	struct selection selection = { 0 };
+	size_t i;
+	int code = select_names(engine, request, true, &selection, err);
+
+	for (i = 0; i < selection.n; i++)
+		selection.changes[i].what = PFW_DROP;
+	if (!code)
+		code = carry_out(engine, request, &selection, true, "removed", ret, err);
+	selection_free(&selection);
+	return code;
+}
+
+static int set_enabled(struct pfw_engine *engine, const struct pfw_request *request, bool enabled,
+		       json_t **ret, struct pfw_error *err)
+{
+	struct selection selection = { 0 };
+	size_t i, n = 0;
+	bool differs;
+	int code = select_names(engine, request, false, &selection, err);
+
+	for (i = 0; !code && i < selection.n; i++) {
+		differs = selection.changes[i].forward.enabled != enabled;
+		if (json_object_set_new(json_array_get(selection.rows, i), "changed",
+					json_boolean(differs)))
+			code = pfw_fail_memory(err);
+		if (!differs)
+			continue;
+		selection.changes[n] = selection.changes[i];
+		selection.changes[n].what = PFW_PUT;
+		selection.changes[n++].forward.enabled = enabled;
+	}
+	if (!code) {
+		selection.n = n;
+		code = carry_out(engine, request, &selection, n > 0, "forwards", ret, err);
+	}
+	selection_free(&selection);
+	return code;
+}
+
+int answer_enable(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
+		  struct pfw_error *err)
+{
+	return set_enabled(engine, request, true, ret, err);
+}
+
+int answer_disable(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
+		   struct pfw_error *err)
+{
+	return set_enabled(engine, request, false, ret, err);
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The service in this process: each request is one load, one change, one answer. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "local.h"
+#include "portfwd/config/config.h"
+#include "portfwd/kernel/netns.h"
+
+struct pfw_service {
+	char *config;
+	char *run_dir;
+	char *backend;
+};
+
+static int copy_option(char **to, const char *from, const char *otherwise)
+{
+	from = from ? from : otherwise;
+	if (!from)
+		return 0;
+	*to = strdup(from);
+	return *to ? 0 : -ENOMEM;
+}
+
+int pfw_service_open(const struct pfw_service_options *options, struct pfw_service **ret,
+		     struct pfw_error *err)
+{
+	struct pfw_service *service = calloc(1, sizeof(*service));
+	int code = 0;
+
+	if (!service || copy_option(&service->config, options->config, PFW_CONFIG_DEFAULT) ||
+	    copy_option(&service->run_dir, options->run_dir, PFW_RUN_DIR_DEFAULT) ||
+	    copy_option(&service->backend, options->backend, NULL))
+		code = pfw_fail_memory(err);
+	if (!code && options->netns)
+		code = pfw_netns_enter(options->netns, err);
+	if (code) {
+		pfw_service_close(service);
+		return code;
+	}
+	*ret = service;
+	return 0;
+}
+
+void pfw_service_close(struct pfw_service *service)
+{
+	if (!service)
+		return;
+	free(service->config);
+	free(service->run_dir);
+	free(service->backend);
+	free(service);
+}
+
+/* A row a verb: what must be loaded, and who answers. */
+static const struct verb {
+	enum pfw_engine_purpose purpose;
+	bool required;
+	bool any_config;
+	bool bare;	/* nothing is loaded at all */
+	answer_function *answer;
+} verbs[PFW_VERBS] = {
+	[PFW_VERB_ADD] = { .purpose = PFW_ENGINE_WRITE, .answer = answer_add },
+	[PFW_VERB_REMOVE] = { .purpose = PFW_ENGINE_WRITE, .answer = answer_remove },
+	[PFW_VERB_ENABLE] = { .purpose = PFW_ENGINE_WRITE, .answer = answer_enable },
+	[PFW_VERB_DISABLE] = { .purpose = PFW_ENGINE_WRITE, .answer = answer_disable },
+	[PFW_VERB_LIST] = { .purpose = PFW_ENGINE_LOOK, .answer = answer_list },
+	[PFW_VERB_STATUS] = { .purpose = PFW_ENGINE_LOOK, .answer = answer_status },
+	[PFW_VERB_CHECK] = { .purpose = PFW_ENGINE_WORDS, .required = true,
+			     .answer = answer_check },
+	[PFW_VERB_DIFF] = { .purpose = PFW_ENGINE_LOOK, .answer = answer_diff },
+	[PFW_VERB_RELOAD] = { .purpose = PFW_ENGINE_WRITE, .required = true, .any_config = true,
+			      .answer = answer_reload },
+	[PFW_VERB_FLUSH] = { .purpose = PFW_ENGINE_WRITE, .bare = true, .answer = answer_flush },
+	[PFW_VERB_EXPORT] = { .purpose = PFW_ENGINE_WORDS, .answer = answer_export },
+};
+
+int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
+		     const struct pfw_request *request, json_t **ret_answer, struct pfw_error *err)
+{
+	const struct verb *row = &verbs[verb];
+	const struct pfw_engine_load load = {
+		/* A dry run changes nothing, so it needs no right to. */
+		.purpose = row->purpose == PFW_ENGINE_WRITE && request->dry_run ? PFW_ENGINE_LOOK :
+										  row->purpose,
+		.required = row->required,
+		.any_config = row->any_config,
+	};
+	const struct pfw_engine_options options = {
+		.config = request->file ? request->file : service->config,
+		.run_dir = service->run_dir,
+		.backend = service->backend,
+	};
+	struct pfw_engine *engine = NULL;
+	json_t *answer = NULL;
+	int ret;
+
+	ret = pfw_engine_open(&options, &engine, err);
+	if (!ret && !row->bare)
+		ret = pfw_engine_load(engine, &load, err);
+	if (!ret)
+		ret = row->answer(engine, request, &answer, err);
+	pfw_engine_close(engine);
+	if (ret)
+		return ret;
+	if (!answer)
+		return pfw_fail_memory(err);
+	*ret_answer = answer;
+	return 0;
+}
+
+int answer_check(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
+		 struct pfw_error *err)
+{
+	(void)request;
+	(void)err;
+	*ret = json_pack("{s:s, s:I}", "file", pfw_engine_file(engine, PFW_ORIGIN_NONE), "forwards",
+			 (json_int_t)pfw_engine_ruleset(engine)->n_live);
+	return 0;
+}
+
+static const char *const actions[] = {
+	[PFW_STEP_ADD] = "add",
+	[PFW_STEP_REMOVE] = "remove",
+	[PFW_STEP_CHANGE] = "change",
+};
+
+int answer_put_changes(json_t *answer, const struct pfw_report *report)
+{
+	const struct pfw_report_line *line;
+	json_t *changes;
+	size_t i;
+	int ret;
+
+	ret = json_object_set_new(answer, "objects", json_integer((json_int_t)report->n_steps));
+	if (!report->verbose)
+		return ret | json_object_set_new(answer, "changes", json_null());
+	changes = json_array();
+	for (i = 0; i < report->n_lines; i++) {
+		line = &report->lines[i];
+		ret |= json_array_append_new(changes, json_pack("{s:s, s:s, s:s?, s:s}", "action",
+								actions[line->action], "kind",
+								line->kind, "forward", line->forward,
+								"text", line->text));
+	}
+	return ret | json_object_set_new(answer, "changes", changes);
+}
+
+/* The answer with the changes; takes both over. */
+static int finish(json_t *answer, struct pfw_report *report, json_t **ret, struct pfw_error *err)
+{
+	int code = answer ? answer_put_changes(answer, report) : -1;
+
+	pfw_report_free(report);
+	if (code) {
+		json_decref(answer);
+		return pfw_fail_memory(err);
+	}
+	*ret = answer;
+	return 0;
+}
+
+int answer_diff(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
+		struct pfw_error *err)
+{
+	struct pfw_report report = { .verbose = true };
+	struct pfw_view view = { 0 };
+	json_t *answer = NULL;
+	int code = pfw_engine_look(engine, &view, &report, err);
+
+	(void)request;
+	if (!code)
+		answer = json_pack("{s:b}", "in_sync", (int)view.in_sync);
+	pfw_view_free(&view);
+	if (code) {
+		pfw_report_free(&report);
+		return code;
+	}
+	return finish(answer, &report, ret, err);
+}
+
+int answer_reload(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
+		  struct pfw_error *err)
+{
+	struct pfw_report report = { .verbose = request->dry_run };
+	int code = pfw_engine_reload(engine, request->dry_run, &report, err);
+
+	if (code) {
+		pfw_report_free(&report);
+		return code;
+	}
+	return finish(json_pack("{s:b, s:I}", "changed", (int)(report.n_steps > 0), "forwards",
+				(json_int_t)pfw_engine_ruleset(engine)->n_live),
+		      &report, ret, err);
+}
+
+int answer_flush(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
+		 struct pfw_error *err)
+{
+	struct pfw_report report = { .verbose = request->dry_run };
+	int code = pfw_engine_flush(engine, request->dry_run, &report, err);
+
+	if (code) {
+		pfw_report_free(&report);
+		return code;
+	}
+	return finish(json_pack("{s:b}", "changed", (int)(report.n_steps > 0)), &report, ret, err);
+}
+
+static int export_json(struct pfw_engine *engine, char **ret)
+{
+	const struct pfw_ruleset *ruleset = pfw_engine_ruleset(engine);
+	json_t *forwards = json_array(), *root;
+	uint32_t id;
+	int failed = 0;
+
+	for (id = 0; id < ruleset->n_forwards; id++)
+		if (ruleset->forwards[id].name)
+			failed |= json_array_append_new(forwards,
+							pfw_forward_json(&ruleset->forwards[id],
+									 &ruleset->settings,
+									 PFW_CANONICAL));
+	root = json_pack("{s:o, s:o}", "settings",
+			 pfw_settings_json(&ruleset->settings, PFW_CANONICAL), "forwards", forwards);
+	*ret = root && !failed ? json_dumps(root, JSON_INDENT(2)) : NULL;
+	json_decref(root);
+	return *ret ? 0 : -ENOMEM;
+}
+
+int answer_export(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
+		  struct pfw_error *err)
+{
+	const char *format = request->format ? request->format : "json";
+	struct pfw_buffer text = { 0 };
+	char *json = NULL;
+	int code;
+
+	if (!strcmp(format, "json")) {
+		code = export_json(engine, &json) ? pfw_fail_memory(err) : 0;
+		if (!code) {
+			pfw_buffer_puts(&text, json);
+			pfw_buffer_puts(&text, "\n");
+		}
+	} else if (!strcmp(format, "nft")) {
+		code = pfw_engine_export(engine, &text, err);
+	} else {
+		code = pfw_fail(err, PFW_USAGE, -EINVAL,
+				"there is no export format \"%s\"; there are json and nft", format);
+	}
+	if (!code)
+		*ret = json_pack("{s:s, s:s%}", "format", format, "text", text.data, text.len);
+	free(json);
+	pfw_buffer_free(&text);
+	return code;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Requests that only look: list and status. */
+#include <errno.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "local.h"
+#include "portfwd/config/config.h"
+
+static const char *state_of(const struct pfw_forward *forward, const struct pfw_view *view,
+			    uint32_t id)
+{
+	if (!forward->enabled)
+		return "disabled";
+	return view->missing[id] ? "missing" : "active";
+}
+
+static json_t *list_row(const struct pfw_engine *engine, const struct pfw_view *view, uint32_t id)
+{
+	const struct pfw_ruleset *ruleset = pfw_engine_ruleset(engine);
+	const struct pfw_forward *forward = &ruleset->forwards[id];
+	json_t *row = pfw_forward_json(forward, &ruleset->settings, PFW_CANONICAL);
+	json_t *connections = json_null();
+	int failed;
+
+	if (!row)
+		return NULL;
+	if (ruleset->settings.counters)
+		connections = json_integer((json_int_t)view->connections[id]);
+	failed = json_object_set_new(row, "state", json_string(state_of(forward, view, id)));
+	failed |= json_object_set_new(row, "connections", connections);
+	failed |= json_object_set_new(row, "file",
+				      json_string(pfw_engine_file(engine, forward->origin.file)));
+	if (failed) {
+		json_decref(row);
+		return NULL;
+	}
+	return row;
+}
+
+static int list_named(const struct pfw_engine *engine, const struct pfw_request *request,
+		      const struct pfw_view *view, json_t *rows, struct pfw_error *err)
+{
+	const struct pfw_ruleset *ruleset = pfw_engine_ruleset(engine);
+	uint32_t id;
+	size_t i;
+
+	for (i = 0; i < request->n_names; i++) {
+		id = pfw_ruleset_find(ruleset, request->names[i]);
+		if (id == PFW_INDEX_NONE)
+			return pfw_fail(err, PFW_NOT_FOUND, -ENOENT,
+					"there is no forward \"%s\"; \"portfwd list\" shows those that are",
+					request->names[i]);
+		if (json_array_append_new(rows, list_row(engine, view, id)))
+			return pfw_fail_memory(err);
+	}
+	return 0;
+}
+
+static int list_all(const struct pfw_engine *engine, const struct pfw_view *view, json_t *rows,
+		    struct pfw_error *err)
+{
+	const struct pfw_ruleset *ruleset = pfw_engine_ruleset(engine);
+	uint32_t id;
+
+	for (id = 0; id < ruleset->n_forwards; id++)
+		if (ruleset->forwards[id].name &&
+		    json_array_append_new(rows, list_row(engine, view, id)))
+			return pfw_fail_memory(err);
+	return 0;
+}
+
+int answer_list(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
+		struct pfw_error *err)
+{
+	struct pfw_report report = { 0 };
+	struct pfw_view view = { 0 };
+	json_t *rows = json_array();
+	int code;
+
+	code = pfw_engine_look(engine, &view, &report, err);
+	if (!code)
+		code = request->n_names ? list_named(engine, request, &view, rows, err) :
+					  list_all(engine, &view, rows, err);
+	if (!code)
+		*ret = json_pack("{s:O}", "forwards", rows);
+	json_decref(rows);
+	pfw_view_free(&view);
+	pfw_report_free(&report);
+	return code;
+}
+
+int answer_status(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
+		  struct pfw_error *err)
+{
+	const struct pfw_ruleset *ruleset = pfw_engine_ruleset(engine);
+	const struct pfw_facts *facts = &pfw_engine_plan(engine)->facts;
+	struct pfw_report report = { 0 };
+	struct pfw_view view = { 0 };
+	struct utsname system;
+	json_int_t active = 0;
+	uint32_t id;
+	int code;
+
+	(void)request;
+	code = pfw_engine_look(engine, &view, &report, err);
+	if (code)
+		goto out;
+	for (id = 0; id < ruleset->n_forwards; id++)
+		active += ruleset->forwards[id].name && ruleset->forwards[id].enabled &&
+			  !view.missing[id];
+	*ret = json_pack("{s:s, s:s, s:{s:I, s:I}, s:b, s:{s:b, s:b}, s:b, s:{s:b, s:n}}", "backend",
+			 pfw_engine_backend(engine), "kernel", uname(&system) ? "" : system.release,
+			 "forwards", "configured", (json_int_t)ruleset->n_live, "active", active,
+			 "in_sync", (int)view.in_sync, "ip_forward", "ipv4",
+			 (int)facts->routing_on[0], "ipv6", (int)facts->routing_on[1], "guard", 0,
+			 "daemon", "running", 0, "pid");
+out:
+	pfw_view_free(&view);
+	pfw_report_free(&report);
+	return code;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a store knows of its files. */
+#ifndef STORE_FILES_H
+#define STORE_FILES_H
+
+#include <sys/stat.h>
+
+#include "portfwd/config/config.h"
+#include "portfwd/store/store.h"
+
+/* A file that is written beside another, and takes its place on commit. */
+struct staged {
+	char *temp;	/* NULL: nothing is staged for this file */
+	char *backup;	/* a second link to the old content, while a commit is under way */
+	bool renamed;
+};
+
+struct file {
+	char *path;		/* symbolic links followed */
+	char *text;
+	struct pfw_document doc;
+	bool exists;
+	struct stat stat;	/* when it was read */
+	struct staged staged;
+};
+
+struct pfw_store {
+	char *folder;		/* of the main file as it was named: there are the drop-ins */
+	char *home;		/* of the main file itself, where a symbolic link leads elsewhere */
+	struct file *files;	/* the main file first, always there */
+	uint32_t n_files;
+	const char **paths;	/* of files, for config */
+	bool loaded;
+	int lock[2];		/* of home and folder, or of what stands above them; -1: none */
+	bool lock_above;	/* the folder is missing; lock[1] holds the one above */
+};
+
+/* Reads the file whole; *ret_text is NUL-terminated. -ENOENT is not an error for err. */
+int file_read(const char *path, char **ret_text, size_t *ret_len, struct stat *ret_stat,
+	      struct pfw_error *err);
+/* Whether the file on disk is no longer the one that was read. */
+bool file_changed(const struct file *file);
+/* Frees and zeroes. */
+void file_free(struct file *file);
+
+/* The path from the root on. -ENOMEM. */
+int path_absolute(const char *path, char **ret);
+/* Follows symbolic links of the last component; the last target need not exist. */
+int path_resolve(const char *path, char **ret, struct pfw_error *err);
+/* The folder of an absolute path; NULL without memory. */
+char *path_folder(const char *path);
+
+/* Makes the missing folders, if any, and holds their lock where a lock is held. */
+int folder_make(struct pfw_store *store, struct pfw_error *err);
+void lock_release(struct pfw_store *store);
+
+#endif

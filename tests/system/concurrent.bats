@@ -1,0 +1,87 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Many at once: nothing is lost, in file or kernel.
+
+load helpers
+
+@test "twenty adds at once end with twenty forwards in file and kernel" {
+	local i pids=()
+
+	serve_tcp web server "$SERVER4" 80
+	for i in {1..20}; do
+		pfw add "web$i" "$((8000 + i))" "$SERVER4:80" > "$BATS_TEST_TMPDIR/out.$i" 2>&1 3>&- &
+		pids+=("$!")
+	done
+	for i in {1..20}; do
+		wait "${pids[i - 1]}" || {
+			echo "add $i failed: $(cat "$BATS_TEST_TMPDIR/out.$i")" >&2
+			return 1
+		}
+	done
+	equal 20 "$(jq '.forwards | length' "$CONFIG")" "in the file"
+	equal 20 "$(jq '[.forwards[].name] | unique | length' "$CONFIG")" "names in the file"
+	equal 20 "$(pfw_json '[.forwards[] | select(.state == "active")] | length' list)" "in the kernel"
+	pfw diff
+	reaches tcp client "$WAN4" 8001 web
+	reaches tcp client "$WAN4" 8020 web
+}
+
+@test "adds and removes at once: each command's answer is true" {
+	local i pids=()
+
+	for i in {1..8}; do
+		pfw add "old$i" "$((7000 + i))" "$SERVER4:80"
+	done
+	for i in {1..8}; do
+		pfw add "new$i" "$((8000 + i))" "$SERVER4:80" > "$BATS_TEST_TMPDIR/add.$i" 2>&1 3>&- &
+		pids+=("$!")
+		pfw remove "old$i" > "$BATS_TEST_TMPDIR/remove.$i" 2>&1 3>&- &
+		pids+=("$!")
+	done
+	for i in "${pids[@]}"; do
+		wait "$i" || {
+			cat "$BATS_TEST_TMPDIR"/{add,remove}.* >&2
+			return 1
+		}
+	done
+	equal "new1 new2 new3 new4 new5 new6 new7 new8" \
+		"$(jq -r '[.forwards[].name] | sort | join(" ")' "$CONFIG")"
+	pfw diff
+}
+
+@test "one add that all want: one makes it, the others find it done" {
+	local i pids=()
+
+	for i in {1..10}; do
+		pfw add web 8080 "$SERVER4:80" > /dev/null 3>&- &
+		pids+=("$!")
+	done
+	for i in "${pids[@]}"; do
+		wait "$i"
+	done
+	equal 1 "$(jq '.forwards | length' "$CONFIG")"
+	pfw diff
+}
+
+@test "somebody else's changes of nftables at the same time disturb nothing" {
+	local i other
+
+	(
+		exec 3>&-
+		while :; do
+			in_ns gw nft 'add table inet other; add chain inet other c; delete table inet other'
+		done
+	) &
+	other=$!
+	for i in {1..10}; do
+		if ! pfw add "web$i" "$((8000 + i))" "$SERVER4:80"; then
+			kill "$other"
+			return 1
+		fi
+	done
+	kill "$other"
+	wait "$other" || true
+	equal 10 "$(pfw_json '[.forwards[] | select(.state == "active")] | length' list)"
+	pfw diff
+}

@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash disable=SC2154 # status and output are set by run
+#
+# Hosts, servers and connections for the system tests. tests/system/run makes
+# the namespaces that all of this happens in.
+#
+#             wan 198.51.100.0/24                    lan 10.0.0.0/24
+#             2001:db8:1::/64                        fd00::/64
+#   client .9 ────────────────── .1 wan0 gw lan0 .1 ──┬── .2 server
+#                                                     └── .3 second
+#
+# One-armed:
+#   client .9 ────────────────── .1 router .1 ────────┬── .2 server
+#                                                     ├── .3 second
+#                                                     └── .5 gw lan0
+
+HELPERS=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+
+CLIENT4=198.51.100.9 CLIENT6=2001:db8:1::9
+WAN4=198.51.100.1 WAN6=2001:db8:1::1
+LAN4=10.0.0.1 LAN6=fd00::1
+SERVER4=10.0.0.2 SERVER6=fd00::2
+SECOND4=10.0.0.3 SECOND6=fd00::3
+ARM4=10.0.0.5 ARM6=fd00::5
+export CLIENT4 CLIENT6 WAN4 WAN6 LAN4 LAN6 SERVER4 SERVER6 SECOND4 SECOND6 ARM4 ARM6
+
+# How long a connection may take that should succeed, and how long we believe
+# that one is dropped. Valgrind and sanitizers slow down portfwd, not packets.
+: "${ASK_SECONDS:=5}" "${DROP_SECONDS:=1}"
+
+sandbox_check() {
+	if [ -z "${PORTFWD_SANDBOX-}" ]; then
+		echo "run the system tests with tests/system/run: they change the network around them" >&2
+		return 1
+	fi
+}
+
+# ---- Hosts
+
+in_ns() { # HOST COMMAND …
+	ip netns exec "$@"
+}
+
+host_add() { # HOST
+	ip netns add "$1"
+	ip -n "$1" link set lo up
+	in_ns "$1" sh -c 'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad
+		echo 0 > /proc/sys/net/ipv6/conf/all/accept_dad
+		echo 0 > /proc/sys/net/ipv6/conf/default/accept_ra'
+}
+
+# A cable between two hosts.
+link_add() { # HOST IF HOST IF
+	ip link add "$2" netns "$1" type veth peer name "$4" netns "$3"
+	ip -n "$1" link set "$2" up
+	ip -n "$3" link set "$4" up
+}
+
+addr_add() { # HOST IF ADDRESS/LENGTH …
+	local host=$1 dev=$2 addr
+	shift 2
+	for addr in "$@"; do
+		case $addr in
+		*:*) ip -n "$host" addr add "$addr" dev "$dev" nodad ;;
+		*) ip -n "$host" addr add "$addr" dev "$dev" ;;
+		esac
+	done
+}
+
+route_add() { # HOST GATEWAY4 GATEWAY6
+	ip -n "$1" route add default via "$2"
+	ip -n "$1" -6 route add default via "$3"
+}
+
+routing_on() { # HOST
+	in_ns "$1" sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward
+		echo 1 > /proc/sys/net/ipv6/conf/all/forwarding'
+}
+
+# A host on the lan: a port of the switch and addresses.
+lan_join() { # HOST IF ADDRESS/LENGTH …
+	link_add "$1" "$2" lan "to_$1"
+	ip -n lan link set "to_$1" master br0
+	addr_add "$@"
+}
+
+lan_add() {
+	host_add lan
+	ip -n lan link add br0 type bridge forward_delay 0 mcast_snooping 0
+	ip -n lan link set br0 up
+}
+
+# The usual three hosts and a second one on the lan. Routing is off in gw.
+topology() {
+	local host
+
+	for host in client gw server second; do
+		host_add "$host"
+	done
+	lan_add
+	link_add client wan gw wan0
+	addr_add client wan "$CLIENT4/24" "$CLIENT6/64"
+	addr_add gw wan0 "$WAN4/24" "$WAN6/64"
+	lan_join gw lan0 "$LAN4/24" "$LAN6/64"
+	lan_join server lan "$SERVER4/24" "$SERVER6/64"
+	lan_join second lan "$SECOND4/24" "$SECOND6/64"
+	route_add client "$WAN4" "$WAN6"
+	route_add server "$LAN4" "$LAN6"
+	route_add second "$LAN4" "$LAN6"
+	route_add gw "$CLIENT4" "$CLIENT6"
+}
+
+# A gateway with one interface: it stands on the lan, behind a router.
+topology_one_armed() {
+	local host
+
+	for host in client router gw server second; do
+		host_add "$host"
+	done
+	lan_add
+	link_add client wan router wan
+	addr_add client wan "$CLIENT4/24" "$CLIENT6/64"
+	addr_add router wan "$WAN4/24" "$WAN6/64"
+	lan_join router lan "$LAN4/24" "$LAN6/64"
+	lan_join gw lan0 "$ARM4/24" "$ARM6/64"
+	lan_join server lan "$SERVER4/24" "$SERVER6/64"
+	lan_join second lan "$SECOND4/24" "$SECOND6/64"
+	routing_on router
+	route_add client "$WAN4" "$WAN6"
+	for host in gw server second; do
+		route_add "$host" "$LAN4" "$LAN6"
+	done
+}
+
+# ---- Servers
+
+PIDS=()
+
+# Starts socat in a host and returns when it listens.
+serve() { # tcp|udp NAME HOST ADDRESS PORT
+	local kind=$1 name=$2 host=$3 address=$4 port=$5 what line ready
+	local log="$BATS_TEST_TMPDIR/$kind-$name-$host-$port.log"
+
+	case $kind in
+	tcp) what=TCP ;;
+	udp) what=UDP ;;
+	esac
+	case $address in
+	*:*) what="${what}6-LISTEN:$port,bind=[$address],ipv6only=1" ;;
+	*) what="${what}4-LISTEN:$port,bind=$address" ;;
+	esac
+	mkfifo "$log.fifo"
+	exec {ready}<> "$log.fifo"
+	# In a process group of its own, so that the answering children end with it.
+	ANSWER_NAME=$name setsid ip netns exec "$host" socat -d -d "$what,fork,reuseaddr" \
+		"EXEC:$HELPERS/answer" 3>&- < /dev/null > /dev/null \
+		2> >(exec 3>&-
+			while IFS= read -r line; do
+				printf '%s\n' "$line"
+				case $line in
+				*"listening on"* | *" E "*) printf '%s\n' "$line" >&"$ready" ;;
+				esac
+			done > "$log") &
+	PIDS+=("$!")
+	if ! IFS= read -r -t 10 line <&"$ready"; then
+		line="no word from it in 10 seconds"
+	fi
+	case $line in
+	*"listening on"*) ;;
+	*)
+		echo "server $name on $host: $line" >&2
+		return 1
+		;;
+	esac
+	# The descriptor stays open: the log's reader writes to it for each connection.
+}
+
+serve_tcp() { serve tcp "$@"; } # NAME HOST ADDRESS PORT
+serve_udp() { serve udp "$@"; } # NAME HOST ADDRESS PORT
+
+# ---- Connections
+
+# Asks the server at an address and prints its answers, one for each line said.
+ask() { # tcp|udp HOST ADDRESS PORT [LINE …]
+	local proto=$1 host=$2
+	shift 2
+	timeout "$ASK_SECONDS" ip netns exec "$host" "$HELPERS/ask" "$proto" "$@" 2>&1
+}
+
+connect_tcp() { ask tcp "$@"; } # HOST ADDRESS PORT [LINE …]
+connect_udp() { ask udp "$@"; } # HOST ADDRESS PORT [LINE …]
+
+# An address the way socat tells it: IPv6 long and in brackets.
+long() { # ADDRESS
+	local address=$1 left right group out=()
+
+	case $address in
+	*:*) ;;
+	*)
+		echo "$address"
+		return
+		;;
+	esac
+	IFS=: read -r -a left <<< "${address%%::*}"
+	right=()
+	if [[ $address == *::* ]]; then
+		IFS=: read -r -a right <<< "${address#*::}"
+	fi
+	for group in "${left[@]}"; do
+		out+=("$(printf '%04x' "0x$group")")
+	done
+	while [ $((${#out[@]} + ${#right[@]})) -lt 8 ]; do
+		out+=(0000)
+	done
+	for group in "${right[@]}"; do
+		out+=("$(printf '%04x' "0x$group")")
+	done
+	(IFS=: && echo "[${out[*]}]")
+}
+
+# The connection reaches the server NAME, which sees PEER.
+reaches() { # tcp|udp HOST ADDRESS PORT NAME [PEER]
+	local answer
+
+	if ! answer=$(ask "$1" "$2" "$3" "$4"); then
+		echo "$1 from $2 to $3 port $4: no answer${answer:+: $answer}" >&2
+		show_gateway >&2
+		return 1
+	fi
+	case $answer in
+	"$5 peer=$(long "${6:-}") local="* | "$5 peer="*" local="*)
+		[ -z "${6-}" ] || [[ $answer == "$5 peer=$(long "$6") local="* ]] && return 0
+		;;
+	esac
+	echo "$1 from $2 to $3 port $4: expected $5${6:+ to see $6}, got: $answer" >&2
+	show_gateway >&2
+	return 1
+}
+
+# Nobody answers: refused, or nothing comes back.
+unreachable() { # tcp|udp HOST ADDRESS PORT
+	local answer
+
+	if answer=$(ASK_SECONDS=$DROP_SECONDS ask "$@"); then
+		echo "$1 from $2 to $3 port $4: expected no answer, got: $answer" >&2
+		show_gateway >&2
+		return 1
+	fi
+}
+
+show_gateway() {
+	in_ns gw nft list ruleset 2>&1 | sed 's/^/  | /'
+}
+
+# ---- portfwd in the gateway
+
+portfwd_setup() {
+	CONFIG=$BATS_TEST_TMPDIR/etc/portfwd.json
+	RUN_DIR=$BATS_TEST_TMPDIR/run
+	mkdir -p "$BATS_TEST_TMPDIR/etc"
+}
+
+pfw() { # ARGUMENT …
+	pfw_in gw "$@"
+}
+
+pfw_in() { # HOST ARGUMENT …
+	local host=$1
+	shift
+	ip netns exec "$host" "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "$@"
+}
+
+# Writes the configuration from standard input.
+config() {
+	cat > "$CONFIG"
+}
+
+# Expects an exit code; the output is in $output, as after run.
+pfw_fails() { # CODE ARGUMENT …
+	local code=$1
+	shift
+	run pfw "$@"
+	if [ "$status" -ne "$code" ]; then
+		echo "portfwd $*: expected exit code $code, got $status: $output" >&2
+		return 1
+	fi
+}
+
+# One value of portfwd's JSON answer.
+pfw_json() { # FILTER ARGUMENT …
+	local filter=$1
+	shift
+	pfw --json "$@" | jq -r "$filter"
+}
+
+equal() { # EXPECTED ACTUAL [WHAT]
+	if [ "$1" != "$2" ]; then
+		printf '%sexpected: %s\n  actual: %s\n' "${3:+$3: }" "$1" "$2" >&2
+		return 1
+	fi
+}
+
+contains() { # TEXT PART
+	if [[ $1 != *"$2"* ]]; then
+		printf 'expected to find: %s\n              in: %s\n' "$2" "$1" >&2
+		return 1
+	fi
+}
+
+sysctl_get() { # HOST PATH
+	in_ns "$1" cat "/proc/sys/$2"
+}
+
+# ---- Begin and end of each test
+
+hosts_remove() {
+	local host
+	for host in $(ip netns list | cut -d' ' -f1); do
+		ip netns del "$host"
+	done
+}
+
+setup() {
+	sandbox_check
+	portfwd_setup
+	topology
+}
+
+teardown() {
+	local pid
+	for pid in "${PIDS[@]}"; do
+		kill -- "-$pid" 2> /dev/null || true
+	done
+	for pid in "${PIDS[@]}"; do
+		wait "$pid" 2> /dev/null || true
+	done
+	PIDS=()
+	hosts_remove
+}

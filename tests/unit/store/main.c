@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The tests of src/store. */
+#include "cases.h"
+
+int main(void)
+{
+	TCase *const cases[] = { load_case(), lock_case(), save_case() };
+
+	return unit_run("store", cases, COUNT(cases));
+}
