@@ -146,10 +146,10 @@ static const struct pfw_name format_names[] = {
 
 static int print_export(struct pfw_cli *cli, const json_t *answer, struct pfw_error *err)
 {
-	const json_t *text = json_object_get(answer, "text");
+	const char *text = json_string_value(json_object_get(answer, "text"));
 
 	(void)err;
-	fwrite(json_string_value(text), 1, json_string_length(text), cli->out);
+	fputs(text ? text : "", cli->out);
 	return 0;
 }
 

@@ -83,7 +83,7 @@ two_forwards() {
 	refused 1 add "$WAN4:81" "$SERVER6"
 	refused 4 add web 9090 "$SERVER4:80"
 	refused 4 add other "$WAN4:8080" "$SERVER4:81"
-	refused 2 add 8080 "$SERVER4:80" --snat sometimes
+	refused 1 add 8080 "$SERVER4:80" --snat sometimes
 }
 
 @test "remove" {

@@ -80,6 +80,7 @@ load helpers
 	pfw add web 8080 "$SERVER4:80"
 	pfw add dns 53/udp "$SERVER4"
 	pfw disable web
+	pfw enable web
 	pfw remove dns
 	pfw reload
 	in_ns gw nft list table inet portfwd > /dev/null

@@ -87,15 +87,25 @@ static int add_sets(const struct pfw_plan *plan, struct pfw_image *image)
 	return ret ? ret : add_set(image, NFT_SET_REVISION, false);
 }
 
-/* meta nfproto ipv4 meta l4proto { tcp, udp, sctp } [fib daddr type local] [ip daddr != 127.0.0.0/8] */
-static void begin_lookup(struct nft_rule *rule, uint8_t family, uint8_t tier, bool output)
+/*
+ * What stands before the lookup. The family is asked where nft asks for it when it
+ * reads its own list back, so that a ruleset saved and loaded with nft is the
+ * same to the byte.
+ */
+static void begin_lookup(struct nft_rule *rule, uint8_t family, uint8_t tier, bool self,
+			 bool output)
 {
-	nft_match_family(rule, family);
+	bool address = tier == PFW_TIER_ADDRESS_INTERFACE || tier == PFW_TIER_ADDRESS;
+	bool late = address ? !self : output;
+
+	if (!late)
+		nft_match_family(rule, family);
 	nft_match_transport(rule);
-	if (tier == PFW_TIER_ADDRESS_INTERFACE || tier == PFW_TIER_ADDRESS)
-		return;
-	nft_match_to_machine(rule);
-	if (output)
+	if (!address)
+		nft_match_to_machine(rule);
+	if (late)
+		nft_match_family(rule, family);
+	if (!address && output)
 		nft_match_off_loopback(rule, family);
 }
 
@@ -109,14 +119,14 @@ static void add_self_lookups(struct nft_chain *chain, uint8_t family, uint8_t ti
 	bool own = tier == PFW_TIER_INTERFACE || tier == PFW_TIER_ANY;
 	struct nft_rule rule = { 0 };
 
-	begin_lookup(&rule, family, tier, output);
+	begin_lookup(&rule, family, tier, true, output);
 	if (!own)
 		nft_match_to_machine(&rule);
 	nft_add_dnat_port(&rule, family, tier, map);
 	nft_chain_add(chain, &rule);
 	if (own)
 		return;
-	begin_lookup(&rule, family, tier, output);
+	begin_lookup(&rule, family, tier, true, output);
 	nft_add_redirect(&rule, family, tier, map);
 	nft_chain_add(chain, &rule);
 }
@@ -146,7 +156,7 @@ static int add_dnat_chain(const struct pfw_plan *plan, bool output, struct pfw_i
 				if (frame->n_target[f][tier][remote]) {
 					nft_set_describe(nft_set_number(NFT_DNAT, families[f],
 									tier, remote), &set);
-					begin_lookup(&rule, families[f], tier, output);
+					begin_lookup(&rule, families[f], tier, false, output);
 					nft_add_dnat(&rule, families[f], tier, set.name);
 					nft_chain_add(&chain, &rule);
 				}
