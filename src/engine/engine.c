@@ -5,6 +5,12 @@
 #include <string.h>
 
 #include "inside.h"
+#include "portfwd/kernel/netns.h"
+
+int pfw_engine_enter(const char *netns, struct pfw_error *err)
+{
+	return pfw_netns_enter(netns, err);
+}
 
 int pfw_engine_open(const struct pfw_engine_options *options, struct pfw_engine **ret,
 		    struct pfw_error *err)

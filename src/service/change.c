@@ -95,7 +95,7 @@ static int add_forward(struct pfw_engine *engine, const struct pfw_request *requ
 	struct pfw_change change = { .what = PFW_PUT };
 	const struct pfw_forward *there;
 	const char *file;
-	bool stands;
+	bool stands, replaced;
 	int code;
 
 	code = pfw_forward_parse(request->forward, arena, &change.forward, err);
@@ -107,13 +107,15 @@ static int add_forward(struct pfw_engine *engine, const struct pfw_request *requ
 	there = find(ruleset, change.name);
 	file = pfw_engine_file(engine, there ? there->origin.file : PFW_ORIGIN_NONE);
 	stands = there && pfw_forward_equal(there, &change.forward);
-	if (there && !stands && !request->replace)
+	replaced = there && !stands;
+	if (replaced && !request->replace)
 		return refuse_other(there, engine, err);
 	/* What stands in the file may still be missing in the kernel. */
 	code = pfw_engine_change(engine, &change, stands ? 0 : 1, request->dry_run, report, err);
 	if (code)
 		return code;
-	*ret = json_pack("{s:b, s:o, s:s}", "changed", (int)(!stands || report->n_steps), "forward",
+	*ret = json_pack("{s:b, s:b, s:o, s:s}", "changed", (int)(!stands || report->n_steps),
+			 "replaced", (int)replaced, "forward",
 			 pfw_forward_json(&change.forward, &ruleset->settings, PFW_CANONICAL), "file",
 			 file);
 	return *ret && !answer_put_changes(*ret, report) ? 0 : pfw_fail_memory(err);

@@ -3,11 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "local.h"
 #include "portfwd/config/config.h"
-#include "portfwd/kernel/netns.h"
 
 struct pfw_service {
 	char *config;
@@ -35,7 +33,7 @@ int pfw_service_open(const struct pfw_service_options *options, struct pfw_servi
 	    copy_option(&service->backend, options->backend, NULL))
 		code = pfw_fail_memory(err);
 	if (!code && options->netns)
-		code = pfw_netns_enter(options->netns, err);
+		code = pfw_engine_enter(options->netns, err);
 	if (code) {
 		pfw_service_close(service);
 		return code;

@@ -20,6 +20,9 @@ struct pfw_engine_options {
 	const char *backend;		/* NULL: as the settings say */
 };
 
+/* Enters a network namespace, by name or path; for the rest of the process. */
+int pfw_engine_enter(const char *netns, struct pfw_error *err);
+
 /*
  * An engine for the present network namespace. Nothing is read or locked yet.
  * Free with pfw_engine_close(), which releases the locks.

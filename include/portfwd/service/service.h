@@ -32,8 +32,8 @@ struct pfw_service_options {
  * and stands wherever "changes" does. A forward is in the canonical form of
  * portfwd.json(5) and has "state", "connections", "file" beside, where said "with state".
  *
- * ADD      forward, replace, dry_run -> {"changed": BOOL, "forward": FORWARD, "file": PATH,
- *            "changes": [...]}. changed is false if it stood like that already.
+ * ADD      forward, replace, dry_run -> {"changed": BOOL, "replaced": BOOL, "forward": FORWARD,
+ *            "file": PATH, "changes": [...]}. changed is false if it stood like that already.
  *            PFW_CONFLICT if the name stands with other content and replace is not set.
  * REMOVE   names (each a name, or else a listen part), dry_run
  *            -> {"changed": true, "removed": [{"name", "file"}], "changes"}

@@ -78,8 +78,8 @@ START_TEST(test_syntax)
 		{ "{\"settings\": {\"counters\": 1}}", "settings.counters: 1 is not true or false" },
 		{ "{\"forwards\": [" FORWARD ", {\"listen\": {\"port\": 70000}, \"target\": \"self\"}]}",
 		  "f.json: forwards[1].listen.port: 70000 is not a port (1-65535)" },
-		{ "{\"forwards\": [" FORWARD ", " FORWARD "]}",
-		  "f.json: forwards[1]: has the listen part of another forward" },
+		{ "{\"forwards\": [" FORWARD ", " FORWARD ", " FORWARD "]}",
+		  "f.json: forwards[2]: has the listen part of another forward" },
 	};
 	size_t i;
 

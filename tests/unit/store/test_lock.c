@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The lock: one writer at a time, also where the folder is not there yet. */
+#include "config.h"
+
+#include <errno.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cases.h"
+#include "folder.h"
+#include "portfwd/store/store.h"
+
+#define WRITERS 20
+
+START_TEST(test_second_waits_in_vain)
+{
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_store *first, *second;
+	struct folder f;
+
+	folder_init(&f);
+	first = store_of(&f, "p.json");
+	second = store_of(&f, "p.json");
+	ck_assert_int_eq(pfw_store_lock(first, 0, &err), 0);
+	ck_assert_int_eq(pfw_store_lock(first, 0, &err), 0);
+	ck_assert_int_eq(pfw_store_lock(second, 0, &err), -ETIMEDOUT);
+	unit_has_error(&err, "another process holds it");
+	pfw_store_close(first);
+	ck_assert_int_eq(pfw_store_lock(second, 0, &err), 0);
+	pfw_store_close(second);
+	ck_assert_uint_eq(folder_count(&f, "."), 0);
+	folder_free(&f);
+}
+END_TEST
+
+static void add_one(struct folder *f, const char *name, unsigned int number)
+{
+	struct pfw_ports port = { (uint16_t)(1000 + number), (uint16_t)(1000 + number) };
+	struct pfw_target self = { .self = true };
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_store *store = store_of(f, name);
+	struct pfw_ruleset ruleset = { 0 };
+	char own[16];
+	struct pfw_change change = {
+		.what = PFW_PUT, .name = own,
+		.forward = { .name = own, .enabled = true,
+			     .listen = { .ports = &port, .n_ports = 1, .protocols = PFW_TCP },
+			     .targets = &self, .n_targets = 1,
+			     .origin = { .file = PFW_ORIGIN_NONE } },
+	};
+
+	snprintf(own, sizeof(own), "n%u", number);
+	if (pfw_store_lock(store, 60, &err) < 0 || pfw_store_load(store, false, &ruleset, &err) < 0 ||
+	    pfw_store_stage(store, &change, 1, &err) < 0 || pfw_store_commit(store, &err) < 0) {
+		fprintf(stderr, "%s\n", err.item[0].message);
+		_exit(1);
+	}
+	_exit(0);
+}
+
+static void add_many(struct folder *f, const char *const names[2])
+{
+	struct pfw_ruleset ruleset;
+	struct pfw_store *store;
+	unsigned int i;
+	int status;
+
+	for (i = 0; i < WRITERS; i++)
+		if (fork() == 0)
+			add_one(f, names[i % 2], i);
+	for (i = 0; i < WRITERS; i++) {
+		ck_assert_int_gt(wait(&status), 0);
+		ck_assert_int_eq(status, 0);
+	}
+	store = store_of(f, names[0]);
+	load(store, &ruleset);
+	ck_assert_uint_eq(ruleset.n_live, WRITERS);
+	pfw_ruleset_free(&ruleset);
+	pfw_store_close(store);
+}
+
+/* If this fails, one of two administrators loses a forward. */
+START_TEST(test_many_writers)
+{
+	static const char *const same[] = { "p.json", "p.json" };
+	static const char *const deep[] = { "etc/portfwd/p.json", "etc/portfwd/p.json" };
+	static const char *const link[] = { "link.json", "real/r.json" };
+	struct folder f;
+
+	folder_init(&f);
+	add_many(&f, same);
+	add_many(&f, deep);
+	folder_mkdir(&f, "real");
+	ck_assert_int_eq(symlink("real/r.json", folder_path(&f, "link.json")), 0);
+	add_many(&f, link);
+	folder_free(&f);
+}
+END_TEST
+
+TCase *lock_case(void)
+{
+	TCase *tcase;
+
+	UNIT_CASE(tcase, "lock", test_second_waits_in_vain, test_many_writers);
+	tcase_set_timeout(tcase, 120);
+	return tcase;
+}
