@@ -66,6 +66,9 @@ static int json_syntax(struct scan *s, const json_error_t *error)
 	case json_error_stack_overflow:
 		return syntax(s, at, "nested too deeply");
 	case json_error_premature_end_of_input:
+		/* A NUL looks like the end to jansson. */
+		if (at < s->doc->len && !s->doc->text[at])
+			return syntax(s, at, "a NUL byte");
 		return syntax(s, s->doc->len, "the text ends too early");
 	default:
 		return syntax(s, at, "%s", error->text);
