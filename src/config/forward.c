@@ -34,12 +34,10 @@ static int emit_name(const struct writer *w, const struct field *field, const vo
 {
 	const struct pfw_forward *forward = object;
 
-	(void)field;
-	if (forward->name)
-		return emit_give(json_string(forward->name), ret);
-	/* Canonical text parses too, so a forward that awaits its name has no key for it. */
 	(void)w;
-	return 0;
+	(void)field;
+	/* Every style parses again, so a forward that awaits its name has no key for it. */
+	return forward->name ? emit_give(json_string(forward->name), ret) : 0;
 }
 
 static int parse_comment(struct reader *r, const struct field *field, json_t *value,

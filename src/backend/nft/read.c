@@ -40,8 +40,10 @@ struct reader {
 	struct anonymous_set *elements_of;
 };
 
+/* buf has REQUEST_SIZE bytes; zeroed, because libmnl leaves the padding as it is. */
 static struct nlmsghdr *request(void *buf, uint16_t type, uint16_t flags)
 {
+	memset(buf, 0, REQUEST_SIZE);
 	return nftnl_nlmsg_build_hdr(buf, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), NFPROTO_INET,
 				     flags, 0);
 }
