@@ -27,6 +27,12 @@ struct pfw_ports {
 	uint16_t hi;
 };
 
+/* An address prefix (RFC 4632): the first len bits count, the others are zero. */
+struct pfw_prefix {
+	struct pfw_addr addr;
+	uint8_t len;	/* 0-32 or 0-128 */
+};
+
 /*
  * Transport protocols as a set of bits; the order of the bits is the canonical order.
  * Numbers are those of IANA (IPPROTO_TCP ...).
@@ -51,9 +57,19 @@ int pfw_ports_parse(const char *text, size_t len, struct pfw_ports *ret, struct 
 /* "198.51.100.1" or "2001:db8::1", without brackets, zone or prefix. */
 int pfw_addr_parse(const char *text, size_t len, struct pfw_addr *ret, struct pfw_error *err);
 
-/* Both return buf. */
+/* "203.0.113.0/24", or an address alone; bits behind the prefix are an error that says which
+ * prefix was meant. */
+int pfw_prefix_parse(const char *text, size_t len, struct pfw_prefix *ret, struct pfw_error *err);
+
+/* They return buf. */
 const char *pfw_ports_print(struct pfw_ports ports, char buf[PFW_PORTS_TEXT]);
 const char *pfw_addr_print(const struct pfw_addr *addr, char buf[PFW_ADDR_TEXT]);
+
+#define PFW_PREFIX_TEXT (PFW_ADDR_TEXT + 4)
+/* Without the length where it is that of a whole address. */
+const char *pfw_prefix_print(const struct pfw_prefix *prefix, char buf[PFW_PREFIX_TEXT]);
+/* Whether every address of inner is one of outer; false for different families. */
+bool pfw_prefix_covers(const struct pfw_prefix *outer, const struct pfw_prefix *inner);
 
 size_t pfw_addr_size(uint8_t family);	/* 4 or 16 */
 bool pfw_addr_equal(const struct pfw_addr *a, const struct pfw_addr *b);

@@ -25,8 +25,25 @@ enum pfw_snat {
 	PFW_SNAT_AUTO,		/* masquerade only what could not come back otherwise */
 	PFW_SNAT_MASQUERADE,
 	PFW_SNAT_NONE,
+	PFW_SNAT_ADDRESS,	/* to an own address; not a word of the table */
 };
 extern const struct pfw_name pfw_snat_names[];
+
+/* How several targets of one family share the connections. */
+enum pfw_balance {
+	PFW_BALANCE_RANDOM,
+	PFW_BALANCE_ROUND_ROBIN,
+	PFW_BALANCE_SOURCE,	/* one client keeps its target */
+};
+extern const struct pfw_name pfw_balance_names[];
+
+/* What is admitted; 0 means without limit. */
+struct pfw_limit {
+	uint32_t rate;		/* new connections ... */
+	uint32_t per;		/* ... in so many seconds: 1, 60, 3600 or 86400 */
+	uint32_t burst;		/* beyond the rate; 0: the kernel's 5 */
+	uint32_t connections;	/* open at once, per source address */
+};
 
 /*
  * Where a connection arrives. No address means every address of the machine,
@@ -47,8 +64,10 @@ struct pfw_listen {
 struct pfw_target {
 	bool self;			/* address is unused then */
 	struct pfw_addr address;
-	struct pfw_ports port;		/* lo 0: the port is kept */
+	struct pfw_ports port;		/* lo 0: the port is kept; lo < hi: shifted one to one */
+	uint16_t weight;		/* 1-1000; among the targets of its family */
 };
+#define PFW_WEIGHT_MAX 1000
 
 /* Where a forward is written: the store's number of the file, and the position in its list. */
 struct pfw_origin {
@@ -64,7 +83,16 @@ struct pfw_forward {
 	struct pfw_listen listen;
 	struct pfw_target *targets;
 	uint16_t n_targets;		/* at least one */
+	struct pfw_prefix *sources;	/* who may use it; none: everyone */
+	struct pfw_prefix *excluded;	/* who may not, even if sources say so */
+	uint16_t n_sources;
+	uint16_t n_excluded;
+	uint8_t balance;		/* enum pfw_balance */
+	bool log;
+	struct pfw_limit limit;
+	int64_t expires;		/* seconds since 1970 UTC; 0: never */
 	uint8_t snat;			/* enum pfw_snat */
+	struct pfw_addr snat_address;	/* PFW_SNAT_ADDRESS only */
 	uint8_t hairpin;		/* enum pfw_switch */
 	uint8_t local;			/* enum pfw_switch */
 	bool enabled;
@@ -79,8 +107,23 @@ bool pfw_forward_equal(const struct pfw_forward *a, const struct pfw_forward *b)
 /* Whether two listen parts say the same, in whatever order. */
 bool pfw_listen_equal(const struct pfw_listen *a, const struct pfw_listen *b);
 
-/* The target that connections of this family get, or NULL. self serves both. */
+/* The first target that connections of this family get, or NULL. self serves both. */
 const struct pfw_target *pfw_forward_target(const struct pfw_forward *forward, uint8_t family);
+/* How many targets of this family there are. */
+unsigned int pfw_forward_n_targets(const struct pfw_forward *forward, uint8_t family);
+
+/*
+ * How the sources of two forwards that claim one key lie to each other, in one family.
+ * A forward without sources in that family, but with some in the other, admits nobody of it.
+ */
+enum pfw_overlap {
+	PFW_OVERLAP_NONE,	/* disjoint */
+	PFW_OVERLAP_INNER,	/* all of a's are within b's, and not the other way round */
+	PFW_OVERLAP_OUTER,	/* the other way round */
+	PFW_OVERLAP_EQUAL,	/* the same, or neither within the other */
+};
+enum pfw_overlap pfw_forward_overlap(const struct pfw_forward *a, const struct pfw_forward *b,
+				     uint8_t family);
 
 /*
  * Checks what no single value can: families of listen and target meet, options
