@@ -131,6 +131,63 @@ int pfw_addr_parse(const char *text, size_t len, struct pfw_addr *ret, struct pf
 	return pfw_error_add(err, PFW_FAILED, "%s is not an IP address", buf);
 }
 
+/* Clears the bits behind the first len ones; false if there were none to clear. */
+static bool cut_bits(struct pfw_addr *addr, unsigned int len)
+{
+	size_t size = pfw_addr_size(addr->family), i;
+	bool cut = false;
+	uint8_t mask;
+
+	for (i = len / 8; i < size; i++) {
+		mask = i == len / 8 ? (uint8_t)(0xff >> len % 8) : 0xff;
+		cut = cut || addr->bytes[i] & mask;
+		addr->bytes[i] &= (uint8_t)~mask;
+	}
+	return cut;
+}
+
+/* The digits behind the slash. */
+static bool prefix_len(const char *text, size_t len, unsigned int max, uint8_t *ret)
+{
+	unsigned int value = 0;
+	size_t i;
+
+	if (!len || len > 3 || (len > 1 && text[0] == '0'))
+		return false;
+	for (i = 0; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+		value = value * 10 + (unsigned int)(text[i] - '0');
+	}
+	*ret = (uint8_t)value;
+	return value <= max;
+}
+
+int pfw_prefix_parse(const char *text, size_t len, struct pfw_prefix *ret, struct pfw_error *err)
+{
+	const char *slash = memchr(text, '/', len);
+	size_t front = slash ? (size_t)(slash - text) : len;
+	char buf[PFW_QUOTE_SIZE], meant[PFW_PREFIX_TEXT];
+	struct pfw_prefix prefix;
+	unsigned int max;
+
+	if (pfw_addr_parse(text, front, &prefix.addr, err) < 0)
+		return -EINVAL;
+	max = 8 * (unsigned int)pfw_addr_size(prefix.addr.family);
+	prefix.len = (uint8_t)max;
+	if (slash && !prefix_len(slash + 1, len - front - 1, max, &prefix.len))
+		return pfw_error_add(err, PFW_FAILED, "%s: the length of an %s prefix is 0 to %u",
+				     pfw_text_quote(text, len, buf),
+				     prefix.addr.family == AF_INET ? "IPv4" : "IPv6", max);
+	if (cut_bits(&prefix.addr, prefix.len))
+		return pfw_error_add(err, PFW_FAILED, "%s has bits behind its prefix; write %s, or "
+				     "leave the length out for the one address",
+				     pfw_text_quote(text, len, buf),
+				     pfw_prefix_print(&prefix, meant));
+	*ret = prefix;
+	return 0;
+}
+
 const char *pfw_ports_print(struct pfw_ports ports, char buf[PFW_PORTS_TEXT])
 {
 	if (ports.lo == ports.hi)
@@ -145,6 +202,18 @@ const char *pfw_addr_print(const struct pfw_addr *addr, char buf[PFW_ADDR_TEXT])
 {
 	if (!inet_ntop(addr->family, addr->bytes, buf, PFW_ADDR_TEXT))
 		snprintf(buf, PFW_ADDR_TEXT, "?");
+	return buf;
+}
+
+const char *pfw_prefix_print(const struct pfw_prefix *prefix, char buf[PFW_PREFIX_TEXT])
+{
+	char addr[PFW_ADDR_TEXT];
+
+	pfw_addr_print(&prefix->addr, addr);
+	if (prefix->len == 8 * pfw_addr_size(prefix->addr.family))
+		snprintf(buf, PFW_PREFIX_TEXT, "%s", addr);
+	else
+		snprintf(buf, PFW_PREFIX_TEXT, "%s/%u", addr, (unsigned int)prefix->len);
 	return buf;
 }
 
@@ -210,6 +279,17 @@ bool pfw_addr_is_loopback(const struct pfw_addr *addr)
 	const struct range *range = range_of(addr);
 
 	return range && !range->what;
+}
+
+bool pfw_prefix_covers(const struct pfw_prefix *outer, const struct pfw_prefix *inner)
+{
+	return outer->addr.family == inner->addr.family && outer->len <= inner->len &&
+	       starts_with(inner->addr.bytes, outer->addr.bytes, outer->len);
+}
+
+bool pfw_prefix_equal(const struct pfw_prefix *a, const struct pfw_prefix *b)
+{
+	return a->len == b->len && pfw_addr_equal(&a->addr, &b->addr);
 }
 
 const char *pfw_addr_unusable(const struct pfw_addr *addr)

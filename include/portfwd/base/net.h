@@ -70,6 +70,7 @@ const char *pfw_addr_print(const struct pfw_addr *addr, char buf[PFW_ADDR_TEXT])
 const char *pfw_prefix_print(const struct pfw_prefix *prefix, char buf[PFW_PREFIX_TEXT]);
 /* Whether every address of inner is one of outer; false for different families. */
 bool pfw_prefix_covers(const struct pfw_prefix *outer, const struct pfw_prefix *inner);
+bool pfw_prefix_equal(const struct pfw_prefix *a, const struct pfw_prefix *b);
 
 size_t pfw_addr_size(uint8_t family);	/* 4 or 16 */
 bool pfw_addr_equal(const struct pfw_addr *a, const struct pfw_addr *b);
