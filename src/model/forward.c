@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A forward as plain data: copying, comparing, and which target a family gets. */
+/* A forward as plain data: copying, comparing, and which targets a family gets. */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,6 +10,13 @@ const struct pfw_name pfw_snat_names[] = {
 	{ "auto", PFW_SNAT_AUTO },
 	{ "masquerade", PFW_SNAT_MASQUERADE },
 	{ "none", PFW_SNAT_NONE },
+	{ NULL, 0 },
+};
+
+const struct pfw_name pfw_balance_names[] = {
+	{ "random", PFW_BALANCE_RANDOM },
+	{ "round-robin", PFW_BALANCE_ROUND_ROBIN },
+	{ "source", PFW_BALANCE_SOURCE },
 	{ NULL, 0 },
 };
 
@@ -62,7 +69,11 @@ int pfw_forward_copy(const struct pfw_forward *from, struct pfw_arena *arena,
 			return -ENOMEM;
 	}
 	copy.targets = copy_array(arena, from->targets, from->n_targets, sizeof(*from->targets));
-	if (!copy.targets || copy_listen(&from->listen, arena, &copy.listen) < 0)
+	copy.sources = copy_array(arena, from->sources, from->n_sources, sizeof(*from->sources));
+	copy.excluded = copy_array(arena, from->excluded, from->n_excluded,
+				   sizeof(*from->excluded));
+	if (!copy.targets || !copy.sources || !copy.excluded ||
+	    copy_listen(&from->listen, arena, &copy.listen) < 0)
 		return -ENOMEM;
 	*ret = copy;
 	return 0;
@@ -130,7 +141,7 @@ bool pfw_listen_equal(const struct pfw_listen *a, const struct pfw_listen *b)
 
 static bool target_equal(const struct pfw_target *a, const struct pfw_target *b)
 {
-	return a->self == b->self && same_ports(a->port, b->port) &&
+	return a->self == b->self && same_ports(a->port, b->port) && a->weight == b->weight &&
 	       (a->self || pfw_addr_equal(&a->address, &b->address));
 }
 
@@ -144,18 +155,63 @@ static bool has_target(const struct pfw_forward *forward, const struct pfw_targe
 	return false;
 }
 
-bool pfw_forward_equal(const struct pfw_forward *a, const struct pfw_forward *b)
+static bool same_targets(const struct pfw_forward *a, const struct pfw_forward *b)
 {
 	uint16_t i;
 
-	if (!same_text(a->name, b->name) || !same_text(a->comment, b->comment) ||
-	    a->enabled != b->enabled || a->snat != b->snat || a->hairpin != b->hairpin ||
-	    a->local != b->local || a->n_targets != b->n_targets)
+	if (a->n_targets != b->n_targets)
 		return false;
 	for (i = 0; i < a->n_targets; i++)
 		if (!has_target(b, &a->targets[i]))
 			return false;
-	return pfw_listen_equal(&a->listen, &b->listen);
+	return true;
+}
+
+static bool has_prefix(const struct pfw_prefix *list, uint16_t n, const struct pfw_prefix *prefix)
+{
+	uint16_t i;
+
+	for (i = 0; i < n; i++)
+		if (pfw_prefix_equal(&list[i], prefix))
+			return true;
+	return false;
+}
+
+static bool same_prefixes(const struct pfw_prefix *a, uint16_t n_a, const struct pfw_prefix *b,
+			  uint16_t n_b)
+{
+	uint16_t i;
+
+	if (n_a != n_b)
+		return false;
+	for (i = 0; i < n_a; i++)
+		if (!pfw_prefix_equal(&a[i], &b[i]) && !has_prefix(b, n_b, &a[i]))
+			return false;
+	return true;
+}
+
+static bool same_snat(const struct pfw_forward *a, const struct pfw_forward *b)
+{
+	return a->snat == b->snat && (a->snat != PFW_SNAT_ADDRESS ||
+				      pfw_addr_equal(&a->snat_address, &b->snat_address));
+}
+
+static bool same_limit(const struct pfw_limit *a, const struct pfw_limit *b)
+{
+	return a->rate == b->rate && a->per == b->per && a->burst == b->burst &&
+	       a->connections == b->connections;
+}
+
+bool pfw_forward_equal(const struct pfw_forward *a, const struct pfw_forward *b)
+{
+	return same_text(a->name, b->name) && same_text(a->comment, b->comment) &&
+	       a->enabled == b->enabled && same_snat(a, b) && a->hairpin == b->hairpin &&
+	       a->local == b->local && a->balance == b->balance && a->log == b->log &&
+	       same_limit(&a->limit, &b->limit) && a->expires == b->expires &&
+	       same_targets(a, b) &&
+	       same_prefixes(a->sources, a->n_sources, b->sources, b->n_sources) &&
+	       same_prefixes(a->excluded, a->n_excluded, b->excluded, b->n_excluded) &&
+	       pfw_listen_equal(&a->listen, &b->listen);
 }
 
 const struct pfw_target *pfw_forward_target(const struct pfw_forward *forward, uint8_t family)
@@ -166,4 +222,14 @@ const struct pfw_target *pfw_forward_target(const struct pfw_forward *forward, u
 		if (forward->targets[i].self || forward->targets[i].address.family == family)
 			return &forward->targets[i];
 	return NULL;
+}
+
+unsigned int pfw_forward_n_targets(const struct pfw_forward *forward, uint8_t family)
+{
+	unsigned int n = 0;
+	uint16_t i;
+
+	for (i = 0; i < forward->n_targets; i++)
+		n += forward->targets[i].self || forward->targets[i].address.family == family;
+	return n;
 }
