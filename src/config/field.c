@@ -229,21 +229,6 @@ int field_emit_word(const struct writer *w, const struct field *field, const voi
 	return emit_give(json_string(pfw_name_text(field->names, *from)), ret);
 }
 
-int port_text(struct reader *r, const char *text, size_t len, struct pfw_ports *ret)
-{
-	struct pfw_ports ports;
-	char buf[PFW_QUOTE_SIZE];
-
-	if (pfw_ports_parse(text, len, &ports, r->err) < 0)
-		return -EINVAL;
-	if (ports.lo != ports.hi)
-		return pfw_error_add(r->err, PFW_FAILED,
-				     "%s: port ranges are not supported yet; list single ports",
-				     pfw_text_quote(text, len, buf));
-	*ret = ports;
-	return 0;
-}
-
 int port_number(struct reader *r, json_t *value, struct pfw_ports *ret)
 {
 	json_int_t number = json_integer_value(value);

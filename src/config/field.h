@@ -43,6 +43,7 @@ extern const struct field settings_fields[];
 extern const struct field forward_fields[];
 extern const struct field listen_fields[];
 extern const struct field target_fields[];
+extern const struct field limit_fields[];
 
 const struct field *field_find(const struct field *fields, const char *key);
 /* Adds "unknown key" with the near ones; the key is already entered in the path. */
@@ -74,11 +75,10 @@ int field_emit_word(const struct writer *w, const struct field *field, const voi
 const char *value_text(json_t *value, char buf[PFW_QUOTE_SIZE]);
 /* Adds "VALUE is not HINT". */
 int value_wrong(struct reader *r, json_t *value, const char *hint);
-/* One port, never a range; shared by listen and target. */
-int port_text(struct reader *r, const char *text, size_t len, struct pfw_ports *ret);
+/* A port as a number; shared by listen and target. */
 int port_number(struct reader *r, json_t *value, struct pfw_ports *ret);
 
-/* The value of a key that is either a text or an object or a list. */
+/* The values of keys that have a file of their own. */
 int forward_parse_listen(struct reader *r, const struct field *field, json_t *value,
 			 void *object);
 int forward_emit_listen(const struct writer *w, const struct field *field, const void *object,
@@ -87,6 +87,14 @@ int forward_parse_target(struct reader *r, const struct field *field, json_t *va
 			 void *object);
 int forward_emit_target(const struct writer *w, const struct field *field, const void *object,
 			json_t **ret);
+int forward_parse_source(struct reader *r, const struct field *field, json_t *value,
+			 void *object);
+int forward_emit_source(const struct writer *w, const struct field *field, const void *object,
+			json_t **ret);
+int forward_parse_limit(struct reader *r, const struct field *field, json_t *value,
+			void *object);
+int forward_emit_limit(const struct writer *w, const struct field *field, const void *object,
+		       json_t **ret);
 
 /* Gives json to *ret; -ENOMEM where making it failed. */
 int emit_give(json_t *json, json_t **ret);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "field.h"
+#include "portfwd/base/time.h"
 
 #define MEMBER(name) .offset = offsetof(struct pfw_forward, name)
 
@@ -83,12 +84,39 @@ static int emit_enabled(const struct writer *w, const struct field *field, const
 	return field_emit_bool(w, field, object, ret);
 }
 
+/* What has such a mark is meant as an address, whatever may be wrong with it. */
+static bool looks_like_address(json_t *value)
+{
+	return json_is_string(value) && strpbrk(json_string_value(value), ".:");
+}
+
+static int parse_snat(struct reader *r, const struct field *field, json_t *value, void *object)
+{
+	struct pfw_forward *forward = object;
+
+	if (looks_like_address(value)) {
+		if (pfw_addr_parse(json_string_value(value), json_string_length(value),
+				   &forward->snat_address, r->err) < 0)
+			return -EINVAL;
+		forward->snat = PFW_SNAT_ADDRESS;
+		return 0;
+	}
+	if (!json_is_string(value) ||
+	    pfw_name_value(field->names, json_string_value(value),
+			   json_string_length(value)) < 0)
+		return value_wrong(r, value, field->hint);
+	return field_parse_word(r, field, value, object);
+}
+
 static int emit_snat(const struct writer *w, const struct field *field, const void *object,
 		     json_t **ret)
 {
 	const struct pfw_forward *forward = object;
 	int snat = forward->snat;
+	char buf[PFW_ADDR_TEXT];
 
+	if (snat == PFW_SNAT_ADDRESS)
+		return emit_give(json_string(pfw_addr_print(&forward->snat_address, buf)), ret);
 	if (snat == PFW_SNAT_UNSET) {
 		if (w->style == PFW_CONCISE)
 			return 0;
@@ -124,6 +152,50 @@ static int emit_local(const struct writer *w, const struct field *field, const v
 	return emit_switch(w, forward->local, w->settings->local, ret);
 }
 
+static int emit_balance(const struct writer *w, const struct field *field, const void *object,
+			json_t **ret)
+{
+	const struct pfw_forward *forward = object;
+
+	if (w->style == PFW_CONCISE && forward->balance == PFW_BALANCE_RANDOM)
+		return 0;
+	return field_emit_word(w, field, object, ret);
+}
+
+static int emit_log(const struct writer *w, const struct field *field, const void *object,
+		    json_t **ret)
+{
+	const struct pfw_forward *forward = object;
+
+	if (w->style == PFW_CONCISE && !forward->log)
+		return 0;
+	return field_emit_bool(w, field, object, ret);
+}
+
+static int parse_expires(struct reader *r, const struct field *field, json_t *value, void *object)
+{
+	struct pfw_forward *forward = object;
+
+	if (json_is_null(value))
+		return 0;
+	if (!json_is_string(value))
+		return value_wrong(r, value, field->hint);
+	return pfw_time_parse(json_string_value(value), json_string_length(value),
+			      &forward->expires, r->err);
+}
+
+static int emit_expires(const struct writer *w, const struct field *field, const void *object,
+			json_t **ret)
+{
+	const struct pfw_forward *forward = object;
+	char buf[PFW_TIME_TEXT];
+
+	(void)field;
+	if (forward->expires)
+		return emit_give(json_string(pfw_time_print(forward->expires, buf)), ret);
+	return w->style == PFW_CANONICAL ? emit_give(json_null(), ret) : 0;
+}
+
 const struct field forward_fields[] = {
 	{ .key = "name",
 	  .hint = "a name: at most 63 letters, digits, '_', '.' and '-', a letter or digit first",
@@ -134,14 +206,24 @@ const struct field forward_fields[] = {
 	  .parse = field_parse_bool, .emit = emit_enabled },
 	{ .key = "listen", .hint = "\"[ADDR:]PORTS[/PROTO]\" or an object", .required = true,
 	  .parse = forward_parse_listen, .emit = forward_emit_listen },
-	{ .key = "target", .hint = "\"ADDR[:PORT]\", \"self:PORT\", an object, or a list of them",
+	{ .key = "target", .hint = "\"ADDR[:PORTS]\", \"self:PORT\", an object, or a list of them",
 	  .required = true, .parse = forward_parse_target, .emit = forward_emit_target },
-	{ .key = "snat", .hint = "auto, masquerade or none", MEMBER(snat),
-	  .names = pfw_snat_names, .parse = field_parse_word, .emit = emit_snat },
+	{ .key = "source", .hint = "an address or prefix, with \"!\" before it to exclude it, or a "
+	  "list of them", .parse = forward_parse_source, .emit = forward_emit_source },
+	{ .key = "balance", .hint = "random, round-robin or source", MEMBER(balance),
+	  .names = pfw_balance_names, .parse = field_parse_word, .emit = emit_balance },
+	{ .key = "snat", .hint = "auto, masquerade, none or an address of this machine",
+	  MEMBER(snat), .names = pfw_snat_names, .parse = parse_snat, .emit = emit_snat },
 	{ .key = "hairpin", .hint = "true or false", MEMBER(hairpin),
 	  .parse = field_parse_switch, .emit = emit_hairpin },
 	{ .key = "local", .hint = "true or false", MEMBER(local),
 	  .parse = field_parse_switch, .emit = emit_local },
+	{ .key = "log", .hint = "true or false", MEMBER(log),
+	  .parse = field_parse_bool, .emit = emit_log },
+	{ .key = "limit", .hint = "an object with rate, burst and connections",
+	  .parse = forward_parse_limit, .emit = forward_emit_limit },
+	{ .key = "expires", .hint = "a time in quotes, such as 2027-01-31T12:00:00Z",
+	  .parse = parse_expires, .emit = emit_expires },
 	{ 0 },
 };
 

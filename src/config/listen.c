@@ -216,7 +216,7 @@ const struct field listen_fields[] = {
 	  .emit = emit_addresses },
 	{ .key = "interface", .hint = "the name of an interface or a list of them",
 	  .parse = parse_interfaces, .emit = emit_interfaces },
-	{ .key = "port", .hint = "a port such as 80, \"80,443\", or a list of them",
+	{ .key = "port", .hint = "a port such as 80, \"80,443\", \"8000-8100\", or a list of them",
 	  .required = true, .parse = parse_ports, .emit = emit_ports },
 	{ .key = "protocol", .hint = "tcp, udp or sctp, or a list of them",
 	  .parse = parse_protocols, .emit = emit_protocols },

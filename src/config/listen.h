@@ -8,7 +8,7 @@
 /* One address that a connection can arrive at. */
 int listen_address(struct reader *r, const char *text, size_t len, struct pfw_addr *ret);
 
-/* Room for n ports; then lists such as "80,443" are added; then the whole is checked. */
+/* Room for n ports or ranges; then lists such as "80,443" are added; then the whole is checked. */
 int listen_alloc_ports(struct reader *r, size_t n, struct pfw_listen *listen);
 size_t listen_count_commas(const char *text, size_t len);
 int listen_ports(struct reader *r, const char *text, size_t len, struct pfw_listen *listen);

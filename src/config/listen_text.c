@@ -33,31 +33,36 @@ int listen_address(struct reader *r, const char *text, size_t len, struct pfw_ad
 	return 0;
 }
 
-static int duplicate_port(struct reader *r, uint16_t port)
+static int duplicate_port(struct reader *r, unsigned int port)
 {
-	return pfw_error_add(r->err, PFW_FAILED, "port %u stands twice in the list",
-			     (unsigned int)port);
+	return pfw_error_add(r->err, PFW_FAILED, "port %u stands twice in the list", port);
+}
+
+static int check_few_ports(struct reader *r, const struct pfw_ports *ports, unsigned int n)
+{
+	unsigned int i, j;
+
+	for (i = 1; i < n; i++)
+		for (j = 0; j < i; j++)
+			if (ports[i].lo <= ports[j].hi && ports[j].lo <= ports[i].hi)
+				return duplicate_port(r, ports[i].lo > ports[j].lo ? ports[i].lo
+										   : ports[j].lo);
+	return 0;
 }
 
 int listen_check_ports(struct reader *r, const struct pfw_listen *listen)
 {
-	uint8_t seen[(UINT16_MAX + 1) / 8];
-	uint32_t i, j;
-	uint16_t port;
+	uint8_t seen[(UINT16_MAX + 1) / 8] = { 0 };
+	uint32_t i, port;
 
-	if (listen->n_ports <= FEW_PORTS) {
-		for (i = 1; i < listen->n_ports; i++)
-			for (j = 0; j < i; j++)
-				if (listen->ports[i].lo == listen->ports[j].lo)
-					return duplicate_port(r, listen->ports[i].lo);
-		return 0;
-	}
-	memset(seen, 0, sizeof(seen));
+	if (listen->n_ports <= FEW_PORTS)
+		return check_few_ports(r, listen->ports, listen->n_ports);
 	for (i = 0; i < listen->n_ports; i++) {
-		port = listen->ports[i].lo;
-		if (seen[port / 8] & 1u << port % 8)
-			return duplicate_port(r, port);
-		seen[port / 8] |= (uint8_t)(1u << port % 8);
+		for (port = listen->ports[i].lo; port <= listen->ports[i].hi; port++) {
+			if (seen[port / 8] & 1u << port % 8)
+				return duplicate_port(r, port);
+			seen[port / 8] |= (uint8_t)(1u << port % 8);
+		}
 	}
 	return 0;
 }
@@ -90,8 +95,8 @@ int listen_ports(struct reader *r, const char *text, size_t len, struct pfw_list
 		comma = memchr(text, ',', (size_t)(end - text));
 		if (!comma)
 			comma = end;
-		if (port_text(r, text, (size_t)(comma - text),
-			      &listen->ports[listen->n_ports]) < 0)
+		if (pfw_ports_parse(text, (size_t)(comma - text),
+				    &listen->ports[listen->n_ports], r->err) < 0)
 			ret = -EINVAL;
 		else
 			listen->n_ports++;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Targets: their rows, and their short form "ADDR[:PORT]" or "self[:PORT]". */
+/* Targets: their rows, and their short form "ADDR[:PORT[-PORT]]" or "self[:PORT]". */
 #include "config.h"
 
 #include <errno.h>
@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 
 #include "field.h"
+
+#define WEIGHT_DEFAULT 1
 
 static int target_address(struct reader *r, const char *text, size_t len,
 			  struct pfw_target *target)
@@ -40,9 +42,10 @@ static int target_port(struct reader *r, const char *text, size_t len, struct pf
 	char buf[PFW_QUOTE_SIZE];
 
 	if (memchr(text, ',', len))
-		return pfw_error_add(r->err, PFW_FAILED, "%s: a target has one port, or none to "
-				     "keep that of the connection", pfw_text_quote(text, len, buf));
-	return port_text(r, text, len, &target->port);
+		return pfw_error_add(r->err, PFW_FAILED, "%s: a target has one port or range, or "
+				     "none to keep the port of the connection",
+				     pfw_text_quote(text, len, buf));
+	return pfw_ports_parse(text, len, &target->port, r->err);
 }
 
 static int wrong_text(struct reader *r, const char *text, size_t len, const char *why)
@@ -65,10 +68,10 @@ static int bare_ipv6(struct reader *r, const char *text, size_t len, struct pfw_
 {
 	size_t last = len - (size_t)((const char *)memrchr(text, ':', len) - text) - 1;
 	struct pfw_error scratch = PFW_ERROR_INIT;
+	struct pfw_ports ports;
 	bool is_port;
-	uint16_t port;
 
-	is_port = pfw_port_parse(text + len - last, last, &port, &scratch) == 0;
+	is_port = pfw_ports_parse(text + len - last, last, &ports, &scratch) == 0;
 	if (!is_address(text, len - last - 1) || !is_port)
 		return target_address(r, text, len, target);
 	if (!is_address(text, len))
@@ -153,10 +156,35 @@ static int emit_port(const struct writer *w, const struct field *field, const vo
 	return w->style == PFW_CANONICAL ? emit_give(json_null(), ret) : 0;
 }
 
+static int parse_weight(struct reader *r, const struct field *field, json_t *value, void *object)
+{
+	struct pfw_target *target = object;
+	json_int_t number = json_integer_value(value);
+
+	if (!json_is_integer(value) || number < 1 || number > PFW_WEIGHT_MAX)
+		return value_wrong(r, value, field->hint);
+	target->weight = (uint16_t)number;
+	return 0;
+}
+
+static int emit_weight(const struct writer *w, const struct field *field, const void *object,
+		       json_t **ret)
+{
+	const struct pfw_target *target = object;
+
+	(void)field;
+	if (w->style == PFW_CONCISE && target->weight == WEIGHT_DEFAULT)
+		return 0;
+	return emit_give(json_integer(target->weight), ret);
+}
+
 const struct field target_fields[] = {
 	{ .key = "address", .hint = "an address in quotes, or \"self\"", .required = true,
 	  .parse = parse_address, .emit = emit_address },
-	{ .key = "port", .hint = "a port (1-65535)", .parse = parse_port, .emit = emit_port },
+	{ .key = "port", .hint = "a port (1-65535) or a range in quotes", .parse = parse_port,
+	  .emit = emit_port },
+	{ .key = "weight", .hint = "a weight (1-1000)", .parse = parse_weight,
+	  .emit = emit_weight },
 	{ 0 },
 };
 
@@ -173,13 +201,13 @@ static int parse_one(struct reader *r, json_t *value, void *ctx)
 	uint16_t i;
 	int ret;
 
-	*target = (struct pfw_target){ 0 };
+	*target = (struct pfw_target){ .weight = WEIGHT_DEFAULT };
 	if (json_is_string(value))
 		ret = target_text(r, json_string_value(value), json_string_length(value), target);
 	else if (json_is_object(value))
 		ret = object_parse(r, target_fields, "a target", value, target);
 	else
-		ret = value_wrong(r, value, "a target (\"ADDR[:PORT]\", \"self:PORT\" or an "
+		ret = value_wrong(r, value, "a target (\"ADDR[:PORTS]\", \"self:PORT\" or an "
 				  "object with address and port)");
 	if (ret < 0)
 		return ret;
@@ -227,6 +255,9 @@ void pfw_target_print(const struct pfw_forward *forward, struct pfw_buffer *ret)
 		if (i)
 			pfw_buffer_puts(ret, ",");
 		print_target(&forward->targets[i], ret);
+		if (forward->targets[i].weight > WEIGHT_DEFAULT)
+			pfw_buffer_printf(ret, " weight %u",
+					  (unsigned int)forward->targets[i].weight);
 	}
 }
 
@@ -234,7 +265,7 @@ static int emit_one(const struct writer *w, const struct pfw_target *target, jso
 {
 	struct pfw_buffer text = { 0 };
 
-	if (w->style == PFW_CANONICAL)
+	if (w->style == PFW_CANONICAL || target->weight != WEIGHT_DEFAULT)
 		return object_emit(w, target_fields, target, ret);
 	print_target(target, &text);
 	return emit_text(&text, ret);

@@ -11,7 +11,7 @@
 #define C "{'name':'c',	'listen':'3','target':'self'}"
 
 static struct pfw_ports port = { 99, 99 };
-static struct pfw_target self = { .self = true };
+static struct pfw_target self = { .self = true, .weight = 1 };
 static const struct pfw_forward fresh = {
 	.name = "new", .enabled = true,
 	.listen = { .ports = &port, .n_ports = 1, .protocols = PFW_TCP },

@@ -36,7 +36,7 @@ END_TEST
 static void add_one(struct folder *f, const char *name, unsigned int number)
 {
 	struct pfw_ports port = { (uint16_t)(1000 + number), (uint16_t)(1000 + number) };
-	struct pfw_target self = { .self = true };
+	struct pfw_target self = { .self = true, .weight = 1 };
 	struct pfw_error err = PFW_ERROR_INIT;
 	struct pfw_store *store = store_of(f, name);
 	struct pfw_ruleset ruleset = { 0 };

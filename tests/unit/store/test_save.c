@@ -14,7 +14,7 @@
 #include "portfwd/store/store.h"
 
 static struct pfw_ports port = { 99, 99 };
-static struct pfw_target self = { .self = true };
+static struct pfw_target self = { .self = true, .weight = 1 };
 #define NEW "{\"name\": \"new\", \"listen\": \"99\", \"target\": \"self\"}"
 
 static const struct pfw_change add = {
