@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Right values: what they become, and that each style parses to the same again. */
+#include <sys/socket.h>
+
 #include "cases.h"
 #include "portfwd/config/config.h"
 
@@ -40,6 +42,67 @@ static const struct {
 	{ "{'listen':'169.254.169.254:80','target':'10.0.0.2','snat':'masquerade','comment':null}",
 	  "{'listen': '169.254.169.254:80', 'target': '10.0.0.2', 'snat': 'masquerade'}",
 	  "169.254.169.254:80/tcp", "10.0.0.2" },
+	/* ranges: kept, shifted, many to one, in a list */
+	{ "{'listen':'8000-8100','target':'10.0.0.2'}",
+	  "{'listen': '8000-8100', 'target': '10.0.0.2'}", "8000-8100/tcp", "10.0.0.2" },
+	{ "{'listen':{'port':'8000-8100'},'target':{'address':'fd00::2','port':'80-180'}}",
+	  "{'listen': '8000-8100', 'target': '[fd00::2]:80-180'}", "8000-8100/tcp",
+	  "[fd00::2]:80-180" },
+	{ "{'listen':'1-65535/udp','target':'self:53'}",
+	  "{'listen': '1-65535/udp', 'target': 'self:53'}", "1-65535/udp", "self:53" },
+	{ "{'listen':{'port':[22,'80-90,100-110']},'target':'10.0.0.2:80'}",
+	  "{'listen': '22,80-90,100-110', 'target': '10.0.0.2:80'}", "22,80-90,100-110/tcp",
+	  "10.0.0.2:80" },
+	{ "{'listen':'8000-8100','target':['10.0.0.3:80-180','10.0.0.4:80','10.0.0.5']}",
+	  "{'listen': '8000-8100', 'target': ['10.0.0.3:80-180', '10.0.0.4:80', '10.0.0.5']}",
+	  "8000-8100/tcp", "10.0.0.3:80-180,10.0.0.4:80,10.0.0.5" },
+	/* several targets */
+	{ "{'listen':'80','target':[{'address':'10.0.0.2','weight':3},"
+	  "{'address':'10.0.0.3','port':81,'weight':1},{'address':'fd00::2','weight':1000}],"
+	  "'balance':'source'}",
+	  "{'listen': '80', 'target': [{'address': '10.0.0.2', 'weight': 3}, '10.0.0.3:81', "
+	  "{'address': 'fd00::2', 'weight': 1000}], 'balance': 'source'}", "80/tcp",
+	  "10.0.0.2 weight 3,10.0.0.3:81,[fd00::2] weight 1000" },
+	{ "{'listen':'80','target':['10.0.0.2:80','10.0.0.2:81'],'balance':'round-robin'}",
+	  "{'listen': '80', 'target': ['10.0.0.2:80', '10.0.0.2:81'], 'balance': 'round-robin'}",
+	  "80/tcp", "10.0.0.2:80,10.0.0.2:81" },
+	{ "{'listen':'80','target':'10.0.0.2','balance':'random'}",
+	  "{'listen': '80', 'target': '10.0.0.2'}", "80/tcp", "10.0.0.2" },
+	/* source */
+	{ "{'listen':'80','target':['10.0.0.2','fd00::2'],'source':['!203.0.113.7',"
+	  "'203.0.113.0/24','2001:DB8:1::/48','!2001:db8:1:2::/64','203.0.113.0/25']}",
+	  "{'listen': '80', 'target': ['10.0.0.2', '[fd00::2]'], 'source': ['203.0.113.0/24', "
+	  "'2001:db8:1::/48', '203.0.113.0/25', '!203.0.113.7', '!2001:db8:1:2::/64']}", "80/tcp",
+	  "10.0.0.2,[fd00::2]" },
+	{ "{'listen':'80','target':'self','source':['0.0.0.0/0']}",
+	  "{'listen': '80', 'target': 'self', 'source': '0.0.0.0/0'}", "80/tcp", "self" },
+	{ "{'listen':'80','target':'self','source':'!10.0.0.1/32'}",
+	  "{'listen': '80', 'target': 'self', 'source': '!10.0.0.1'}", "80/tcp", "self" },
+	{ "{'listen':'80','target':'self','source':[]}", "{'listen': '80', 'target': 'self'}",
+	  "80/tcp", "self" },
+	/* snat to an address, log, limit, expires */
+	{ "{'listen':'80','target':['10.0.0.2','10.0.0.3'],'snat':'198.51.100.1','log':true}",
+	  "{'listen': '80', 'target': ['10.0.0.2', '10.0.0.3'], 'snat': '198.51.100.1', "
+	  "'log': true}", "80/tcp", "10.0.0.2,10.0.0.3" },
+	{ "{'listen':'80','target':'fd00::2','snat':'2001:DB8::1','log':false,'limit':null,"
+	  "'expires':null}", "{'listen': '80', 'target': '[fd00::2]', 'snat': '2001:db8::1'}",
+	  "80/tcp", "[fd00::2]" },
+	{ "{'listen':'80','target':'self','limit':{'connections':20,'burst':10,'rate':'50/second'}}",
+	  "{'listen': '80', 'target': 'self', 'limit': {'rate': '50/second', 'burst': 10, "
+	  "'connections': 20}}", "80/tcp", "self" },
+	{ "{'listen':'80','target':'self','limit':{'rate':'1000000000/minute','burst':null}}",
+	  "{'listen': '80', 'target': 'self', 'limit': {'rate': '1000000000/minute'}}", "80/tcp",
+	  "self" },
+	{ "{'listen':'80','target':'self','limit':{'rate':null,'connections':4294967295}}",
+	  "{'listen': '80', 'target': 'self', 'limit': {'connections': 4294967295}}", "80/tcp",
+	  "self" },
+	{ "{'listen':'80','target':'self','limit':{'rate':'3/day'},"
+	  "'expires':'2027-01-31T14:00:00.5+02:00'}",
+	  "{'listen': '80', 'target': 'self', 'limit': {'rate': '3/day'}, "
+	  "'expires': '2027-01-31T12:00:00Z'}", "80/tcp", "self" },
+	{ "{'listen':'80','target':'self','limit':{'rate':'7/hour'},'expires':'1999-12-31t23:59:59z'}",
+	  "{'listen': '80', 'target': 'self', 'limit': {'rate': '7/hour'}, "
+	  "'expires': '1999-12-31T23:59:59Z'}", "80/tcp", "self" },
 };
 
 static void turn(char *text, char from, char to)
@@ -110,6 +173,96 @@ START_TEST(test_round_trip)
 }
 END_TEST
 
+/* The same sequence in each run; check(1) forks, so nothing else is disturbed. */
+static unsigned int pick(unsigned int *seed, unsigned int n)
+{
+	*seed = *seed * 1103515245 + 12345;
+	return (*seed >> 16) % n;
+}
+
+static struct pfw_prefix some_prefix(unsigned int *seed, unsigned int i)
+{
+	static const uint8_t lens[] = { 8, 16, 24, 32 };
+	struct pfw_prefix prefix = { .addr = { .family = AF_INET, .bytes = { (uint8_t)(i + 1) } },
+				     .len = lens[pick(seed, COUNT(lens))] };
+
+	if (pick(seed, 2))
+		prefix.addr.family = AF_INET6;
+	return prefix;
+}
+
+/* What random options make of "80-90 -> some targets of both families". */
+struct random {
+	struct pfw_ports ports;
+	struct pfw_target targets[4];
+	struct pfw_prefix sources[3];
+	struct pfw_prefix excluded[3];
+	struct pfw_forward forward;
+};
+
+static void random_forward(unsigned int *seed, struct random *ret)
+{
+	static const uint32_t per[] = { 1, 60, 3600, 86400 };
+	static const struct pfw_ports ports[] = { { 0, 0 }, { 80, 80 }, { 180, 190 } };
+	struct pfw_forward *f = &ret->forward;
+	unsigned int i;
+
+	*ret = (struct random){ .ports = { 80, 90 } };
+	*f = (struct pfw_forward){
+		.listen = { .ports = &ret->ports, .n_ports = 1,
+			    .protocols = (uint8_t)(1 + pick(seed, 7)) },
+		.targets = ret->targets, .n_targets = (uint16_t)(2 + pick(seed, 3)),
+		.sources = ret->sources, .n_sources = (uint16_t)pick(seed, 4),
+		.excluded = ret->excluded, .n_excluded = (uint16_t)pick(seed, 4),
+		.balance = (uint8_t)pick(seed, 3), .log = pick(seed, 2),
+		.expires = pick(seed, 2) ? 1 + (int64_t)pick(seed, 65536) * 3866000 : 0,
+		.snat = (uint8_t)pick(seed, 4), .hairpin = (uint8_t)pick(seed, 3),
+		.local = (uint8_t)pick(seed, 3), .enabled = pick(seed, 2),
+	};
+	for (i = 0; i < COUNT(ret->targets); i++)
+		ret->targets[i] = (struct pfw_target){
+			.address = { i % 2 ? AF_INET6 : AF_INET, { 10, [3] = (uint8_t)i } },
+			.port = ports[pick(seed, COUNT(ports))],
+			.weight = (uint16_t)(1 + pick(seed, 2) * pick(seed, 1000)),
+		};
+	for (i = 0; i < COUNT(ret->sources); i++) {
+		ret->sources[i] = some_prefix(seed, i);
+		ret->excluded[i] = some_prefix(seed, i + 10);
+	}
+	if (pick(seed, 2))
+		f->limit = (struct pfw_limit){ 1 + pick(seed, 60000), per[pick(seed, COUNT(per))],
+					       pick(seed, 100), 0 };
+	if (pick(seed, 2))
+		f->limit.connections = 1 + pick(seed, 60000);
+}
+
+/* If this fails, some combination of options is saved as another forward. */
+START_TEST(test_any_options_survive)
+{
+	static const enum pfw_json_style styles[] = { PFW_CONCISE, PFW_CANONICAL };
+	struct pfw_arena arena = { 0 };
+	struct pfw_forward again;
+	struct random random;
+	unsigned int seed = 1, i, j;
+	char *text, *second;
+
+	for (i = 0; i < 2000; i++) {
+		random_forward(&seed, &random);
+		for (j = 0; j < COUNT(styles); j++) {
+			text = print(&random.forward, styles[j]);
+			parse(text, &arena, &again);
+			if (styles[j] == PFW_CONCISE)
+				ck_assert_msg(pfw_forward_equal(&random.forward, &again), "%s", text);
+			second = print(&again, styles[j]);
+			ck_assert_str_eq(text, second);
+			free(second);
+			free(text);
+		}
+	}
+	pfw_arena_free(&arena);
+}
+END_TEST
+
 START_TEST(test_canonical_has_every_option)
 {
 	struct pfw_arena arena = { 0 };
@@ -121,8 +274,21 @@ START_TEST(test_canonical_has_every_option)
 	ck_assert_str_eq(text,
 			 "{'name': 'dns', 'comment': null, 'enabled': true, 'listen': "
 			 "{'address': [], 'interface': [], 'port': '53', 'protocol': ['udp']}, "
-			 "'target': [{'address': '10.0.0.2', 'port': '80'}], 'snat': 'auto', "
-			 "'hairpin': true, 'local': true}");
+			 "'target': [{'address': '10.0.0.2', 'port': '80', 'weight': 1}], "
+			 "'source': [], 'balance': 'random', 'snat': 'auto', 'hairpin': true, "
+			 "'local': true, 'log': false, 'limit': null, 'expires': null}");
+	free(text);
+	parse("{'target':'10.0.0.2','listen':'1-9','source':'10.0.0.0/8','limit':{'connections':2},"
+	      "'snat':'10.0.0.1','expires':'2027-01-31T12:00:00Z'}", &arena, &forward);
+	text = print(&forward, PFW_CANONICAL);
+	ck_assert_str_eq(text,
+			 "{'comment': null, 'enabled': true, 'listen': {'address': [], "
+			 "'interface': [], 'port': '1-9', 'protocol': ['tcp']}, "
+			 "'target': [{'address': '10.0.0.2', 'port': null, 'weight': 1}], "
+			 "'source': ['10.0.0.0/8'], 'balance': 'random', 'snat': '10.0.0.1', "
+			 "'hairpin': true, 'local': true, 'log': false, "
+			 "'limit': {'rate': null, 'burst': null, 'connections': 2}, "
+			 "'expires': '2027-01-31T12:00:00Z'}");
 	free(text);
 	pfw_arena_free(&arena);
 }
@@ -171,7 +337,7 @@ TCase *forward_case(void)
 {
 	TCase *tcase;
 
-	UNIT_CASE(tcase, "forward", test_round_trip, test_canonical_has_every_option,
-		  test_canonical_takes_the_settings, test_settings);
+	UNIT_CASE(tcase, "forward", test_round_trip, test_any_options_survive,
+		  test_canonical_has_every_option, test_canonical_takes_the_settings, test_settings);
 	return tcase;
 }
