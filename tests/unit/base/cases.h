@@ -12,5 +12,6 @@ TCase *index_case(void);
 TCase *names_case(void);
 TCase *net_case(void);
 TCase *text_case(void);
+TCase *time_case(void);
 
 #endif

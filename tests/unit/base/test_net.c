@@ -156,11 +156,113 @@ START_TEST(test_interfaces)
 }
 END_TEST
 
+START_TEST(test_prefixes)
+{
+	static const struct {
+		const char *text, *printed;
+	} good[] = {
+		{ "0.0.0.0/0", "0.0.0.0/0" },
+		{ "203.0.113.0/24", "203.0.113.0/24" },
+		{ "203.0.113.128/25", "203.0.113.128/25" },
+		{ "203.0.113.7", "203.0.113.7" },
+		{ "203.0.113.7/32", "203.0.113.7" },
+		{ "::/0", "::/0" },
+		{ "2001:DB8:1::/48", "2001:db8:1::/48" },
+		{ "2001:db8::8000/113", "2001:db8::8000/113" },
+		{ "2001:db8::1/128", "2001:db8::1" },
+	};
+	static const struct {
+		const char *text, *message;
+	} wrong[] = {
+		{ "", "is not an IP address" },
+		{ "/8", "is not an IP address" },
+		{ "10/8", "10 is not an IP address" },
+		{ "10.0.0.0/", "the length of an IPv4 prefix is 0 to 32" },
+		{ "10.0.0.0/33", "the length of an IPv4 prefix is 0 to 32" },
+		{ "10.0.0.0/08", "the length of an IPv4 prefix is 0 to 32" },
+		{ "10.0.0.0/+8", "the length of an IPv4 prefix is 0 to 32" },
+		{ "10.0.0.0/8/8", "the length of an IPv4 prefix is 0 to 32" },
+		{ "10.0.0.0/255.0.0.0", "the length of an IPv4 prefix is 0 to 32" },
+		{ "fd00::/129", "the length of an IPv6 prefix is 0 to 128" },
+		{ "fd00::/256", "the length of an IPv6 prefix is 0 to 128" },
+		{ "11.0.0.0/7", "11.0.0.0/7 has bits behind its prefix; write 10.0.0.0/7" },
+		{ "203.0.113.7/24", "has bits behind its prefix; write 203.0.113.0/24, or" },
+		{ "0.0.0.1/0", "write 0.0.0.0/0, or" },
+		{ "2001:db8::8000/112", "write 2001:db8::/112, or" },
+		{ "fe80::%eth0/64", "has a zone" },
+	};
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_prefix prefix;
+	char buf[PFW_PREFIX_TEXT];
+	size_t i;
+
+	for (i = 0; i < COUNT(good); i++) {
+		ck_assert_int_eq(pfw_prefix_parse(good[i].text, strlen(good[i].text), &prefix,
+						  &err), 0);
+		ck_assert_str_eq(pfw_prefix_print(&prefix, buf), good[i].printed);
+	}
+	memset(&prefix, 7, sizeof(prefix));
+	for (i = 0; i < COUNT(wrong); i++) {
+		pfw_error_clear(&err);
+		ck_assert_int_lt(pfw_prefix_parse(wrong[i].text, strlen(wrong[i].text), &prefix,
+						  &err), 0);
+		unit_has_error(&err, wrong[i].message);
+		ck_assert_uint_eq(prefix.len, 7);
+	}
+}
+END_TEST
+
+static struct pfw_prefix prefix_of(const char *text)
+{
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_prefix prefix = { .len = 0 };
+
+	ck_assert_int_eq(pfw_prefix_parse(text, strlen(text), &prefix, &err), 0);
+	return prefix;
+}
+
+/* If this fails, somebody is let in, or kept out, by a prefix that is not his. */
+START_TEST(test_prefix_covers)
+{
+	static const struct {
+		const char *outer, *inner;
+		bool covers;
+	} rows[] = {
+		{ "0.0.0.0/0", "255.255.255.255", true },
+		{ "0.0.0.0/0", "::/0", false },
+		{ "::/0", "0.0.0.0/0", false },
+		{ "10.0.0.0/8", "10.255.0.0/16", true },
+		{ "10.0.0.0/8", "10.0.0.0/8", true },
+		{ "10.0.0.0/8", "10.0.0.0/7", false },
+		{ "10.0.0.0/8", "11.0.0.0/8", false },
+		{ "10.0.0.0/9", "10.128.0.0/9", false },
+		{ "203.0.113.7", "203.0.113.7", true },
+		{ "203.0.113.7", "203.0.113.6", false },
+		{ "2001:db8::/33", "2001:db8:7fff::1", true },
+		{ "2001:db8::/33", "2001:db8:8000::1", false },
+		{ "2001:db8::1", "2001:db8::1", true },
+	};
+	struct pfw_prefix outer, inner;
+	size_t i;
+
+	for (i = 0; i < COUNT(rows); i++) {
+		outer = prefix_of(rows[i].outer);
+		inner = prefix_of(rows[i].inner);
+		ck_assert_msg(pfw_prefix_covers(&outer, &inner) == rows[i].covers, "%s, %s",
+			      rows[i].outer, rows[i].inner);
+		ck_assert(pfw_prefix_equal(&outer, &outer));
+		ck_assert(pfw_prefix_equal(&outer, &inner) ==
+			  (strcmp(rows[i].outer, rows[i].inner) == 0));
+	}
+}
+END_TEST
+
 TCase *net_case(void)
 {
 	TCase *tcase;
 
 	UNIT_CASE(tcase, "net", test_ports, test_port_message, test_addresses,
-		  test_kinds_of_addresses, test_protocols, test_interfaces);
+		  test_kinds_of_addresses, test_protocols, test_interfaces, test_prefixes,
+		  test_prefix_covers);
 	return tcase;
 }

@@ -9,5 +9,6 @@ TCase *forward_case(void);
 TCase *key_case(void);
 TCase *name_case(void);
 TCase *ruleset_case(void);
+TCase *source_case(void);
 
 #endif
