@@ -75,6 +75,7 @@ void pfw_answer_listen(const json_t *forward, struct pfw_buffer *ret)
 static void print_target(const json_t *target, struct pfw_buffer *ret)
 {
 	const json_t *port = json_object_get(target, "port");
+	const json_t *weight = json_object_get(target, "weight");
 
 	if (json_is_string(target)) {
 		pfw_answer_value(target, ret);
@@ -85,9 +86,30 @@ static void print_target(const json_t *target, struct pfw_buffer *ret)
 		pfw_buffer_puts(ret, ":");
 		pfw_answer_value(port, ret);
 	}
+	if (json_integer_value(weight) > 1)
+		pfw_buffer_printf(ret, " weight %" JSON_INTEGER_FORMAT, json_integer_value(weight));
 }
 
 void pfw_answer_target(const json_t *forward, struct pfw_buffer *ret)
 {
 	print_list(json_object_get(forward, "target"), ",", print_target, ret);
+}
+
+static void print_limit(const json_t *value, const char *before, const char *behind,
+			struct pfw_buffer *ret)
+{
+	if (is_empty(value))
+		return;
+	pfw_buffer_printf(ret, "%s%s", ret->len ? ", " : "", before);
+	pfw_answer_value(value, ret);
+	pfw_buffer_puts(ret, behind);
+}
+
+void pfw_answer_limit(const json_t *forward, struct pfw_buffer *ret)
+{
+	const json_t *limit = json_object_get(forward, "limit");
+
+	print_limit(json_object_get(limit, "rate"), "", "", ret);
+	print_limit(json_object_get(limit, "burst"), "burst ", "", ret);
+	print_limit(json_object_get(limit, "connections"), "", " connections", ret);
 }

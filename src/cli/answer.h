@@ -14,4 +14,7 @@ void pfw_answer_target(const json_t *forward, struct pfw_buffer *ret);
 /* Any value of a forward: texts as they are, booleans as yes and no, lists with commas. */
 void pfw_answer_value(const json_t *value, struct pfw_buffer *ret);
 
+/* "50/second, burst 10, 20 connections" */
+void pfw_answer_limit(const json_t *forward, struct pfw_buffer *ret);
+
 #endif

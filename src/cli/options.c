@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli.h"
 #include "command.h"
@@ -77,6 +78,41 @@ static int set_key_false(struct pfw_arguments *args, const struct pfw_option *op
 	return set_key(args, option, json_false(), err);
 }
 
+static int set_key_limit(struct pfw_arguments *args, const struct pfw_option *option,
+			 const char *value, struct pfw_error *err)
+{
+	json_t *limit;
+	int ret;
+
+	ret = pfw_words_limit(value, &limit, err);
+	return ret ? ret : set_key(args, option, limit, err);
+}
+
+static int set_key_expires(struct pfw_arguments *args, const struct pfw_option *option,
+			   const char *value, struct pfw_error *err)
+{
+	json_t *text;
+	int ret;
+
+	ret = pfw_words_expires(value, time(NULL), &text, err);
+	return ret ? ret : set_key(args, option, text, err);
+}
+
+/* Several options of one name make one list. */
+static int add_key_texts(struct pfw_arguments *args, const struct pfw_option *option,
+			 const char *value, struct pfw_error *err)
+{
+	json_t *list = json_object_get(args->forward, option->key), *texts;
+	int ret;
+
+	ret = pfw_words_split(option->key, value, strlen(value), ',', &texts, err);
+	if (ret || !list)
+		return ret ? ret : set_key(args, option, texts, err);
+	ret = json_array_extend(list, texts) ? pfw_fail_memory(err) : 0;
+	json_decref(texts);
+	return ret;
+}
+
 static int add_texts(struct pfw_arguments *args, const struct pfw_option *option,
 		     const char *value, struct pfw_error *err)
 {
@@ -123,7 +159,11 @@ const struct pfw_option pfw_options[] = {
 	  PFW_SCOPE_FORWARD, set_text_once, MEMBER(publish) },
 	{ "interface", 0, "IF[,IF...]", "only what comes in by this interface",
 	  PFW_SCOPE_FORWARD, add_texts, MEMBER(interfaces), .key = "listen.interface" },
-	{ "snat", 0, "MODE", "the source address: auto, masquerade or none",
+	{ "source", 0, "CIDR[,CIDR...]", "only clients of these; with \"!\" before it: not of these",
+	  PFW_SCOPE_FORWARD, add_key_texts, .key = "source" },
+	{ "balance", 0, "MODE", "several targets: random, round-robin or source",
+	  PFW_SCOPE_FORWARD, set_key_text, .key = "balance" },
+	{ "snat", 0, "MODE", "the source address: auto, masquerade, none or an own address",
 	  PFW_SCOPE_FORWARD, set_key_text, .key = "snat" },
 	{ "hairpin", 0, NULL, "clients behind this machine reach it too",
 	  PFW_SCOPE_FORWARD, set_key_true, .key = "hairpin" },
@@ -133,6 +173,12 @@ const struct pfw_option pfw_options[] = {
 	  PFW_SCOPE_FORWARD, set_key_true, .key = "local" },
 	{ "no-local", 0, NULL, "connections of this machine itself are left alone",
 	  PFW_SCOPE_FORWARD, set_key_false, .key = "local" },
+	{ "log", 0, NULL, "new connections go to the kernel log",
+	  PFW_SCOPE_FORWARD, set_key_true, .key = "log" },
+	{ "limit", 0, "KEY=VALUE[,KEY=VALUE...]", "rate=50/second, burst=10, connections=20",
+	  PFW_SCOPE_FORWARD, set_key_limit, .key = "limit" },
+	{ "expires", 0, "DURATION|TIME", "gone after this: 2h, 1d12h, 2027-01-31T12:00:00Z",
+	  PFW_SCOPE_FORWARD, set_key_expires, .key = "expires" },
 	{ "comment", 0, "TEXT", "a note for people",
 	  PFW_SCOPE_FORWARD, set_key_text, .key = "comment" },
 	{ "disabled", 0, NULL, "save it, but do not forward yet",

@@ -22,9 +22,14 @@ static const struct pfw_column columns[] = {
 	{ "comment" },
 	{ "listen", 0, pfw_answer_listen },
 	{ "target", 0, pfw_answer_target },
+	{ "source" },
+	{ "balance" },
 	{ "snat" },
 	{ "hairpin" },
 	{ "local" },
+	{ "log" },
+	{ "limit", 0, pfw_answer_limit },
+	{ "expires" },
 	{ "state" },
 	{ "connections", SCOLS_FL_RIGHT },
 	{ "file" },
@@ -41,6 +46,7 @@ static const struct {
 	{ "active", "green", "\033[32m" },
 	{ "missing", "red", "\033[31m" },
 	{ "disabled", "yellow", "\033[33m" },
+	{ "expired", "yellow", "\033[33m" },
 	{ NULL },
 };
 
@@ -52,7 +58,7 @@ const char *pfw_table_column(size_t i)
 static int refuse_column(const char *text, size_t len, struct pfw_error *err)
 {
 	const struct pfw_column *column;
-	char list[160];
+	char list[240];
 	size_t at = 0;
 
 	for (column = columns; column->name && at < sizeof(list); column++)

@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "portfwd/base/time.h"
 #include "words.h"
 
 static bool is_ascii(const char *text, size_t len)
@@ -141,4 +143,87 @@ int pfw_words_listen(const char *text, json_t **ret, struct pfw_error *err)
 	else
 		*ret = object;
 	return res;
+}
+
+#define INTEGER_DIGITS 18	/* that always fit */
+
+/* A whole number as such, and everything else as text. */
+static int limit_value(const char *key, const char *text, size_t len, json_t **ret,
+		       struct pfw_error *err)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "limit.%.20s", key);
+	if (!len || len > INTEGER_DIGITS || strspn(text, "0123456789") < len)
+		return pfw_words_text(path, text, len, ret, err);
+	*ret = json_integer(strtoll(text, NULL, 10));
+	return *ret ? 0 : pfw_fail_memory(err);
+}
+
+/* One "KEY=VALUE". */
+static int set_limit(json_t *object, const char *part, size_t len, struct pfw_error *err)
+{
+	const char *equals = memchr(part, '=', len);
+	size_t key_len = equals ? (size_t)(equals - part) : 0;
+	json_t *value;
+	char key[32];
+	int ret;
+
+	if (!key_len || key_len >= sizeof(key))
+		return pfw_fail(err, PFW_USAGE, -EINVAL, "--limit takes KEY=VALUE[,KEY=VALUE...] "
+				"with the keys rate, burst and connections, not \"%.*s\"",
+				(int)(len < 60 ? len : 60), part);
+	snprintf(key, sizeof(key), "%.*s", (int)key_len, part);
+	if (json_object_get(object, key))
+		return pfw_fail(err, PFW_USAGE, -EINVAL, "--limit has \"%s\" twice", key);
+	ret = limit_value(key, equals + 1, len - key_len - 1, &value, err);
+	if (!ret && json_object_set_new(object, key, value))
+		ret = pfw_fail(err, PFW_USAGE, -EINVAL, "--limit: the keys are rate, burst and "
+			       "connections");
+	return ret;
+}
+
+int pfw_words_limit(const char *text, json_t **ret, struct pfw_error *err)
+{
+	json_t *object = json_object();
+	size_t len;
+	int res = object ? 0 : pfw_fail_memory(err);
+
+	for (; !res; text += len + 1) {
+		len = strcspn(text, ",");
+		res = set_limit(object, text, len, err);
+		if (!text[len])
+			break;
+	}
+	if (res)
+		json_decref(object);
+	else
+		*ret = object;
+	return res;
+}
+
+/* Every time has these, and no duration has. */
+static bool is_time(const char *text)
+{
+	return strpbrk(text, "-:Tt") != NULL;
+}
+
+int pfw_words_expires(const char *text, int64_t now, json_t **ret, struct pfw_error *err)
+{
+	char buf[PFW_TIME_TEXT];
+	int64_t duration;
+	size_t mark;
+	int res;
+
+	if (is_time(text))
+		return pfw_words_text("expires", text, strlen(text), ret, err);
+	mark = pfw_error_enter_key(err, "expires");
+	res = pfw_duration_parse(text, strlen(text), &duration, err);
+	if (!res && duration > PFW_TIME_MAX - now)
+		res = pfw_error_add(err, PFW_FAILED, "%s is too long a duration", text);
+	pfw_error_leave(err, mark);
+	if (res)
+		return res;
+	pfw_time_print(now + duration, buf);
+	return pfw_words_text("expires", buf, strlen(buf), ret, err);
 }

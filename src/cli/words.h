@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "portfwd/base/error.h"
 
@@ -24,5 +25,13 @@ int pfw_words_join(const char *path, const char *text, size_t len, char separato
  * "port" as it is, so that the service refuses it. A new reference.
  */
 int pfw_words_listen(const char *text, json_t **ret, struct pfw_error *err);
+
+/*
+ * The object "limit" from "rate=50/second,burst=10,connections=20". What is no such
+ * list is a usage error; keys and values are for the service to judge.
+ */
+int pfw_words_limit(const char *text, json_t **ret, struct pfw_error *err);
+/* The text of "expires": a time as it is, or the one at the end of a duration from now. */
+int pfw_words_expires(const char *text, int64_t now, json_t **ret, struct pfw_error *err);
 
 #endif

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* "add": from words to the JSON of a forward. */
+#include <string.h>
+#include <time.h>
+
 #include "fake.h"
+#include "portfwd/base/time.h"
 #include "suites.h"
 
 #define ADDED(json, ...) do { \
@@ -28,6 +32,70 @@ START_TEST(options_become_keys)
 	ADDED("{\"listen\": \"80\", \"target\": \"self\", \"hairpin\": true, \"local\": true, "
 	      "\"comment\": \"caf\u00e9, the one\"}",
 	      "80", "self", "--hairpin", "--local", "--comment", "caf\u00e9, the one");
+}
+END_TEST
+
+START_TEST(options_of_the_rule_language)
+{
+	ADDED("{\"listen\": \"80\", \"target\": [\"a\", \"b\"], \"balance\": \"source\", "
+	      "\"log\": true, \"snat\": \"198.51.100.1\"}",
+	      "80", "a,b", "--balance", "source", "--log", "--snat=198.51.100.1");
+	ADDED("{\"listen\": \"8000-8100\", \"target\": \"self:80-180\", \"source\": "
+	      "[\"10.0.0.0/8\", \"!10.1.0.0/16\", \"fd00::/8\"]}",
+	      "8000-8100", "self:80-180", "--source", "10.0.0.0/8,!10.1.0.0/16", "--source=fd00::/8");
+	ADDED("{\"listen\": \"80\", \"target\": \"self\", \"limit\": {\"rate\": \"50/second\", "
+	      "\"burst\": 10, \"connections\": 20}}",
+	      "80", "self", "--limit", "rate=50/second,burst=10,connections=20");
+	/* What is no number stays a text, and what is no key stays a key, for the service. */
+	ADDED("{\"listen\": \"80\", \"target\": \"self\", \"limit\": {\"burst\": \"1x\", "
+	      "\"connections\": \"9999999999999999999\", \"x\": \"\", \"rate\": \"-1\"}}",
+	      "80", "self", "--limit", "burst=1x,connections=9999999999999999999,x=,rate=-1");
+	ADDED("{\"listen\": \"80\", \"target\": \"self\", \"expires\": "
+	      "\"2027-01-31T14:00:00+02:00\"}",
+	      "80", "self", "--expires", "2027-01-31T14:00:00+02:00");
+	ADDED("{\"listen\": \"80\", \"target\": \"self\", \"expires\": \"tomorrow\"}",
+	      "80", "self", "--expires", "tomorrow");
+}
+END_TEST
+
+/* If this fails, a forward for two hours is gone at once, or stays. */
+START_TEST(a_duration_ends_from_now)
+{
+	struct pfw_error err = PFW_ERROR_INIT;
+	int64_t before = time(NULL), after, expires = 0;
+	const char *text;
+	json_t *forward;
+
+	EXPECT(0, "", "", "-q", "add", "80", "self", "--expires", "1d12h");
+	after = time(NULL);
+	forward = json_object_get(fake.request, "forward");
+	text = json_string_value(json_object_get(forward, "expires"));
+	ck_assert_ptr_nonnull(text);
+	ck_assert_int_eq(pfw_time_parse(text, strlen(text), &expires, &err), 0);
+	ck_assert_int_ge(expires, before + 129600);
+	ck_assert_int_le(expires, after + 129600);
+}
+END_TEST
+
+START_TEST(wrong_limits_and_durations_are_refused)
+{
+	EXPECT(2, "", "portfwd: --limit takes KEY=VALUE[,KEY=VALUE...] with the keys rate, burst "
+	       "and connections, not \"50/second\"\n", "add", "80", "self", "--limit", "50/second");
+	EXPECT(2, "", "portfwd: --limit takes KEY=VALUE[,KEY=VALUE...] with the keys rate, burst "
+	       "and connections, not \"\"\n", "add", "80", "self", "--limit", "rate=1/day,");
+	EXPECT(2, "", "portfwd: --limit has \"rate\" twice\n",
+	       "add", "80", "self", "--limit", "rate=1/day,rate=2/day");
+	EXPECT(1, "", "portfwd: expires: 2x is not a duration such as 90s, 2h or 1d12h\n",
+	       "add", "80", "self", "--expires", "2x");
+	EXPECT(1, "", "portfwd: expires: \"\" is not a duration such as 90s, 2h or 1d12h\n",
+	       "add", "80", "self", "--expires", "");
+	EXPECT(1, "", "portfwd: expires: 253402300799s is too long a duration\n",
+	       "add", "80", "self", "--expires", "253402300799s");
+	EXPECT(1, "", "portfwd: source: this is not UTF-8 text\n", "add", "80", "self",
+	       "--source", "10.0.0.1,\xff");
+	EXPECT(1, "", "portfwd: limit.rate: this is not UTF-8 text\n", "add", "80", "self",
+	       "--limit", "rate=\xff");
+	ck_assert_uint_eq(fake.called, 0);
 }
 END_TEST
 
@@ -148,6 +216,9 @@ Suite *add_suite(void)
 	tcase_add_checked_fixture(tcase, fake_reset, fake_reset);
 	tcase_add_test(tcase, words_become_a_forward);
 	tcase_add_test(tcase, options_become_keys);
+	tcase_add_test(tcase, options_of_the_rule_language);
+	tcase_add_test(tcase, a_duration_ends_from_now);
+	tcase_add_test(tcase, wrong_limits_and_durations_are_refused);
 	tcase_add_test(tcase, the_last_of_two_options_counts);
 	tcase_add_test(tcase, requests_carry_replace_and_dry_run);
 	tcase_add_test(tcase, an_interface_cuts_the_listen_part);

@@ -49,13 +49,37 @@ START_TEST(columns_are_chosen)
 }
 END_TEST
 
+START_TEST(options_of_the_rule_language_have_columns)
+{
+	fake.answer = "{\"forwards\": [{\"name\": \"a\", \"target\": [{\"address\": \"10.0.0.2\", "
+		"\"port\": \"80-90\", \"weight\": 3}, {\"address\": \"fd00::2\", \"port\": null, "
+		"\"weight\": 1}], \"source\": [\"10.0.0.0/8\", \"!10.1.0.0/16\"], "
+		"\"balance\": \"source\", \"log\": true, \"limit\": {\"rate\": \"50/second\", "
+		"\"burst\": 10, \"connections\": 20}, \"expires\": \"2027-01-31T12:00:00Z\", "
+		"\"state\": \"expired\"}, {\"name\": \"b\", \"target\": [], \"source\": [], "
+		"\"balance\": \"random\", \"log\": false, \"limit\": {\"rate\": null, "
+		"\"burst\": null, \"connections\": 20}, \"expires\": null}]}";
+	EXPECT(0, "NAME SOURCE                  BALANCE LOG LIMIT                               "
+	       "EXPIRES\n"
+	       "a    10.0.0.0/8,!10.1.0.0/16 source  yes 50/second, burst 10, 20 connections "
+	       "2027-01-31T12:00:00Z\n"
+	       "b    -                       random  no  20 connections                      "
+	       "-\n", "", "list", "-o", "name,source,balance,log,limit,expires");
+	EXPECT(0, "TARGET                            STATE\n"
+	       "10.0.0.2:80-90 weight 3,[fd00::2] expired\n"
+	       "-                                 -\n", "", "list", "-o", "target,state");
+}
+END_TEST
+
 START_TEST(unknown_columns_are_answered_with_the_valid_ones)
 {
 	EXPECT(2, "", "portfwd: unknown column \"foo\"; the columns are name, comment, listen, "
-	       "target, snat, hairpin, local, state, connections and file\n",
+	       "target, source, balance, snat, hairpin, local, log, limit, expires, state, "
+	       "connections and file\n",
 	       "list", "-o", "name,foo");
 	EXPECT(2, "", "portfwd: unknown column \"\"; the columns are name, comment, listen, "
-	       "target, snat, hairpin, local, state, connections and file\n",
+	       "target, source, balance, snat, hairpin, local, log, limit, expires, state, "
+	       "connections and file\n",
 	       "list", "-o", "name,");
 	ck_assert_uint_eq(fake.called, 0);
 }
@@ -280,6 +304,7 @@ Suite *output_suite(void)
 	tcase_add_checked_fixture(tcase, fake_reset, fake_reset);
 	tcase_add_test(tcase, list_is_a_table);
 	tcase_add_test(tcase, columns_are_chosen);
+	tcase_add_test(tcase, options_of_the_rule_language_have_columns);
 	tcase_add_test(tcase, unknown_columns_are_answered_with_the_valid_ones);
 	tcase_add_test(tcase, an_empty_list_has_its_header);
 	tcase_add_test(tcase, a_terminal_sees_states_in_colour);
