@@ -121,6 +121,9 @@ static int emit_snat(const struct writer *w, const struct field *field, const vo
 		if (w->style == PFW_CONCISE)
 			return 0;
 		snat = w->settings->snat;
+		/* What stays on this machine is never masqueraded, and may not say so. */
+		if (snat == PFW_SNAT_MASQUERADE && forward->targets[0].self)
+			snat = PFW_SNAT_AUTO;
 	}
 	return emit_give(json_string(pfw_name_text(field->names, snat)), ret);
 }

@@ -309,6 +309,12 @@ START_TEST(test_canonical_takes_the_settings)
 	ck_assert(json_is_true(json_object_get(json, "hairpin")));
 	ck_assert_ptr_null(json_object_get(json, "name"));
 	json_decref(json);
+	/* If this fails, what is exported cannot be loaded. */
+	settings.snat = PFW_SNAT_MASQUERADE;
+	parse("{'target':'self','listen':'53/udp'}", &arena, &forward);
+	json = pfw_forward_json(&forward, &settings, PFW_CANONICAL);
+	ck_assert_str_eq(json_string_value(json_object_get(json, "snat")), "auto");
+	json_decref(json);
 	pfw_arena_free(&arena);
 }
 END_TEST
