@@ -36,7 +36,7 @@ static int prepare(struct pfw_engine *engine, const struct pfw_change *changes, 
 }
 
 static int touch(const struct pfw_engine *engine, const struct work *work, size_t n,
-		 struct pfw_keys *keys, struct pfw_error *err)
+		 struct pfw_touched *keys, struct pfw_error *err)
 {
 	const struct pfw_forward **forwards = calloc(2 * n + 1, sizeof(*forwards));
 	size_t i, n_forwards = 0;
@@ -130,7 +130,7 @@ static int stage(struct pfw_engine *engine, const struct work *work, size_t n,
  * Applies, and commits the files. *holds: the kernel is known to hold what before says;
  * where it turns out not to, it is read and the difference is made from that.
  */
-static int apply(struct pfw_engine *engine, const struct pfw_keys *keys, bool holds,
+static int apply(struct pfw_engine *engine, const struct pfw_touched *keys, bool holds,
 		 struct side sides[ENGINE_BACKENDS], struct pfw_error *err)
 {
 	unsigned int attempt;
@@ -158,7 +158,7 @@ static int apply(struct pfw_engine *engine, const struct pfw_keys *keys, bool ho
 }
 
 /* Lets the kernel check what would be sent to it. */
-static int try_out(struct pfw_engine *engine, const struct pfw_keys *keys, bool holds,
+static int try_out(struct pfw_engine *engine, const struct pfw_touched *keys, bool holds,
 		   struct side sides[ENGINE_BACKENDS], struct pfw_error *err)
 {
 	const struct engine_backend *to = &engine->backends[ENGINE_PACKETS];
@@ -178,7 +178,7 @@ static int make_changes(struct pfw_engine *engine, struct work *work, size_t n, 
 {
 	const struct engine_backend *to = &engine->backends[ENGINE_PACKETS];
 	struct side sides[ENGINE_BACKENDS] = { 0 };
-	struct pfw_keys keys = { 0 };
+	struct pfw_touched keys = { 0 };
 	bool holds = false;
 	int ret;
 
@@ -204,7 +204,7 @@ static int make_changes(struct pfw_engine *engine, struct work *work, size_t n, 
 	if (!ret)
 		ret = sides_report(engine, sides, report, err);
 out:
-	pfw_keys_free(&keys);
+	pfw_touched_free(&keys);
 	sides_free(sides);
 	return ret;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "inside.h"
 #include "portfwd/kernel/netns.h"
@@ -161,6 +162,7 @@ int pfw_engine_load(struct pfw_engine *engine, const struct pfw_engine_load *loa
 	}
 	if (!ret)
 		ret = pfw_store_load(engine->store, load->required, &engine->ruleset, err);
+	facts.now = time(NULL);
 	if (!ret)
 		ret = pfw_plan_make(&engine->ruleset, &facts, file_name, engine, &engine->plan, err);
 	if (ret) {

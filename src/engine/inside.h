@@ -36,7 +36,7 @@ struct side {
 void sides_free(struct side sides[ENGINE_BACKENDS]);
 
 /* Reads the kernel into before, where it is not filled yet, compiles the plan into after. */
-int side_fill(struct pfw_engine *engine, unsigned int backend, const struct pfw_keys *only,
+int side_fill(struct pfw_engine *engine, unsigned int backend, const struct pfw_touched *only,
 	      bool read, struct side *side, struct pfw_error *err);
 /* The host's before, after and difference. */
 int side_fill_host(struct pfw_engine *engine, struct side *side, struct pfw_error *err);

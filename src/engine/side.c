@@ -17,7 +17,7 @@ void sides_free(struct side sides[ENGINE_BACKENDS])
 	}
 }
 
-int side_fill(struct pfw_engine *engine, unsigned int backend, const struct pfw_keys *only,
+int side_fill(struct pfw_engine *engine, unsigned int backend, const struct pfw_touched *only,
 	      bool read, struct side *side, struct pfw_error *err)
 {
 	const struct engine_backend *to = &engine->backends[backend];

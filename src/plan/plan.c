@@ -5,12 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "portfwd/plan/plan.h"
-
-static unsigned int family_index(uint8_t family)
-{
-	return family == AF_INET6;
-}
+#include "inside.h"
 
 static bool slot_has_key(const void *array, uint32_t id, const void *key)
 {
@@ -57,131 +52,93 @@ const struct pfw_group *pfw_plan_group(const struct pfw_plan *plan, const struct
 	return id == PFW_INDEX_NONE ? NULL : &plan->groups[id];
 }
 
-/* Nothing is less specific than the last tier, so only an own word counts there. */
-static bool speaks(const struct pfw_slot *slot, const struct pfw_group *group)
-{
-	return slot->source != PFW_SOURCE_AUTO ||
-	       (slot->key.tier != PFW_TIER_ANY && group->n_outspoken);
-}
-
-bool pfw_slot_speaks(const struct pfw_plan *plan, const struct pfw_slot *slot)
-{
-	return speaks(slot, &plan->groups[slot->group]);
-}
-
 bool pfw_plan_routes(const struct pfw_plan *plan, uint8_t family)
 {
-	unsigned int f = family_index(family), tier;
-	uint32_t n = 0;
-
-	for (tier = 0; tier < PFW_TIERS; tier++)
-		n += plan->frame.n_target[f][tier][0] + plan->frame.n_target[f][tier][1];
-	return n > 0;
+	return plan->frame.n_routed[family_index(family)] > 0;
 }
 
-static enum pfw_source source_of(const struct pfw_ruleset *ruleset, const struct pfw_forward *f,
-				 bool self)
+bool pfw_plan_active(const struct pfw_plan *plan, const struct pfw_forward *forward)
 {
-	if (self)
-		return PFW_SOURCE_AUTO;	/* the machine is the end of the way: nothing to rewrite */
-	switch (pfw_ruleset_snat(ruleset, f)) {
-	case PFW_SNAT_MASQUERADE:
-		return PFW_SOURCE_MASQUERADE;
-	case PFW_SNAT_NONE:
-		return PFW_SOURCE_KEEP;
-	default:
-		return pfw_ruleset_hairpin(ruleset, f) ? PFW_SOURCE_AUTO : PFW_SOURCE_KEEP;
+	return forward->name && forward->enabled &&
+	       (!forward->expires || forward->expires > plan->facts.now);
+}
+
+static uint64_t targets_digest(const struct pfw_forward *forward)
+{
+	uint64_t digest = forward->n_targets;
+	uint16_t i;
+
+	for (i = 0; i < forward->n_targets; i++) {
+		const struct pfw_target *target = &forward->targets[i];
+		struct {
+			uint64_t before;
+			uint8_t address[16];
+			uint16_t lo, hi, weight;
+			uint8_t family, self;
+		} content = {
+			digest, { 0 }, target->port.lo, target->port.hi, target->weight,
+			target->self ? 0 : target->address.family, target->self,
+		};
+
+		if (!target->self)
+			memcpy(content.address, target->address.bytes, sizeof(content.address));
+		digest = pfw_hash(&content, sizeof(content));
 	}
+	return digest;
 }
 
-bool pfw_plan_outspoken(const struct pfw_plan *plan, const struct pfw_forward *forward)
+static uint64_t prefixes_digest(const struct pfw_prefix *prefixes, uint16_t n, uint64_t digest)
 {
-	return source_of(plan->ruleset, forward, forward->targets[0].self) != PFW_SOURCE_AUTO;
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		struct {
+			uint64_t before;
+			uint8_t address[16];
+			uint8_t family, len, zero[6];
+		} content = { digest, { 0 }, prefixes[i].addr.family, prefixes[i].len, { 0 } };
+
+		memcpy(content.address, prefixes[i].addr.bytes, sizeof(content.address));
+		digest = pfw_hash(&content, sizeof(content));
+	}
+	return digest;
 }
 
-/* What the slot adds to the plan's digest; the same for equal slots, in whatever order they come. */
-static uint64_t slot_digest(const struct pfw_plan *plan, const struct pfw_slot *slot)
+/* All that a forward says beside its keys. */
+static uint64_t forward_digest(const struct pfw_plan *plan, const struct pfw_forward *forward)
 {
-	const struct pfw_forward *forward = &plan->ruleset->forwards[slot->forward];
-	const struct pfw_target *target = pfw_forward_target(forward, slot->key.family);
 	struct {
-		struct pfw_key key;
-		uint8_t address[16];
-		uint16_t lo, hi;
-		uint8_t source, self, remote, zero;
-		uint64_t name;
+		uint64_t name, targets, sources, excluded;
+		struct pfw_limit limit;
+		int64_t expires;
+		uint8_t snat_address[16];
+		uint8_t source, remote, balance, log, zero[4];
 	} content = {
-		.key = slot->key,
-		.lo = target->port.lo,
-		.hi = target->port.hi,
-		.source = slot->source,
-		.self = slot->self,
-		.remote = slot->remote,
 		.name = pfw_hash(forward->name, strlen(forward->name)),
+		.targets = targets_digest(forward),
+		.sources = prefixes_digest(forward->sources, forward->n_sources, 0),
+		.excluded = prefixes_digest(forward->excluded, forward->n_excluded, 1),
+		.limit = forward->limit,
+		.expires = forward->expires,
+		.source = (uint8_t)pfw_plan_source(plan, forward),
+		.remote = pfw_plan_remote(plan, forward),
+		.balance = forward->balance,
+		.log = forward->log,
 	};
 
-	if (!target->self)
-		memcpy(content.address, target->address.bytes, sizeof(content.address));
+	memcpy(content.snat_address, forward->snat_address.bytes, sizeof(content.snat_address));
 	return pfw_hash(&content, sizeof(content));
 }
 
-/* Counts the slot into the frame, or with step -1 out of it. */
-static void count_slot(struct pfw_plan *plan, const struct pfw_slot *slot, uint32_t step)
+/* What a claim adds to the plan's digest; the same in whatever order claims come. */
+static uint64_t claim_digest(const struct pfw_key *key, uint64_t forward)
 {
-	unsigned int f = family_index(slot->key.family), tier = slot->key.tier;
-	struct pfw_frame *frame = &plan->frame;
+	struct {
+		struct pfw_key key;
+		uint64_t forward;
+	} content = { *key, forward };
 
-	if (slot->self)
-		frame->n_self[f][tier][slot->remote] += step;
-	else
-		frame->n_target[f][tier][slot->remote] += step;
-	if (!slot->self && slot->source == PFW_SOURCE_AUTO)
-		frame->n_auto[f] += step;
-	if (slot->source == PFW_SOURCE_MASQUERADE)
-		frame->n_masquerade += step;
-}
-
-/* The slots of a group that speak, counted into the frame or out of it. */
-static void count_speakers(struct pfw_plan *plan, const struct pfw_group *group, uint32_t step)
-{
-	const struct pfw_slot *slot;
-	uint32_t id;
-
-	for (id = group->first; id != PFW_INDEX_NONE; id = slot->next) {
-		slot = &plan->slots[id];
-		if (speaks(slot, group))
-			plan->frame.n_source[family_index(slot->key.family)][slot->key.tier]
-					    [slot->remote] += step;
-	}
-}
-
-/* A group grows or shrinks by one slot; only where that turns it, all of it is counted anew. */
-static void change_group(struct pfw_plan *plan, struct pfw_group *group, uint32_t id, bool joins)
-{
-	struct pfw_slot *slot = &plan->slots[id];
-	uint32_t step = joins ? 1u : UINT32_MAX, *link;
-	uint32_t outspoken = slot->source != PFW_SOURCE_AUTO ? step : 0;
-	bool turns = outspoken && group->n_outspoken + (joins ? 0 : UINT32_MAX) == 0;
-	uint32_t *n = &plan->frame.n_source[family_index(slot->key.family)][slot->key.tier]
-					   [slot->remote];
-
-	if (turns)
-		count_speakers(plan, group, UINT32_MAX);
-	else if (!joins && speaks(slot, group))
-		*n -= 1;
-	group->n_outspoken += outspoken;
-	if (joins) {
-		slot->next = group->first;
-		group->first = id;
-	} else {
-		for (link = &group->first; *link != id; link = &plan->slots[*link].next)
-			;
-		*link = slot->next;
-	}
-	if (turns)
-		count_speakers(plan, group, 1);
-	else if (joins && speaks(slot, group))
-		*n += 1;
+	return pfw_hash(&content, sizeof(content));
 }
 
 static int make_group(struct pfw_plan *plan, const struct pfw_key *key, uint32_t *ret)
@@ -242,30 +199,64 @@ static void give_slot_back(struct pfw_plan *plan, uint32_t id)
 	plan->free_slot = id;
 }
 
+static int make_claim(struct pfw_plan *plan, uint32_t *ret)
+{
+	struct pfw_claim *claims;
+	uint32_t n_room;
+
+	if (plan->free_claim != PFW_INDEX_NONE) {
+		*ret = plan->free_claim;
+		plan->free_claim = plan->claims[*ret].next;
+		return 0;
+	}
+	if (plan->n_claims == plan->n_claims_room) {
+		n_room = plan->n_claims_room ? plan->n_claims_room * 2 : 16;
+		claims = reallocarray(plan->claims, n_room, sizeof(*claims));
+		if (!claims)
+			return -ENOMEM;
+		plan->claims = claims;
+		plan->n_claims_room = n_room;
+	}
+	*ret = plan->n_claims++;
+	return 0;
+}
+
 struct claim {
 	struct pfw_plan *plan;
 	struct pfw_error *err;
 	const struct pfw_forward *forward;
 	uint32_t id;
+	uint64_t digest;	/* of the forward */
 	pfw_file_name *file;	/* NULL: the forward is not in a file yet */
 	const void *ctx;
 };
 
-static int refuse_claim(struct claim *claim, const struct pfw_key *key, uint32_t holder)
+static int refuse_claim(struct claim *claim, const struct pfw_key *key, uint32_t holder,
+			const struct pfw_key *held)
 {
 	const struct pfw_forward *other = &claim->plan->ruleset->forwards[holder];
 	const struct pfw_origin *origin = &claim->forward->origin;
 	struct pfw_error *err = claim->err;
-	char text[PFW_KEY_TEXT];
+	char text[PFW_KEY_TEXT], ports[PFW_PORTS_TEXT];
 	size_t mark = 0;
 
 	if (claim->file) {
 		err->file = claim->file(claim->ctx, origin->file);
 		mark = pfw_error_enter(err, "forwards[%u].listen", origin->position);
 	}
-	pfw_error_add(err, PFW_CONFLICT,
-		      "\"%s\" and \"%s\" both claim %s; change one of them, or remove it",
-		      claim->forward->name, other->name, pfw_key_print(key, text));
+	pfw_key_print(key, text);
+	if (pfw_key_equal(key, held))
+		pfw_error_add(err, PFW_CONFLICT,
+			      "\"%s\" and \"%s\" both claim %s%s; change one of them, or remove it",
+			      claim->forward->name, other->name, text,
+			      has_sources(claim->forward) || has_sources(other) ?
+				      " for overlapping sources" : "");
+	else
+		pfw_error_add(err, PFW_CONFLICT,
+			      "\"%s\" claims %s, which overlaps the range %s of \"%s\"; "
+			      "change one of them, or remove it",
+			      claim->forward->name, text, pfw_ports_print(held->port, ports),
+			      other->name);
 	if (claim->file) {
 		pfw_error_leave(err, mark);
 		err->file = NULL;
@@ -273,54 +264,157 @@ static int refuse_claim(struct claim *claim, const struct pfw_key *key, uint32_t
 	return -EEXIST;
 }
 
-static int claim_key(void *ctx, const struct pfw_key *key)
+/* Whether the forward may share a key with this one: their sources are told apart. */
+static bool may_share(const struct claim *claim, uint32_t other, uint8_t family)
 {
-	struct claim *claim = ctx;
-	struct pfw_plan *plan = claim->plan;
-	const struct pfw_target *target = pfw_forward_target(claim->forward, key->family);
-	uint32_t id = find_slot(plan, key), group;
-	struct pfw_slot *slot;
+	return pfw_forward_overlap(claim->forward, &claim->plan->ruleset->forwards[other],
+				   family) != PFW_OVERLAP_EQUAL;
+}
 
-	if (id != PFW_INDEX_NONE)
-		return refuse_claim(claim, key, plan->slots[id].forward);
+/* One more claim on a slot that others hold. */
+static int share_slot(struct claim *claim, uint32_t id)
+{
+	struct pfw_plan *plan = claim->plan;
+	struct pfw_slot *slot = &plan->slots[id];
+	uint32_t at, more;
+
+	if (!may_share(claim, slot->forward, slot->key.family))
+		return refuse_claim(claim, &slot->key, slot->forward, &slot->key);
+	for (at = slot->more; at != PFW_INDEX_NONE; at = plan->claims[at].next)
+		if (!may_share(claim, plan->claims[at].forward, slot->key.family))
+			return refuse_claim(claim, &slot->key, plan->claims[at].forward,
+					    &slot->key);
+	/* Any claim may make the slot outspoken, which for a range needs its room. */
+	if (pfw_key_is_range(&slot->key) && cover_make(plan, &slot->key))
+		return -ENOMEM;
+	if (make_claim(plan, &more))
+		return -ENOMEM;
+	slot_count(plan, id, false);
+	plan->claims[more] = (struct pfw_claim){ claim->id, slot->more };
+	slot->more = more;
+	plan->n_more++;
+	slot_judge(plan, slot);
+	slot_count(plan, id, true);
+	return 0;
+}
+
+static int new_slot(struct claim *claim, const struct pfw_key *key)
+{
+	struct pfw_plan *plan = claim->plan;
+	bool range = pfw_key_is_range(key);
+	struct pfw_slot *slot;
+	uint32_t id, group;
+
+	if (range && cover_make(plan, key))
+		return -ENOMEM;
 	if (make_group(plan, key, &group) || make_slot(plan, &id))
 		return -ENOMEM;
 	slot = &plan->slots[id];
 	*slot = (struct pfw_slot){
 		.key = *key,
 		.forward = claim->id,
+		.more = PFW_INDEX_NONE,
 		.group = group,
-		.source = (uint8_t)source_of(plan->ruleset, claim->forward, target->self),
-		.self = target->self,
-		/* What must come in by an interface is never the machine's own. */
-		.remote = (key->tier == PFW_TIER_ADDRESS || key->tier == PFW_TIER_ANY) &&
-			  !pfw_ruleset_local(plan->ruleset, claim->forward),
 	};
-	if (pfw_index_put(&plan->keys, pfw_key_hash(key), id)) {
+	if (range && range_put(plan, id)) {
 		give_slot_back(plan, id);
 		return -ENOMEM;
 	}
-	count_slot(plan, slot, 1);
-	change_group(plan, &plan->groups[group], id, true);
-	plan->digest += slot_digest(plan, slot);
+	if (pfw_index_put(&plan->keys, pfw_key_hash(key), id)) {
+		if (range)
+			range_drop(plan, key);
+		give_slot_back(plan, id);
+		return -ENOMEM;
+	}
+	slot_judge(plan, slot);
+	slot_count(plan, id, true);
 	return 0;
+}
+
+static int claim_key(void *ctx, const struct pfw_key *key)
+{
+	struct claim *claim = ctx;
+	struct pfw_plan *plan = claim->plan;
+	uint32_t id = find_slot(plan, key), overlapping;
+	int ret;
+
+	if (id != PFW_INDEX_NONE) {
+		ret = share_slot(claim, id);
+	} else {
+		overlapping = pfw_key_is_range(key) ? range_find(plan, key) : PFW_INDEX_NONE;
+		if (overlapping != PFW_INDEX_NONE)
+			return refuse_claim(claim, key, plan->slots[overlapping].forward,
+					    &plan->slots[overlapping].key);
+		ret = new_slot(claim, key);
+	}
+	if (!ret)
+		plan->digest += claim_digest(key, claim->digest);
+	return ret;
+}
+
+static void remove_slot(struct pfw_plan *plan, uint32_t id)
+{
+	const struct pfw_key key = plan->slots[id].key;
+
+	if (pfw_key_is_range(&key))
+		range_drop(plan, &key);
+	pfw_index_drop(&plan->keys, pfw_key_hash(&key), id);
+	give_slot_back(plan, id);
+}
+
+/* Takes a claim that is not the first from the list; false if it is not there. */
+static bool unlist_claim(struct pfw_plan *plan, struct pfw_slot *slot, uint32_t forward)
+{
+	uint32_t *link = &slot->more, at;
+
+	while (*link != PFW_INDEX_NONE && plan->claims[*link].forward != forward)
+		link = &plan->claims[*link].next;
+	if (*link == PFW_INDEX_NONE)
+		return false;
+	at = *link;
+	*link = plan->claims[at].next;
+	plan->claims[at].next = plan->free_claim;
+	plan->free_claim = at;
+	plan->n_more--;
+	return true;
+}
+
+static bool claims_slot(const struct pfw_plan *plan, const struct pfw_slot *slot, uint32_t forward)
+{
+	uint32_t at;
+
+	if (slot->forward == forward)
+		return true;
+	for (at = slot->more; at != PFW_INDEX_NONE; at = plan->claims[at].next)
+		if (plan->claims[at].forward == forward)
+			return true;
+	return false;
 }
 
 static int release_key(void *ctx, const struct pfw_key *key)
 {
 	struct claim *claim = ctx;
 	struct pfw_plan *plan = claim->plan;
-	uint32_t id = find_slot(plan, key);
-	struct pfw_slot *slot;
+	uint32_t id = find_slot(plan, key), heir;
+	struct pfw_slot *slot = id == PFW_INDEX_NONE ? NULL : &plan->slots[id];
 
-	if (id == PFW_INDEX_NONE || plan->slots[id].forward != claim->id)
+	if (!slot || !claims_slot(plan, slot, claim->id))
 		return 0;
-	slot = &plan->slots[id];
-	plan->digest -= slot_digest(plan, slot);
-	change_group(plan, &plan->groups[slot->group], id, false);
-	count_slot(plan, slot, UINT32_MAX);
-	pfw_index_drop(&plan->keys, pfw_key_hash(key), id);
-	give_slot_back(plan, id);
+	slot_count(plan, id, false);
+	plan->digest -= claim_digest(key, claim->digest);
+	if (slot->forward == claim->id && slot->more == PFW_INDEX_NONE) {
+		remove_slot(plan, id);
+		return 0;
+	}
+	if (slot->forward == claim->id) {
+		heir = plan->claims[slot->more].forward;
+		unlist_claim(plan, slot, heir);
+		slot->forward = heir;
+	} else {
+		unlist_claim(plan, slot, claim->id);
+	}
+	slot_judge(plan, slot);
+	slot_count(plan, id, true);
 	return 0;
 }
 
@@ -329,8 +423,9 @@ static int put_claim(struct claim *claim)
 	int ret;
 
 	claim->forward = &claim->plan->ruleset->forwards[claim->id];
-	if (!claim->forward->name || !claim->forward->enabled)
+	if (!pfw_plan_active(claim->plan, claim->forward))
 		return 0;
+	claim->digest = forward_digest(claim->plan, claim->forward);
 	ret = pfw_forward_keys(claim->forward, claim_key, claim);
 	if (ret)
 		pfw_plan_drop(claim->plan, claim->id);
@@ -347,10 +442,16 @@ int pfw_plan_put(struct pfw_plan *plan, uint32_t forward, struct pfw_error *err)
 
 void pfw_plan_drop(struct pfw_plan *plan, uint32_t forward)
 {
-	struct claim claim = { .plan = plan, .id = forward };
+	struct claim claim = {
+		.plan = plan,
+		.forward = &plan->ruleset->forwards[forward],
+		.id = forward,
+	};
 
-	if (plan->ruleset->forwards[forward].enabled)
-		pfw_forward_keys(&plan->ruleset->forwards[forward], release_key, &claim);
+	if (!pfw_plan_active(plan, claim.forward))
+		return;
+	claim.digest = forward_digest(plan, claim.forward);
+	pfw_forward_keys(claim.forward, release_key, &claim);
 }
 
 static int put_all(struct pfw_plan *plan, pfw_file_name *file, const void *ctx,
@@ -367,7 +468,12 @@ static int put_all(struct pfw_plan *plan, pfw_file_name *file, const void *ctx,
 int pfw_plan_make(const struct pfw_ruleset *ruleset, const struct pfw_facts *facts,
 		  pfw_file_name *file, const void *ctx, struct pfw_plan *ret, struct pfw_error *err)
 {
-	struct pfw_plan plan = { .ruleset = ruleset, .facts = *facts, .free_slot = PFW_INDEX_NONE };
+	struct pfw_plan plan = {
+		.ruleset = ruleset,
+		.facts = *facts,
+		.free_slot = PFW_INDEX_NONE,
+		.free_claim = PFW_INDEX_NONE,
+	};
 	int code;
 
 	if (pfw_index_grow(&plan.keys, ruleset->n_live) ||
@@ -387,8 +493,10 @@ int pfw_plan_make(const struct pfw_ruleset *ruleset, const struct pfw_facts *fac
 void pfw_plan_free(struct pfw_plan *plan)
 {
 	free(plan->slots);
+	free(plan->claims);
 	free(plan->groups);
+	range_free(plan);
 	pfw_index_free(&plan->keys);
 	pfw_index_free(&plan->group_keys);
-	*plan = (struct pfw_plan){ .free_slot = PFW_INDEX_NONE };
+	*plan = (struct pfw_plan){ .free_slot = PFW_INDEX_NONE, .free_claim = PFW_INDEX_NONE };
 }

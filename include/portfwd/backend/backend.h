@@ -18,10 +18,10 @@ struct pfw_backend {
 
 	/*
 	 * Turns a plan into this backend's own objects. Pure. only NULL: all of
-	 * them; else the frame and the objects of these keys. The image points to names
+	 * them; else the frame and the objects of these keys and forwards. The image points to names
 	 * of the plan's ruleset.
 	 */
-	int (*compile)(const struct pfw_plan *plan, const struct pfw_keys *only,
+	int (*compile)(const struct pfw_plan *plan, const struct pfw_touched *only,
 		       struct pfw_image *ret, struct pfw_error *err);
 
 	/*

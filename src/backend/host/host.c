@@ -89,7 +89,7 @@ static int add_item(struct pfw_image *image, const char *key, const char *value)
  * What portfwd is answerable for: what it switched on, and what it must switch on. Routing that
  * somebody else switched on is none of its business.
  */
-static int host_compile(const struct pfw_plan *plan, const struct pfw_keys *only,
+static int host_compile(const struct pfw_plan *plan, const struct pfw_touched *only,
 			struct pfw_image *ret, struct pfw_error *err)
 {
 	const struct pfw_facts *facts = &plan->facts;

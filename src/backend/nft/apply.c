@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <libnftnl/chain.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/set.h>
@@ -19,12 +20,14 @@
 #define ELEMENTS_MAX (60 * 1024)
 #define MESSAGE_ROOM 4096
 #define RULE_ROOM 16384
-/* Numbers of anonymous sets within the transaction, behind those of the named ones. */
-#define FIRST_ANONYMOUS 1000
+/* Numbers of anonymous sets within the transaction, behind those of all named ones. */
+#define FIRST_ANONYMOUS 0x40000000
 
 struct transaction {
 	struct pfw_batch batch;
+	uint32_t n_sets;
 	uint32_t n_anonymous;
+	int64_t now;
 	/* Elements in the order of their messages, so that a refused one can be named. */
 	const struct pfw_item **deleted;
 	const struct pfw_item **added;
@@ -76,6 +79,25 @@ static void put_deletion(struct transaction *tx, uint16_t type, const struct pfw
 	pfw_batch_end(&tx->batch, message);
 }
 
+/* nft tells anonymous sets and maps apart by name only. */
+static const char *anonymous_name(const struct nft_anonymous *set)
+{
+	return set->flags & NFT_SET_MAP ? "__map%d" : "__set%d";
+}
+
+/* The lengths of the fields of a key of intervals, which the kernel must know. */
+static void put_field_lengths(struct nftnl_set *to, const char *name)
+{
+	uint8_t lengths[NFT_SET_FIELDS];
+	struct nft_set set;
+	uint32_t n;
+
+	nft_set_describe(nft_set_find(name), &set);
+	for (n = 0; n < NFT_SET_FIELDS && set.key[n]; n++)
+		lengths[n] = (uint8_t)nft_fields[set.key[n]].bytes;
+	nftnl_set_set_data(to, NFTNL_SET_DESC_CONCAT, lengths, n);
+}
+
 static void put_set(struct transaction *tx, const struct pfw_item *const *about)
 {
 	struct nftnl_set *set = nftnl_set_alloc();
@@ -92,7 +114,7 @@ static void put_set(struct transaction *tx, const struct pfw_item *const *about)
 	memcpy(&value, pfw_item_value(*about), sizeof(value));
 	nftnl_set_set_str(set, NFTNL_SET_TABLE, NFT_TABLE);
 	nftnl_set_set_str(set, NFTNL_SET_NAME, nft_item_name(*about));
-	nftnl_set_set_u32(set, NFTNL_SET_ID, nft_set_find(nft_item_name(*about)) + 1u);
+	nftnl_set_set_u32(set, NFTNL_SET_ID, ++tx->n_sets);
 	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, value.flags);
 	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, value.key_type);
 	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, value.key_len);
@@ -100,6 +122,8 @@ static void put_set(struct transaction *tx, const struct pfw_item *const *about)
 		nftnl_set_set_u32(set, NFTNL_SET_DATA_TYPE, value.data_type);
 		nftnl_set_set_u32(set, NFTNL_SET_DATA_LEN, value.data_len);
 	}
+	if (value.flags & NFT_SET_CONCAT)
+		put_field_lengths(set, nft_item_name(*about));
 	if (value.timeout)
 		nftnl_set_set_u64(set, NFTNL_SET_TIMEOUT, value.timeout);
 	if (value.size)
@@ -142,53 +166,103 @@ static void put_chain(struct transaction *tx, const struct pfw_item *const *abou
 	nftnl_chain_free(chain);
 }
 
-/* { tcp, udp, sctp }: a set without a name, which its one rule finds by number. */
-static void put_protocols(struct transaction *tx, uint32_t number, const uint8_t *protocols,
-			  size_t len, const struct pfw_item *const *about)
+/* Tells nft, and only nft, that numbers are as the machine has them. */
+static void put_byteorder(struct nlmsghdr *message)
 {
-	const enum nft_field key[] = { NFT_FIELD_INET_PROTO };
-	struct nlattr *list, *element, *value;
-	struct nlmsghdr *message;
-	size_t at;
+	const uint32_t host_endian = 1;	/* enum byteorder of nftables' include/datatype.h */
+	uint8_t bytes[2 + sizeof(host_endian)] = { NFTNL_UDATA_SET_KEYBYTEORDER,
+						   sizeof(host_endian) };
 
-	message = begin(tx, NFT_MSG_NEWSET, NLM_F_CREATE, MESSAGE_ROOM, about);
+	memcpy(bytes + 2, &host_endian, sizeof(host_endian));
+	mnl_attr_put(message, NFTA_SET_USERDATA, sizeof(bytes), bytes);
+}
+
+/* A set without a name, which its one rule finds by number. */
+static void put_anonymous_set(struct transaction *tx, uint32_t number,
+			      const struct nft_anonymous *set, const struct pfw_item *const *about)
+{
+	struct nlmsghdr *message = begin(tx, NFT_MSG_NEWSET, NLM_F_CREATE, MESSAGE_ROOM, about);
+
 	if (!message)
 		return;
 	mnl_attr_put_strz(message, NFTA_SET_TABLE, NFT_TABLE);
-	mnl_attr_put_strz(message, NFTA_SET_NAME, "__set%d");
-	mnl_attr_put_u32(message, NFTA_SET_FLAGS, htonl(NFT_SET_ANONYMOUS | NFT_SET_CONSTANT));
-	mnl_attr_put_u32(message, NFTA_SET_KEY_TYPE, htonl(nft_fields_type(key, 1)));
-	mnl_attr_put_u32(message, NFTA_SET_KEY_LEN, htonl(1));
-	mnl_attr_put_u32(message, NFTA_SET_ID, htonl(number));
-	pfw_batch_end(&tx->batch, message);
-
-	message = begin(tx, NFT_MSG_NEWSETELEM, NLM_F_CREATE, MESSAGE_ROOM, about);
-	if (!message)
-		return;
-	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
-	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, "__set%d");
-	mnl_attr_put_u32(message, NFTA_SET_ELEM_LIST_SET_ID, htonl(number));
-	list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
-	for (at = 0; at < len; at++) {
-		element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
-		value = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
-		mnl_attr_put(message, NFTA_DATA_VALUE, 1, protocols + at);
-		mnl_attr_nest_end(message, value);
-		mnl_attr_nest_end(message, element);
+	mnl_attr_put_strz(message, NFTA_SET_NAME, anonymous_name(set));
+	mnl_attr_put_u32(message, NFTA_SET_FLAGS,
+			 htonl(set->flags | NFT_SET_ANONYMOUS | NFT_SET_CONSTANT));
+	mnl_attr_put_u32(message, NFTA_SET_KEY_TYPE, htonl(set->key_type));
+	mnl_attr_put_u32(message, NFTA_SET_KEY_LEN, htonl(set->key_len));
+	if (set->flags & NFT_SET_MAP) {
+		mnl_attr_put_u32(message, NFTA_SET_DATA_TYPE, htonl(set->data_type));
+		mnl_attr_put_u32(message, NFTA_SET_DATA_LEN, htonl(set->data_len));
 	}
-	mnl_attr_nest_end(message, list);
+	mnl_attr_put_u32(message, NFTA_SET_ID, htonl(number));
+	if (set->key_type == NFT_TYPE_INTEGER && !(set->flags & NFT_SET_INTERVAL))
+		put_byteorder(message);
 	pfw_batch_end(&tx->batch, message);
 }
 
-static int put_protocols_lookup(struct nlmsghdr *message, uint32_t number)
+static void put_anonymous_element(struct nlmsghdr *message, const struct nft_anonymous *set,
+				  const uint8_t *bytes)
+{
+	struct nlattr *element = mnl_attr_nest_start(message, NFTA_LIST_ELEM), *value;
+	uint32_t flags;
+
+	memcpy(&flags, bytes + set->key_len, sizeof(flags));
+	value = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
+	mnl_attr_put(message, NFTA_DATA_VALUE, set->key_len, bytes);
+	mnl_attr_nest_end(message, value);
+	if (flags)
+		mnl_attr_put_u32(message, NFTA_SET_ELEM_FLAGS, htonl(flags));
+	if (set->data_len && !(flags & NFT_SET_ELEM_INTERVAL_END)) {
+		value = mnl_attr_nest_start(message, NFTA_SET_ELEM_DATA);
+		mnl_attr_put(message, NFTA_DATA_VALUE, set->data_len,
+			     bytes + set->key_len + sizeof(flags));
+		mnl_attr_nest_end(message, value);
+	}
+	mnl_attr_nest_end(message, element);
+}
+
+static void put_anonymous(struct transaction *tx, const uint8_t *data,
+			  const struct pfw_item *const *about)
+{
+	uint32_t number = FIRST_ANONYMOUS + tx->n_anonymous++, i = 0;
+	struct nft_anonymous set;
+	struct nlmsghdr *message;
+	struct nlattr *list;
+
+	memcpy(&set, data, sizeof(set));
+	put_anonymous_set(tx, number, &set, about);
+	while (i < set.n && !tx->batch.failed) {
+		message = begin(tx, NFT_MSG_NEWSETELEM, NLM_F_CREATE, ELEMENTS_MAX + MESSAGE_ROOM,
+				about);
+		if (!message)
+			return;
+		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
+		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, anonymous_name(&set));
+		mnl_attr_put_u32(message, NFTA_SET_ELEM_LIST_SET_ID, htonl(number));
+		list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+		for (; i < set.n && message->nlmsg_len < ELEMENTS_MAX; i++)
+			put_anonymous_element(message, &set,
+					      data + sizeof(set) + i * nft_anonymous_size(&set));
+		mnl_attr_nest_end(message, list);
+		pfw_batch_end(&tx->batch, message);
+	}
+}
+
+static int put_anonymous_lookup(struct nlmsghdr *message, const uint8_t *data, uint32_t number)
 {
 	struct nftnl_expr *expr = nftnl_expr_alloc("lookup");
+	struct nft_anonymous set;
 
 	if (!expr)
 		return -ENOMEM;
-	nftnl_expr_set_str(expr, NFTNL_EXPR_LOOKUP_SET, "__set%d");
+	memcpy(&set, data, sizeof(set));
+	nftnl_expr_set_str(expr, NFTNL_EXPR_LOOKUP_SET, anonymous_name(&set));
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SET_ID, number);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SREG, set.sreg);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS, set.lookup_flags);
+	if (set.flags & NFT_SET_MAP)
+		nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_DREG, set.dreg);
 	nftnl_expr_build_payload(message, expr);
 	nftnl_expr_free(expr);
 	return 0;
@@ -205,9 +279,8 @@ static void put_rule(struct transaction *tx, const uint8_t *records, size_t len,
 	size_t at;
 
 	for (at = 0; nft_record_next(records, len, &at, &record, &data);)
-		if (record.kind == NFT_RECORD_PROTOCOLS)
-			put_protocols(tx, FIRST_ANONYMOUS + tx->n_anonymous++, data, record.len,
-				      about);
+		if (record.kind == NFT_RECORD_ANONYMOUS)
+			put_anonymous(tx, data, about);
 
 	message = begin(tx, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, RULE_ROOM, about);
 	if (!message)
@@ -217,9 +290,9 @@ static void put_rule(struct transaction *tx, const uint8_t *records, size_t len,
 	list = mnl_attr_nest_start(message, NFTA_RULE_EXPRESSIONS);
 	for (at = 0; nft_record_next(records, len, &at, &record, &data);) {
 		element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
-		if (record.kind == NFT_RECORD_PROTOCOLS) {
+		if (record.kind == NFT_RECORD_ANONYMOUS) {
 			/* A rule without its match must not be sent. */
-			if (put_protocols_lookup(message, number++))
+			if (put_anonymous_lookup(message, data, number++))
 				tx->batch.failed = true;
 		} else {
 			memcpy(mnl_nlmsg_get_payload_tail(message), data, record.len);
@@ -259,32 +332,50 @@ static void put_element_data(struct nlmsghdr *message, const struct pfw_item *it
 	mnl_attr_nest_end(message, data);
 }
 
-/* The owner as a comment: type, length with the NUL, text. */
-static void put_element_owner(struct nlmsghdr *message, const char *owner)
+/* The comment: type, length with the NUL, text. */
+static void put_comment(struct nlmsghdr *message, const struct pfw_item *item, int64_t until)
 {
-	uint8_t bytes[2 + PFW_NAME_MAX + 1];
-	size_t len = strlen(owner) + 1;
+	uint8_t bytes[2 + NFT_COMMENT_SIZE];
+	size_t len;
 
-	if (len > sizeof(bytes) - 2)
-		return;
+	nft_comment_print(item->owner, until, (char *)bytes + 2);
+	len = strlen((char *)bytes + 2) + 1;
 	bytes[0] = NFTNL_UDATA_SET_ELEM_COMMENT;
 	bytes[1] = (uint8_t)len;
-	memcpy(bytes + 2, owner, len);
 	mnl_attr_put(message, NFTA_SET_ELEM_USERDATA, (uint16_t)(2 + len), bytes);
 }
 
-static void put_element(struct nlmsghdr *message, const struct pfw_item *item, bool full,
-			bool is_verdict)
+static void put_key(struct nlmsghdr *message, uint16_t type, const uint8_t *key, size_t len)
 {
-	struct nlattr *element = mnl_attr_nest_start(message, NFTA_LIST_ELEM), *key;
+	struct nlattr *nest = mnl_attr_nest_start(message, type);
 
-	key = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
-	mnl_attr_put(message, NFTA_DATA_VALUE, item->key_len - 1u, pfw_item_key(item) + 1);
-	mnl_attr_nest_end(message, key);
+	mnl_attr_put(message, NFTA_DATA_VALUE, (uint16_t)len, key);
+	mnl_attr_nest_end(message, nest);
+}
+
+static void put_element(const struct transaction *tx, struct nlmsghdr *message,
+			const struct pfw_item *item, const struct nft_set *set, bool full)
+{
+	struct nlattr *element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+	bool is_verdict = set->data[0] == NFT_FIELD_VERDICT;
+	size_t len = item->key_len - 1u;
+	struct nft_verdict_value verdict = { 0 };
+
+	if (set->flags & NFT_SET_INTERVAL)
+		len /= 2;
+	put_key(message, NFTA_SET_ELEM_KEY, pfw_item_key(item) + 1, len);
+	if (set->flags & NFT_SET_INTERVAL)
+		put_key(message, NFTA_SET_ELEM_KEY_END, pfw_item_key(item) + 1 + len, len);
+	if (is_verdict)
+		memcpy(&verdict, pfw_item_value(item), sizeof(verdict));
 	if (full && item->value_len)
 		put_element_data(message, item, is_verdict);
+	if (full && verdict.until)
+		mnl_attr_put_u64(message, NFTA_SET_ELEM_TIMEOUT,
+				 htobe64(verdict.until > tx->now ?
+						 (uint64_t)(verdict.until - tx->now) * 1000 : 1));
 	if (full && item->owner)
-		put_element_owner(message, item->owner);
+		put_comment(message, item, verdict.until);
 	mnl_attr_nest_end(message, element);
 }
 
@@ -293,14 +384,13 @@ static size_t put_some_elements(struct transaction *tx, uint16_t type,
 				const struct pfw_item *const *items, size_t n)
 {
 	uint8_t number = nft_element_set(items[0]);
-	bool full = type == NFT_MSG_NEWSETELEM, is_verdict;
+	bool full = type == NFT_MSG_NEWSETELEM;
 	struct nlmsghdr *message;
 	struct nlattr *list;
 	struct nft_set set;
 	size_t i;
 
 	nft_set_describe(number, &set);
-	is_verdict = set.data[0] == NFT_FIELD_VERDICT;
 	message = begin(tx, type, full ? NLM_F_CREATE | NLM_F_EXCL : 0, ELEMENTS_MAX + MESSAGE_ROOM,
 			items);
 	if (!message)
@@ -310,7 +400,7 @@ static size_t put_some_elements(struct transaction *tx, uint16_t type,
 	list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
 	for (i = 0; i < n && nft_element_set(items[i]) == number &&
 		    message->nlmsg_len < ELEMENTS_MAX; i++)
-		put_element(message, items[i], full, is_verdict);
+		put_element(tx, message, items[i], &set, full);
 	mnl_attr_nest_end(message, list);
 	pfw_batch_end(&tx->batch, message);
 	return i;
@@ -549,7 +639,7 @@ int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 {
 	struct pfw_difference everything = { 0 };
 	struct pfw_refusal refusal = { 0 };
-	struct transaction tx = { 0 };
+	struct transaction tx = { .now = time(NULL) };
 	int ret;
 
 	if (!difference->n_steps)

@@ -13,9 +13,6 @@
 #define PRIORITY_FILTER 0
 #define PRIORITY_SRCNAT 100
 
-#define CHAIN_MASQUERADE "masquerades"
-#define CHAIN_HAIRPIN "hairpins"
-
 static const uint8_t families[] = { AF_INET, AF_INET6 };
 
 static bool machine_can_open(uint8_t tier, bool remote)
@@ -28,22 +25,32 @@ static bool has_slots(const struct pfw_plan *plan)
 	return plan->keys.live > 0;
 }
 
-static bool has_auto(const struct pfw_plan *plan)
-{
-	return plan->frame.n_auto[0] || plan->frame.n_auto[1];
-}
+/* Which maps slots of a shape use, and whether they hold ranges. */
+static const struct {
+	enum nft_purpose purpose;
+	enum pfw_shape shape;
+	bool range;
+} lookups[] = {
+	{ NFT_DNAT, PFW_SHAPE_TARGET, false },
+	{ NFT_SELF, PFW_SHAPE_SELF, false },
+	{ NFT_CHAIN, PFW_SHAPE_COMPLEX, false },
+	{ NFT_SHIFT, PFW_SHAPE_SHIFT, true },
+	{ NFT_KEEP, PFW_SHAPE_KEEP, true },
+	{ NFT_MANY, PFW_SHAPE_MANY, true },
+	{ NFT_CHAIN_RANGE, PFW_SHAPE_WIDE_COMPLEX, true },
+};
+#define LOOKUPS (sizeof(lookups) / sizeof(*lookups))
 
 static uint32_t map_use(const struct pfw_frame *frame, enum nft_purpose purpose, unsigned int f,
 			uint8_t tier, bool remote)
 {
-	switch (purpose) {
-	case NFT_DNAT:
-		return frame->n_target[f][tier][remote];
-	case NFT_SELF:
-		return frame->n_self[f][tier][remote];
-	case NFT_SNAT:
-		return frame->n_source[f][tier][remote];
-	}
+	size_t i;
+
+	if (purpose == NFT_SNAT || purpose == NFT_SNAT_RANGE)
+		return frame->n_source[purpose == NFT_SNAT_RANGE][f][tier][remote];
+	for (i = 0; i < LOOKUPS; i++)
+		if (lookups[i].purpose == purpose)
+			return frame->n_shape[lookups[i].shape][f][tier][remote];
 	return 0;
 }
 
@@ -82,7 +89,7 @@ static int add_sets(const struct pfw_plan *plan, struct pfw_image *image)
 							      nft_set_number(purpose, families[f],
 									     tier, remote),
 							      counters);
-	if (!ret && has_auto(plan))
+	if (!ret && plan->frame.n_auto)
 		ret = add_set(image, NFT_SET_HAIRPIN, false);
 	return ret ? ret : add_set(image, NFT_SET_REVISION, false);
 }
@@ -95,7 +102,7 @@ static int add_sets(const struct pfw_plan *plan, struct pfw_image *image)
 static void begin_lookup(struct nft_rule *rule, uint8_t family, uint8_t tier, bool self,
 			 bool output)
 {
-	bool address = tier == PFW_TIER_ADDRESS_INTERFACE || tier == PFW_TIER_ADDRESS;
+	bool address = nft_tier_has_address(tier);
 	bool late = address ? !self : output;
 
 	if (!late)
@@ -131,6 +138,53 @@ static void add_self_lookups(struct nft_chain *chain, uint8_t family, uint8_t ti
 	nft_chain_add(chain, &rule);
 }
 
+static void add_lookup(struct nft_chain *chain, enum nft_purpose purpose, uint8_t family,
+		       uint8_t tier, bool output, const char *map)
+{
+	struct nft_rule rule = { 0 };
+
+	if (purpose == NFT_SELF) {
+		add_self_lookups(chain, family, tier, output, map);
+		return;
+	}
+	begin_lookup(&rule, family, tier, false, output);
+	switch (purpose) {
+	case NFT_CHAIN:
+	case NFT_CHAIN_RANGE:
+		nft_add_vmap(&rule, family, tier, purpose == NFT_CHAIN_RANGE, map);
+		break;
+	case NFT_KEEP:
+		nft_add_dnat_address(&rule, family, tier, map);
+		break;
+	default:
+		nft_add_dnat(&rule, family, tier, purpose == NFT_MANY, map);
+		break;
+	}
+	nft_chain_add(chain, &rule);
+}
+
+/* All lookups of one family, for single ports or for ranges, the most specific first. */
+static void add_lookups(const struct pfw_plan *plan, struct nft_chain *chain, unsigned int f,
+			bool range, bool output)
+{
+	unsigned int tier, remote, i;
+	struct nft_set set;
+
+	for (tier = 0; tier < PFW_TIERS; tier++)
+		for (remote = 0; remote < 2; remote++)
+			for (i = 0; i < LOOKUPS; i++) {
+				if (lookups[i].range != range ||
+				    (output && !machine_can_open((uint8_t)tier, remote)) ||
+				    !map_use(&plan->frame, lookups[i].purpose, f, (uint8_t)tier,
+					     remote))
+					continue;
+				nft_set_describe(nft_set_number(lookups[i].purpose, families[f],
+								(uint8_t)tier, remote), &set);
+				add_lookup(chain, lookups[i].purpose, families[f], (uint8_t)tier,
+					   output, set.name);
+			}
+}
+
 /* Where the destination is rewritten: prerouting, or output for the machine's own connections. */
 static int add_dnat_chain(const struct pfw_plan *plan, bool output, struct pfw_image *image)
 {
@@ -141,32 +195,14 @@ static int add_dnat_chain(const struct pfw_plan *plan, bool output, struct pfw_i
 		.policy = NF_ACCEPT,
 		.type = "nat",
 	};
-	const struct pfw_frame *frame = &plan->frame;
-	unsigned int f, tier, remote;
-	struct nft_rule rule = { 0 };
 	struct nft_chain chain;
-	struct nft_set set;
+	unsigned int f;
 
 	nft_chain_begin(&chain, output ? "output" : "prerouting", &head);
-	for (f = 0; f < 2; f++)
-		for (tier = 0; tier < PFW_TIERS; tier++)
-			for (remote = 0; remote < 2; remote++) {
-				if (output && !machine_can_open(tier, remote))
-					continue;
-				if (frame->n_target[f][tier][remote]) {
-					nft_set_describe(nft_set_number(NFT_DNAT, families[f],
-									tier, remote), &set);
-					begin_lookup(&rule, families[f], tier, false, output);
-					nft_add_dnat(&rule, families[f], tier, set.name);
-					nft_chain_add(&chain, &rule);
-				}
-				if (frame->n_self[f][tier][remote]) {
-					nft_set_describe(nft_set_number(NFT_SELF, families[f],
-									tier, remote), &set);
-					add_self_lookups(&chain, families[f], tier, output,
-							 set.name);
-				}
-			}
+	for (f = 0; f < 2; f++) {
+		add_lookups(plan, &chain, f, false, output);
+		add_lookups(plan, &chain, f, true, output);
+	}
 	return nft_chain_end(&chain, image);
 }
 
@@ -198,7 +234,7 @@ static int add_hairpin_chain(struct pfw_image *image)
 	struct nft_rule rule = { 0 };
 	struct nft_chain chain;
 
-	nft_chain_begin(&chain, CHAIN_HAIRPIN, &head);
+	nft_chain_begin(&chain, NFT_CHAIN_HAIRPINS, &head);
 	nft_match_dnat(&rule);
 	nft_match_hairpin(&rule);
 	nft_add_masquerade(&rule);
@@ -212,10 +248,35 @@ static int add_masquerade_chain(struct pfw_image *image)
 	struct nft_rule rule = { 0 };
 	struct nft_chain chain;
 
-	nft_chain_begin(&chain, CHAIN_MASQUERADE, &head);
+	nft_chain_begin(&chain, NFT_CHAIN_MASQUERADES, &head);
 	nft_add_masquerade(&rule);
 	nft_chain_add(&chain, &rule);
 	return nft_chain_end(&chain, image);
+}
+
+static void add_source_lookups(const struct pfw_plan *plan, struct nft_chain *chain,
+			       unsigned int f, bool range)
+{
+	enum nft_purpose purpose = range ? NFT_SNAT_RANGE : NFT_SNAT;
+	unsigned int tier, remote;
+	struct nft_rule rule = { 0 };
+	struct nft_set set;
+
+	for (tier = 0; tier < PFW_TIERS; tier++)
+		for (remote = 0; remote < 2; remote++) {
+			if (!plan->frame.n_source[range][f][tier][remote])
+				continue;
+			nft_set_describe(nft_set_number(purpose, families[f], (uint8_t)tier,
+							remote), &set);
+			nft_match_family(&rule, families[f]);
+			nft_match_transport(&rule);
+			if (remote)
+				nft_match_from_elsewhere(&rule);
+			if (!nft_tier_has_address((uint8_t)tier))
+				nft_match_dnat(&rule);
+			nft_add_vmap_original(&rule, families[f], (uint8_t)tier, range, set.name);
+			nft_chain_add(chain, &rule);
+		}
 }
 
 /*
@@ -233,30 +294,17 @@ static int add_postrouting_chain(const struct pfw_plan *plan, struct pfw_image *
 		.policy = NF_ACCEPT,
 		.type = "nat",
 	};
-	unsigned int f, tier, remote;
 	struct nft_rule rule = { 0 };
 	struct nft_chain chain;
-	struct nft_set set;
+	unsigned int f;
 
 	nft_chain_begin(&chain, "postrouting", &head);
-	for (f = 0; f < 2; f++)
-		for (tier = 0; tier < PFW_TIERS; tier++)
-			for (remote = 0; remote < 2; remote++) {
-				if (!plan->frame.n_source[f][tier][remote])
-					continue;
-				nft_set_describe(nft_set_number(NFT_SNAT, families[f], tier,
-								remote), &set);
-				nft_match_family(&rule, families[f]);
-				nft_match_transport(&rule);
-				if (remote)
-					nft_match_from_elsewhere(&rule);
-				if (tier == PFW_TIER_INTERFACE || tier == PFW_TIER_ANY)
-					nft_match_dnat(&rule);
-				nft_add_vmap_original(&rule, families[f], tier, set.name);
-				nft_chain_add(&chain, &rule);
-			}
-	if (has_auto(plan)) {
-		nft_add_goto(&rule, CHAIN_HAIRPIN);
+	for (f = 0; f < 2; f++) {
+		add_source_lookups(plan, &chain, f, false);
+		add_source_lookups(plan, &chain, f, true);
+	}
+	if (plan->frame.n_auto) {
+		nft_add_verdict(&rule, NFT_GOTO, NFT_CHAIN_HAIRPINS);
 		nft_chain_add(&chain, &rule);
 	}
 	return nft_chain_end(&chain, image);
@@ -264,25 +312,21 @@ static int add_postrouting_chain(const struct pfw_plan *plan, struct pfw_image *
 
 static bool any_source(const struct pfw_plan *plan)
 {
-	unsigned int f, tier;
+	const struct pfw_frame none = { 0 };
 
-	for (f = 0; f < 2; f++)
-		for (tier = 0; tier < PFW_TIERS; tier++)
-			if (plan->frame.n_source[f][tier][0] || plan->frame.n_source[f][tier][1])
-				return true;
-	return false;
+	return memcmp(plan->frame.n_source, none.n_source, sizeof(none.n_source)) != 0;
 }
 
 static bool any_from_machine(const struct pfw_plan *plan)
 {
-	const struct pfw_frame *frame = &plan->frame;
-	unsigned int f, tier;
+	unsigned int shape, f, tier;
 
-	for (f = 0; f < 2; f++)
-		for (tier = 0; tier < PFW_TIERS; tier++)
-			if (machine_can_open((uint8_t)tier, false) &&
-			    (frame->n_target[f][tier][0] || frame->n_self[f][tier][0]))
-				return true;
+	for (shape = 0; shape < PFW_SHAPES; shape++)
+		for (f = 0; f < 2; f++)
+			for (tier = 0; tier < PFW_TIERS; tier++)
+				if (machine_can_open((uint8_t)tier, false) &&
+				    plan->frame.n_shape[shape][f][tier][0])
+					return true;
 	return false;
 }
 
@@ -292,87 +336,18 @@ static int add_chains(const struct pfw_plan *plan, struct pfw_image *image)
 
 	if (!ret && any_from_machine(plan))
 		ret = add_dnat_chain(plan, true, image);
-	if (!ret && has_auto(plan))
+	if (!ret && plan->frame.n_auto)
 		ret = add_forward_chain(image);
-	if (!ret && (has_auto(plan) || any_source(plan)))
+	if (!ret && (plan->frame.n_auto || any_source(plan)))
 		ret = add_postrouting_chain(plan, image);
-	if (!ret && has_auto(plan))
+	if (!ret && plan->frame.n_auto)
 		ret = add_hairpin_chain(image);
 	if (!ret && plan->frame.n_masquerade)
 		ret = add_masquerade_chain(image);
 	return ret;
 }
 
-/* The key of an element as it stands in registers. */
-static size_t put_key(const struct pfw_key *key, uint8_t *to)
-{
-	uint16_t port = htons(key->port.lo);
-	size_t at = 0, size = pfw_addr_size(key->family);
-
-	if (key->tier == PFW_TIER_ADDRESS_INTERFACE || key->tier == PFW_TIER_ADDRESS) {
-		memcpy(to, key->address, size);
-		at += size;
-	}
-	memset(to + at, 0, 8);
-	to[at] = key->protocol;
-	memcpy(to + at + 4, &port, sizeof(port));
-	at += 8;
-	if (key->tier == PFW_TIER_ADDRESS_INTERFACE || key->tier == PFW_TIER_INTERFACE) {
-		memcpy(to + at, key->ifname, PFW_IFNAME_SIZE);
-		at += PFW_IFNAME_SIZE;
-	}
-	return at;
-}
-
-/* Where it goes: a port of the machine itself, or an address and its port. */
-static size_t put_target(const struct pfw_target *target, const struct pfw_key *key, uint8_t *to)
-{
-	uint16_t port = htons(target->port.lo ? target->port.lo : key->port.lo);
-	size_t at = pfw_addr_size(key->family);
-
-	if (target->self) {
-		memcpy(to, &port, sizeof(port));
-		return sizeof(port);
-	}
-	memcpy(to, target->address.bytes, at);
-	memset(to + at, 0, 4);
-	memcpy(to + at, &port, sizeof(port));
-	return at + 4;
-}
-
-static struct nft_verdict_value source_verdict(const struct pfw_slot *slot)
-{
-	if (slot->source == PFW_SOURCE_MASQUERADE)
-		return (struct nft_verdict_value){ NFT_GOTO, CHAIN_MASQUERADE };
-	if (slot->source == PFW_SOURCE_AUTO && !slot->self)
-		return (struct nft_verdict_value){ NFT_GOTO, CHAIN_HAIRPIN };
-	return (struct nft_verdict_value){ NF_ACCEPT, "" };
-}
-
-static int add_slot(const struct pfw_plan *plan, const struct pfw_slot *slot,
-		    struct pfw_image *image)
-{
-	const struct pfw_forward *forward = &plan->ruleset->forwards[slot->forward];
-	const struct pfw_target *target = pfw_forward_target(forward, slot->key.family);
-	uint8_t key[NFT_ELEMENT_KEY_MAX], data[32];
-	struct nft_verdict_value verdict;
-	size_t key_len, data_len;
-
-	key_len = 1 + put_key(&slot->key, key + 1);
-	key[0] = nft_set_number(slot->self ? NFT_SELF : NFT_DNAT, slot->key.family, slot->key.tier,
-				slot->remote);
-	data_len = put_target(target, &slot->key, data);
-	if (!pfw_image_add(image, NFT_KIND_ELEMENT, key, key_len, data, data_len, forward->name))
-		return -ENOMEM;
-	if (!pfw_slot_speaks(plan, slot))
-		return 0;
-	key[0] = nft_set_number(NFT_SNAT, slot->key.family, slot->key.tier, slot->remote);
-	verdict = source_verdict(slot);
-	return pfw_image_add(image, NFT_KIND_ELEMENT, key, key_len, &verdict, sizeof(verdict),
-			     forward->name) ? 0 : -ENOMEM;
-}
-
-static int add_elements(const struct pfw_plan *plan, const struct pfw_keys *only,
+static int add_elements(const struct pfw_plan *plan, const struct pfw_touched *only,
 			struct pfw_image *image)
 {
 	const struct pfw_slot *slot;
@@ -382,13 +357,35 @@ static int add_elements(const struct pfw_plan *plan, const struct pfw_keys *only
 	if (only) {
 		for (i = 0; !ret && i < only->n_keys; i++) {
 			slot = pfw_plan_slot(plan, &only->keys[i]);
-			ret = slot ? add_slot(plan, slot, image) : 0;
+			ret = slot ? nft_compile_slot(plan, slot, image) : 0;
 		}
 		return ret;
 	}
 	for (i = 0; !ret && i < plan->n_slots; i++)
 		if (plan->slots[i].forward != PFW_INDEX_NONE)
-			ret = add_slot(plan, &plan->slots[i], image);
+			ret = nft_compile_slot(plan, &plan->slots[i], image);
+	return ret;
+}
+
+static int add_forwards(const struct pfw_plan *plan, const struct pfw_touched *only,
+			struct pfw_image *image)
+{
+	const struct pfw_ruleset *ruleset = plan->ruleset;
+	uint32_t id;
+	int ret = 0;
+	size_t i;
+
+	if (only) {
+		for (i = 0; !ret && i < only->n_names; i++) {
+			id = pfw_ruleset_find(ruleset, only->names[i]);
+			if (id != PFW_INDEX_NONE)
+				ret = nft_compile_forward(plan, &ruleset->forwards[id], image);
+		}
+		return ret;
+	}
+	for (id = 0; !ret && id < ruleset->n_forwards; id++)
+		if (ruleset->forwards[id].name)
+			ret = nft_compile_forward(plan, &ruleset->forwards[id], image);
 	return ret;
 }
 
@@ -401,7 +398,7 @@ static int add_stamp(const struct pfw_plan *plan, struct pfw_image *image)
 }
 
 /* No forward, no table: a machine without forwards looks as if portfwd had never been there. */
-int nft_compile(const struct pfw_plan *plan, const struct pfw_keys *only, struct pfw_image *ret,
+int nft_compile(const struct pfw_plan *plan, const struct pfw_touched *only, struct pfw_image *ret,
 		struct pfw_error *err)
 {
 	const uint32_t table_flags = 0;
@@ -417,6 +414,8 @@ int nft_compile(const struct pfw_plan *plan, const struct pfw_keys *only, struct
 		code = add_sets(plan, &image);
 	if (!code)
 		code = add_chains(plan, &image);
+	if (!code)
+		code = add_forwards(plan, only, &image);
 	if (!code)
 		code = add_elements(plan, only, &image);
 	if (!code)

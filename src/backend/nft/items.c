@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* How tables, sets, chains and elements are encoded as items of an image. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "nft.h"
+#include "portfwd/base/time.h"
 
 void nft_chain_begin(struct nft_chain *chain, const char *name, const struct nft_chain_value *head)
 {
@@ -36,10 +38,21 @@ int nft_chain_end(struct nft_chain *chain, struct pfw_image *image)
 	if (text)
 		item = pfw_image_add(image, NFT_KIND_CHAIN, chain->name, strlen(chain->name) + 1,
 				     chain->value.data, chain->value.len, NULL);
-	if (item)
+	if (item) {
 		item->text = text;
+		item->count = chain->count;
+		item->owner = nft_name_owner(nft_item_name(item));
+	}
 	nft_chain_free(chain);
 	return item ? 0 : -ENOMEM;
+}
+
+int nft_chain_end_checked(struct nft_chain *chain, struct pfw_image *image, int ret)
+{
+	if (!ret)
+		return nft_chain_end(chain, image);
+	nft_chain_free(chain);
+	return ret;
 }
 
 void nft_chain_free(struct nft_chain *chain)
@@ -75,6 +88,31 @@ uint8_t nft_element_set(const struct pfw_item *item)
 const char *nft_item_name(const struct pfw_item *item)
 {
 	return (const char *)pfw_item_key(item);
+}
+
+#define UNTIL " until "
+
+void nft_comment_print(const char *owner, int64_t until, char ret[NFT_COMMENT_SIZE])
+{
+	char time[PFW_TIME_TEXT];
+
+	if (until)
+		snprintf(ret, NFT_COMMENT_SIZE, "%s" UNTIL "%s", owner, pfw_time_print(until, time));
+	else
+		snprintf(ret, NFT_COMMENT_SIZE, "%s", owner);
+}
+
+void nft_comment_split(char *comment, int64_t *ret_until)
+{
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	char *until = strstr(comment, UNTIL);
+	int64_t time;
+
+	*ret_until = 0;
+	if (!until || pfw_time_parse(until + strlen(UNTIL), strlen(until) - strlen(UNTIL), &time, &ignored))
+		return;
+	*ret_until = time;
+	*until = '\0';
 }
 
 void nft_stamp(const struct pfw_plan *plan, uint8_t ret[8])

@@ -21,7 +21,24 @@ const struct nft_field_type nft_fields[] = {
 };
 #define FIELD_TYPE_BITS 6
 
-static const char *const purposes[NFT_PURPOSES] = { "dnat", "self", "snat" };
+/* A row a purpose: its name, its data, and what its elements may be. */
+static const struct purpose {
+	const char *name;
+	bool address;		/* data begins with an address */
+	bool port;		/* data has a port */
+	bool interval;
+	bool timeout;
+} purposes[NFT_PURPOSES] = {
+	[NFT_DNAT] = { "dnat", .address = true, .port = true },
+	[NFT_SELF] = { "self", .port = true },
+	[NFT_CHAIN] = { "chain", .timeout = true },
+	[NFT_SNAT] = { "snat", .timeout = true },
+	[NFT_SHIFT] = { "shift", .address = true, .port = true },
+	[NFT_KEEP] = { "keep", .address = true, .interval = true },
+	[NFT_MANY] = { "many", .address = true, .port = true, .interval = true },
+	[NFT_CHAIN_RANGE] = { "chain_range", .interval = true, .timeout = true },
+	[NFT_SNAT_RANGE] = { "snat_range", .interval = true, .timeout = true },
+};
 static const char *const tiers[PFW_TIERS] = {
 	[PFW_TIER_ADDRESS_INTERFACE] = "addr_if",
 	[PFW_TIER_ADDRESS] = "addr",
@@ -39,11 +56,11 @@ static void describe_map(uint8_t number, struct nft_set *ret)
 	bool remote = number % 2;
 	unsigned int tier = number / 2 % PFW_TIERS;
 	bool v6 = number / 2 / PFW_TIERS % 2;
-	enum nft_purpose purpose = number / 2 / PFW_TIERS / 2;
+	const struct purpose *purpose = &purposes[number / 2 / PFW_TIERS / 2];
 	enum nft_field address = v6 ? NFT_FIELD_IPV6_ADDR : NFT_FIELD_IPV4_ADDR;
 	unsigned int n = 0;
 
-	snprintf(ret->name, sizeof(ret->name), "%s%c_%s%s", purposes[purpose], v6 ? '6' : '4',
+	snprintf(ret->name, sizeof(ret->name), "%s%c_%s%s", purpose->name, v6 ? '6' : '4',
 		 tiers[tier], remote ? "_remote" : "");
 	if (tier == PFW_TIER_ADDRESS_INTERFACE || tier == PFW_TIER_ADDRESS)
 		ret->key[n++] = address;
@@ -51,21 +68,17 @@ static void describe_map(uint8_t number, struct nft_set *ret)
 	ret->key[n++] = NFT_FIELD_INET_SERVICE;
 	if (tier == PFW_TIER_ADDRESS_INTERFACE || tier == PFW_TIER_INTERFACE)
 		ret->key[n++] = NFT_FIELD_IFNAME;
-	ret->flags = NFT_SET_MAP;
-	switch (purpose) {
-	case NFT_DNAT:
-		ret->data[0] = address;
-		ret->data[1] = NFT_FIELD_INET_SERVICE;
-		ret->counts = true;
-		break;
-	case NFT_SELF:
-		ret->data[0] = NFT_FIELD_INET_SERVICE;
-		ret->counts = true;
-		break;
-	case NFT_SNAT:
+	n = 0;
+	if (purpose->address)
+		ret->data[n++] = address;
+	if (purpose->port)
+		ret->data[n++] = NFT_FIELD_INET_SERVICE;
+	if (!n)
 		ret->data[0] = NFT_FIELD_VERDICT;
-		break;
-	}
+	ret->flags = NFT_SET_MAP | (purpose->interval ? NFT_SET_INTERVAL | NFT_SET_CONCAT : 0) |
+		     (purpose->timeout ? NFT_SET_TIMEOUT : 0);
+	/* Chains count for themselves whom they admit. */
+	ret->counts = ret->data[0] != NFT_FIELD_VERDICT;
 }
 
 void nft_set_describe(uint8_t number, struct nft_set *ret)
@@ -102,6 +115,21 @@ uint8_t nft_set_find(const char *name)
 			break;
 	}
 	return number;
+}
+
+const char *nft_name_owner(const char *name)
+{
+	static const char *const prefixes[] = {
+		NFT_PREFIX_TO, NFT_PREFIX_GO, NFT_PREFIX_FROM, NFT_PREFIX_CONNS4, NFT_PREFIX_CONNS6,
+	};
+	size_t i, len;
+
+	for (i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++) {
+		len = strlen(prefixes[i]);
+		if (!strncmp(name, prefixes[i], len) && name[len])
+			return name + len;
+	}
+	return NULL;
 }
 
 uint32_t nft_fields_size(const enum nft_field *fields, unsigned int n)
@@ -191,6 +219,23 @@ static void print_field(enum nft_field field, const uint8_t *bytes, struct pfw_b
 	case NFT_FIELD_NONE:
 	case NFT_FIELD_VERDICT:
 		break;
+	}
+}
+
+void nft_fields_print_interval(const enum nft_field *fields, unsigned int n, const uint8_t *low,
+			       const uint8_t *high, struct pfw_buffer *ret)
+{
+	unsigned int i;
+	size_t at = 0, size;
+
+	for (i = 0; i < n && fields[i]; i++, at += size) {
+		size = nft_fields[fields[i]].size;
+		pfw_buffer_puts(ret, i ? " . " : "");
+		print_field(fields[i], low + at, ret);
+		if (!memcmp(low + at, high + at, size))
+			continue;
+		pfw_buffer_puts(ret, "-");
+		print_field(fields[i], high + at, ret);
 	}
 }
 

@@ -39,13 +39,19 @@ struct nft_field_type {
 };
 extern const struct nft_field_type nft_fields[];
 
-/* What a map is for. */
+/* What a map is for. Those of ranges hold intervals, but for NFT_SHIFT: port by port. */
 enum nft_purpose {
 	NFT_DNAT,	/* key -> address . port of the target */
 	NFT_SELF,	/* key -> port of the machine itself */
+	NFT_CHAIN,	/* key -> the chain of the forward */
 	NFT_SNAT,	/* key -> what happens to the source address */
+	NFT_SHIFT,	/* key of a range's port -> address . port */
+	NFT_KEEP,	/* key of a range -> address */
+	NFT_MANY,	/* key of a range -> address . port */
+	NFT_CHAIN_RANGE,
+	NFT_SNAT_RANGE,
 };
-#define NFT_PURPOSES 3
+#define NFT_PURPOSES (NFT_SNAT_RANGE + 1)
 
 #define NFT_SET_FIELDS 4
 #define NFT_SET_NAME 24
@@ -57,6 +63,7 @@ enum {
 	NFT_SET_REVISION,
 	NFT_SETS,
 };
+_Static_assert(NFT_SETS < UINT8_MAX, "the number of a set is a byte");
 
 struct nft_set {
 	char name[NFT_SET_NAME];
@@ -67,6 +74,16 @@ struct nft_set {
 	uint64_t timeout;			/* of an element, ms; 0: none */
 	bool counts;				/* may count connections */
 };
+
+static inline bool nft_tier_has_address(uint8_t tier)
+{
+	return tier == PFW_TIER_ADDRESS_INTERFACE || tier == PFW_TIER_ADDRESS;
+}
+
+static inline bool nft_tier_has_interface(uint8_t tier)
+{
+	return tier == PFW_TIER_ADDRESS_INTERFACE || tier == PFW_TIER_INTERFACE;
+}
 
 uint8_t nft_set_number(enum nft_purpose purpose, uint8_t family, uint8_t tier, bool remote);
 void nft_set_describe(uint8_t number, struct nft_set *ret);
@@ -82,6 +99,20 @@ void nft_fields_print_type(const enum nft_field *fields, unsigned int n, struct 
 void nft_fields_print(const enum nft_field *fields, unsigned int n, const uint8_t *bytes,
 		      size_t len, struct pfw_buffer *ret);
 
+/* Chains and sets of one forward are called PREFIX-NAME; of one key, key4-DIGEST. */
+#define NFT_CHAIN_NAME 84
+#define NFT_PREFIX_TO "to-"		/* who is admitted, and where to */
+#define NFT_PREFIX_GO "go-"		/* where to, for those within the limits */
+#define NFT_PREFIX_FROM "from-"		/* what happens to the source address */
+#define NFT_PREFIX_CONNS4 "conns4-"	/* open connections of each client */
+#define NFT_PREFIX_CONNS6 "conns6-"
+/* Whose chain or set it is by its name, or NULL: of the frame, or of a key. */
+const char *nft_name_owner(const char *name);
+
+/* "tcp . 8000-8100": low and high are of full length. */
+void nft_fields_print_interval(const enum nft_field *fields, unsigned int n, const uint8_t *low,
+			       const uint8_t *high, struct pfw_buffer *ret);
+
 /* How a set stands in an item's value: what the kernel keeps of its declaration. */
 struct nft_set_value {
 	uint32_t key_type;
@@ -96,11 +127,13 @@ struct nft_set_value {
 };
 _Static_assert(sizeof(struct nft_set_value) == 40, "compared as bytes, so without padding");
 
-/* What an element's verdict is in an item's value: the code, then a chain's name. */
+/* What an element's verdict is in an item's value, and until when it holds. */
 struct nft_verdict_value {
-	int32_t code;		/* NF_ACCEPT, NFT_GOTO, NFT_JUMP ... */
-	char chain[28];
+	int32_t code;			/* NF_ACCEPT, NFT_GOTO, NFT_JUMP ... */
+	char chain[NFT_CHAIN_NAME];	/* zero-filled */
+	int64_t until;			/* seconds since 1970 UTC; 0: for ever */
 };
+_Static_assert(sizeof(struct nft_verdict_value) == 4 + NFT_CHAIN_NAME + 8, "compared as bytes");
 
 /* How a chain's head stands in an item's value; its rules follow. */
 struct nft_chain_value {
@@ -111,7 +144,7 @@ struct nft_chain_value {
 	char type[16];
 };
 
-/* The key of an element: the number of its set, then the bytes of its own key. */
-#define NFT_ELEMENT_KEY_MAX 64
+/* The key of an element: the number of its set, then the bytes of its own key, of an interval both ends. */
+#define NFT_ELEMENT_KEY_MAX 96
 
 #endif

@@ -18,6 +18,7 @@ struct nft_chain {
 	const char *name;
 	struct pfw_buffer value;	/* struct nft_chain_value, then each rule behind its length */
 	struct pfw_buffer text;		/* a line a rule */
+	uint64_t count;			/* connections, by the counters in its rules */
 	bool failed;
 };
 void nft_chain_begin(struct nft_chain *chain, const char *name, const struct nft_chain_value *head);
@@ -25,7 +26,12 @@ void nft_chain_begin(struct nft_chain *chain, const char *name, const struct nft
 void nft_chain_add(struct nft_chain *chain, struct nft_rule *rule);
 /* Adds the chain to the image and frees it; -ENOMEM. */
 int nft_chain_end(struct nft_chain *chain, struct pfw_image *image);
+/* The same, unless ret says that it failed already; then frees it and returns ret. */
+int nft_chain_end_checked(struct nft_chain *chain, struct pfw_image *image, int ret);
 void nft_chain_free(struct nft_chain *chain);
+
+#define NFT_CHAIN_MASQUERADES "masquerades"
+#define NFT_CHAIN_HAIRPINS "hairpins"
 
 /* The next rule of a chain item; *at starts at 0. */
 bool nft_chain_next_rule(const struct pfw_item *item, size_t *at, const uint8_t **ret_records,
@@ -35,11 +41,26 @@ bool nft_chain_next_rule(const struct pfw_item *item, size_t *at, const uint8_t 
 uint8_t nft_element_set(const struct pfw_item *item);
 const char *nft_item_name(const struct pfw_item *item);
 
+/*
+ * The comment of an element: the forward's name, and until when where it is not for
+ * ever: "web", "web until 2027-01-31T12:00:00Z". Splitting cuts comment to the name.
+ */
+#define NFT_COMMENT_SIZE 128
+void nft_comment_print(const char *owner, int64_t until, char ret[NFT_COMMENT_SIZE]);
+void nft_comment_split(char *comment, int64_t *ret_until);
+
 /* The stamp of a plan: the key of its element in the set "revision". */
 void nft_stamp(const struct pfw_plan *plan, uint8_t ret[8]);
 
-int nft_compile(const struct pfw_plan *plan, const struct pfw_keys *only, struct pfw_image *ret,
+int nft_compile(const struct pfw_plan *plan, const struct pfw_touched *only, struct pfw_image *ret,
 		struct pfw_error *err);
+/* The objects of one slot, and of one forward that needs more than elements; -ENOMEM. */
+int nft_compile_slot(const struct pfw_plan *plan, const struct pfw_slot *slot,
+		     struct pfw_image *image);
+int nft_compile_forward(const struct pfw_plan *plan, const struct pfw_forward *forward,
+			struct pfw_image *image);
+/* Whether what happens to the source needs the forward's own chain, and no mere verdict. */
+bool nft_from_is_chain(const struct pfw_plan *plan, const struct pfw_forward *forward);
 int nft_read(struct pfw_backend_handle *handle, struct pfw_image *ret, struct pfw_error *err);
 int nft_holds(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bool *ret,
 	      struct pfw_error *err);

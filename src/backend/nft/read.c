@@ -22,9 +22,10 @@
 #define READ_ATTEMPTS 50
 #define REQUEST_SIZE 512
 
-/* The one anonymous set of a rule of ours; its name is new with every rule. */
+/* An anonymous set, which one rule uses; its name is new with every rule. */
 struct anonymous_set {
 	char name[NFT_SET_NAME];
+	struct nft_anonymous set;
 	struct pfw_buffer elements;
 };
 
@@ -87,7 +88,7 @@ static int read_table(struct reader *reader)
 	return ask(reader, message, take_table);
 }
 
-static int add_anonymous(struct reader *reader, const char *name)
+static int add_anonymous(struct reader *reader, const struct nftnl_set *set, const char *name)
 {
 	struct anonymous_set *sets =
 		reallocarray(reader->sets, reader->n_sets + 1, sizeof(*reader->sets));
@@ -95,7 +96,16 @@ static int add_anonymous(struct reader *reader, const char *name)
 	if (!sets)
 		return -ENOMEM;
 	reader->sets = sets;
-	sets[reader->n_sets] = (struct anonymous_set){ 0 };
+	sets[reader->n_sets] = (struct anonymous_set){
+		.set = {
+			.flags = nftnl_set_get_u32(set, NFTNL_SET_FLAGS) &
+				 ~(uint32_t)(NFT_SET_ANONYMOUS | NFT_SET_CONSTANT),
+			.key_type = nftnl_set_get_u32(set, NFTNL_SET_KEY_TYPE),
+			.key_len = nftnl_set_get_u32(set, NFTNL_SET_KEY_LEN),
+			.data_type = nftnl_set_get_u32(set, NFTNL_SET_DATA_TYPE),
+			.data_len = nftnl_set_get_u32(set, NFTNL_SET_DATA_LEN),
+		},
+	};
 	snprintf(sets[reader->n_sets].name, sizeof(sets->name), "%s", name);
 	reader->n_sets++;
 	return 0;
@@ -115,10 +125,16 @@ static int add_set(struct reader *reader, const struct nftnl_set *set, const cha
 			   nftnl_set_is_set(set, NFTNL_SET_EXPRESSIONS),
 	};
 
+	struct pfw_item *item;
+
 	if (value.data_type == NFT_DATA_VERDICT)
 		value.data_len = 0;	/* the size of the kernel's own struct */
-	return pfw_image_add(reader->image, NFT_KIND_SET, name, strlen(name) + 1, &value,
-			     sizeof(value), NULL) ? 0 : -ENOMEM;
+	item = pfw_image_add(reader->image, NFT_KIND_SET, name, strlen(name) + 1, &value,
+			     sizeof(value), NULL);
+	if (!item)
+		return -ENOMEM;
+	item->owner = nft_name_owner(nft_item_name(item));
+	return 0;
 }
 
 static int take_set(void *ctx, const struct nlmsghdr *message)
@@ -139,7 +155,7 @@ static int take_set(void *ctx, const struct nlmsghdr *message)
 		goto out;
 	name = nftnl_set_get_str(set, NFTNL_SET_NAME);
 	if (nftnl_set_get_u32(set, NFTNL_SET_FLAGS) & NFT_SET_ANONYMOUS)
-		ret = add_anonymous(reader, name);
+		ret = add_anonymous(reader, set, name);
 	else
 		ret = add_set(reader, set, name);
 out:
@@ -159,6 +175,7 @@ static int read_sets(struct reader *reader)
 /* What the kernel says of one element. */
 struct element {
 	const struct nlattr *key;
+	const struct nlattr *key_end;
 	const struct nlattr *data;
 	const struct nlattr *verdict_code;
 	const struct nlattr *verdict_chain;
@@ -199,16 +216,27 @@ static void parse_data(const struct nlattr *nest, struct element *element)
 	}
 }
 
+static const struct nlattr *data_value(const struct nlattr *nest)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, nest)
+		if (mnl_attr_get_type(attr) == NFTA_DATA_VALUE)
+			return attr;
+	return NULL;
+}
+
 static void parse_element(const struct nlattr *nest, struct element *element)
 {
-	const struct nlattr *attr, *key;
+	const struct nlattr *attr;
 
 	mnl_attr_for_each_nested(attr, nest)
 		switch (mnl_attr_get_type(attr)) {
 		case NFTA_SET_ELEM_KEY:
-			mnl_attr_for_each_nested(key, attr)
-				if (mnl_attr_get_type(key) == NFTA_DATA_VALUE)
-					element->key = key;
+			element->key = data_value(attr);
+			break;
+		case NFTA_SET_ELEM_KEY_END:
+			element->key_end = data_value(attr);
 			break;
 		case NFTA_SET_ELEM_DATA:
 			parse_data(attr, element);
@@ -226,7 +254,8 @@ static void parse_element(const struct nlattr *nest, struct element *element)
 }
 
 /* The comment of an element, as nft and we write it: type, length, text with its NUL. */
-static int take_owner(struct reader *reader, const struct nlattr *userdata, const char **ret)
+static int take_comment(struct reader *reader, const struct nlattr *userdata, const char **ret_owner,
+			int64_t *ret_until)
 {
 	const uint8_t *bytes = mnl_attr_get_payload(userdata);
 	size_t len = mnl_attr_get_payload_len(userdata), at, size;
@@ -239,7 +268,8 @@ static int take_owner(struct reader *reader, const struct nlattr *userdata, cons
 		owner = pfw_arena_text(&reader->image->arena, (const char *)bytes + at + 2, size - 1);
 		if (!owner)
 			return -ENOMEM;
-		*ret = owner;
+		nft_comment_split(owner, ret_until);
+		*ret_owner = owner;
 		return 0;
 	}
 	return 0;
@@ -248,17 +278,25 @@ static int take_owner(struct reader *reader, const struct nlattr *userdata, cons
 static int add_element(struct reader *reader, const struct element *element)
 {
 	uint8_t key[NFT_ELEMENT_KEY_MAX] = { reader->number };
-	size_t key_len = mnl_attr_get_payload_len(element->key), value_len = 0;
+	size_t key_len = mnl_attr_get_payload_len(element->key), end_len = 0, value_len = 0;
 	struct nft_verdict_value verdict = { 0 };
 	const char *owner = NULL;
 	const void *value = NULL;
 	struct pfw_item *item;
+	int64_t until = 0;
 
-	if (key_len > sizeof(key) - 1)
+	if (element->key_end)
+		end_len = mnl_attr_get_payload_len(element->key_end);
+	if (key_len + end_len > sizeof(key) - 1)
 		return 0;	/* of a set that only has the name of ours; that set is a difference */
 	memcpy(key + 1, mnl_attr_get_payload(element->key), key_len);
+	if (end_len)
+		memcpy(key + 1 + key_len, mnl_attr_get_payload(element->key_end), end_len);
+	if (element->userdata && take_comment(reader, element->userdata, &owner, &until))
+		return -ENOMEM;
 	if (element->verdict_code) {
 		verdict.code = (int32_t)ntohl(mnl_attr_get_u32(element->verdict_code));
+		verdict.until = until;
 		if (element->verdict_chain)
 			snprintf(verdict.chain, sizeof(verdict.chain), "%s",
 				 mnl_attr_get_str(element->verdict_chain));
@@ -268,14 +306,29 @@ static int add_element(struct reader *reader, const struct element *element)
 		value = mnl_attr_get_payload(element->data);
 		value_len = mnl_attr_get_payload_len(element->data);
 	}
-	if (element->userdata && take_owner(reader, element->userdata, &owner))
-		return -ENOMEM;
-	item = pfw_image_add(reader->image, NFT_KIND_ELEMENT, key, key_len + 1, value, value_len,
-			     owner);
+	item = pfw_image_add(reader->image, NFT_KIND_ELEMENT, key, key_len + end_len + 1, value,
+			     value_len, owner);
 	if (!item)
 		return -ENOMEM;
 	item->count = element->count;
 	return 0;
+}
+
+/* Key, flags, data; zero where an interval ends. */
+static void add_anonymous_element(struct anonymous_set *set, const struct element *element)
+{
+	uint8_t data[64] = { 0 };
+	size_t len = element->data ? mnl_attr_get_payload_len(element->data) : 0;
+
+	if (mnl_attr_get_payload_len(element->key) != set->set.key_len ||
+	    set->set.data_len > sizeof(data) || len > sizeof(data))
+		return;	/* none of ours: without it the rule is a difference */
+	if (len)
+		memcpy(data, mnl_attr_get_payload(element->data), len);
+	pfw_buffer_append(&set->elements, mnl_attr_get_payload(element->key), set->set.key_len);
+	pfw_buffer_append(&set->elements, &element->flags, sizeof(element->flags));
+	pfw_buffer_append(&set->elements, data, set->set.data_len);
+	set->set.n++;
 }
 
 static int take_elements(void *ctx, const struct nlmsghdr *message)
@@ -294,9 +347,7 @@ static int take_elements(void *ctx, const struct nlmsghdr *message)
 			if (!element.key)
 				continue;
 			if (reader->elements_of)
-				pfw_buffer_append(&reader->elements_of->elements,
-						  mnl_attr_get_payload(element.key),
-						  mnl_attr_get_payload_len(element.key));
+				add_anonymous_element(reader->elements_of, &element);
 			else
 				ret = add_element(reader, &element);
 			if (ret)
@@ -316,28 +367,35 @@ static int read_elements(struct reader *reader, const char *set)
 	return ask(reader, message, take_elements);
 }
 
-static int compare_protocols(const void *a, const void *b)
+static int compare_elements(const void *a, const void *b, void *size)
 {
-	return memcmp(a, b, 1);
+	return memcmp(a, b, *(const size_t *)size);
+}
+
+/* Elements in ascending order, whatever the order of the dump. */
+static int read_anonymous(struct reader *reader, struct anonymous_set *set)
+{
+	size_t size = nft_anonymous_size(&set->set);
+	int ret;
+
+	reader->elements_of = set;
+	ret = read_elements(reader, set->name);
+	reader->elements_of = NULL;
+	if (set->elements.failed)
+		return -ENOMEM;
+	if (!ret && set->set.n)
+		qsort_r(set->elements.data, set->set.n, size, compare_elements, &size);
+	return ret;
 }
 
 static int read_all_elements(struct reader *reader)
 {
-	struct pfw_buffer *elements;
 	uint32_t i, n = reader->image->n_items;
 	const char *name;
 	int ret = 0;
 
-	for (i = 0; !ret && i < reader->n_sets; i++) {
-		reader->elements_of = &reader->sets[i];
-		ret = read_elements(reader, reader->sets[i].name);
-		elements = &reader->sets[i].elements;
-		if (!ret && elements->len)
-			qsort(elements->data, elements->len, 1, compare_protocols);
-		if (elements->failed)
-			ret = -ENOMEM;
-	}
-	reader->elements_of = NULL;
+	for (i = 0; !ret && i < reader->n_sets; i++)
+		ret = read_anonymous(reader, &reader->sets[i]);
 	for (i = 0; !ret && i < n; i++) {
 		if (reader->image->items[i].kind != NFT_KIND_SET)
 			continue;
@@ -410,18 +468,38 @@ static const struct anonymous_set *find_anonymous(const struct reader *reader, c
 struct rule_reader {
 	struct reader *reader;
 	struct nft_rule rule;
+	uint64_t count;
 };
+
+/* A lookup in an anonymous set becomes a record with all of the set in it. */
+static void take_anonymous(struct rule_reader *to, const struct anonymous_set *of,
+			   const struct nftnl_expr *expr)
+{
+	struct nft_anonymous set = of->set;
+
+	set.sreg = nftnl_expr_get_u32(expr, NFTNL_EXPR_LOOKUP_SREG);
+	if (nftnl_expr_is_set(expr, NFTNL_EXPR_LOOKUP_DREG))
+		set.dreg = nftnl_expr_get_u32(expr, NFTNL_EXPR_LOOKUP_DREG);
+	set.lookup_flags = nftnl_expr_get_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS);
+	nft_rule_add_anonymous(&to->rule, &set, of->elements.data);
+}
 
 /* Encoding the expression anew gives the very bytes that building it gives. */
 static int take_expr(struct nftnl_expr *expr, void *ctx)
 {
 	struct rule_reader *to = ctx;
 	const struct anonymous_set *set = NULL;
+	const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_NAME);
 
-	if (!strcmp(nftnl_expr_get_str(expr, NFTNL_EXPR_NAME), "lookup"))
+	if (!strcmp(name, "lookup"))
 		set = find_anonymous(to->reader, nftnl_expr_get_str(expr, NFTNL_EXPR_LOOKUP_SET));
+	if (!strcmp(name, "counter")) {
+		to->count += nftnl_expr_get_u64(expr, NFTNL_EXPR_CTR_PACKETS);
+		nftnl_expr_set_u64(expr, NFTNL_EXPR_CTR_PACKETS, 0);
+		nftnl_expr_set_u64(expr, NFTNL_EXPR_CTR_BYTES, 0);
+	}
 	if (set)
-		nft_rule_add_protocols(&to->rule, set->elements.data, set->elements.len);
+		take_anonymous(to, set, expr);
 	else
 		nft_rule_encode(&to->rule, expr);
 	return 0;
@@ -445,6 +523,7 @@ static int take_rule(void *ctx, const struct nlmsghdr *message)
 		for (i = 0; i < reader->n_chains; i++)
 			if (!strcmp(reader->chains[i].name, chain)) {
 				nft_chain_add(&reader->chains[i], &to.rule);
+				reader->chains[i].count += to.count;
 				break;
 			}
 		nft_rule_free(&to.rule);

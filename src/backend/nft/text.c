@@ -4,15 +4,32 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <string.h>
+#include <time.h>
 
 #include "nft.h"
 
 static void print_element(const struct pfw_item *item, const struct nft_set *set,
 			  struct pfw_buffer *ret)
 {
-	nft_fields_print(set->key, NFT_SET_FIELDS, pfw_item_key(item) + 1, item->key_len - 1u, ret);
-	if (item->owner)
-		pfw_buffer_printf(ret, " comment \"%s\"", item->owner);
+	const uint8_t *key = pfw_item_key(item) + 1;
+	size_t len = item->key_len - 1u;
+	struct nft_verdict_value verdict = { 0 };
+	char comment[NFT_COMMENT_SIZE];
+
+	if (set->flags & NFT_SET_INTERVAL)
+		nft_fields_print_interval(set->key, NFT_SET_FIELDS, key, key + len / 2, ret);
+	else
+		nft_fields_print(set->key, NFT_SET_FIELDS, key, len, ret);
+	if (set->data[0] == NFT_FIELD_VERDICT)
+		memcpy(&verdict, pfw_item_value(item), sizeof(verdict));
+	if (verdict.until)
+		pfw_buffer_printf(ret, " timeout %llds",
+				  (long long)(verdict.until > time(NULL) ?
+						      verdict.until - time(NULL) : 1));
+	if (item->owner) {
+		nft_comment_print(item->owner, verdict.until, comment);
+		pfw_buffer_printf(ret, " comment \"%s\"", comment);
+	}
 	if (!item->value_len)
 		return;
 	pfw_buffer_puts(ret, " : ");
@@ -42,6 +59,27 @@ void nft_print(const struct pfw_item *item, struct pfw_buffer *ret)
 	}
 }
 
+static void print_flags(uint32_t flags, struct pfw_buffer *ret)
+{
+	static const struct {
+		uint32_t flag;
+		const char *word;
+	} words[] = {
+		{ NFT_SET_EVAL, "dynamic" }, { NFT_SET_INTERVAL, "interval" },
+		{ NFT_SET_TIMEOUT, "timeout" },
+	};
+	bool any = false;
+	size_t i;
+
+	for (i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		if (!(flags & words[i].flag))
+			continue;
+		pfw_buffer_printf(ret, "%s%s", any ? "," : "\t\tflags ", words[i].word);
+		any = true;
+	}
+	pfw_buffer_puts(ret, any ? "\n" : "");
+}
+
 static void print_set(const struct pfw_image *image, const struct pfw_item *item,
 		      struct pfw_buffer *ret)
 {
@@ -52,8 +90,10 @@ static void print_set(const struct pfw_image *image, const struct pfw_item *item
 	bool any = false;
 	uint32_t i;
 
-	nft_set_describe(number, &set);
 	memcpy(&value, pfw_item_value(item), sizeof(value));
+	nft_set_describe(number, &set);
+	if (number == NFT_SETS)	/* open connections of a forward's clients */
+		set.key[0] = value.key_len == 4 ? NFT_FIELD_IPV4_ADDR : NFT_FIELD_IPV6_ADDR;
 	pfw_buffer_printf(ret, "\t%s %s {\n\t\ttype ", set.data[0] ? "map" : "set", name);
 	nft_fields_print_type(set.key, NFT_SET_FIELDS, ret);
 	if (set.data[0]) {
@@ -63,8 +103,7 @@ static void print_set(const struct pfw_image *image, const struct pfw_item *item
 	pfw_buffer_puts(ret, "\n");
 	if (value.size)
 		pfw_buffer_printf(ret, "\t\tsize %u\n", value.size);
-	if (value.flags & NFT_SET_EVAL)
-		pfw_buffer_puts(ret, "\t\tflags dynamic,timeout\n");
+	print_flags(value.flags, ret);
 	if (value.timeout)
 		pfw_buffer_printf(ret, "\t\ttimeout %llus\n",
 				  (unsigned long long)value.timeout / 1000);
