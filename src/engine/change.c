@@ -209,17 +209,58 @@ out:
 	return ret;
 }
 
+static bool is_changed(const struct pfw_change *changes, size_t n, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (!strcmp(changes[i].name, name))
+			return true;
+	return false;
+}
+
+/* What has expired is in the kernel no more; whoever saves takes it out of the files too. */
+static size_t find_expired(const struct pfw_engine *engine, const struct pfw_change *changes,
+			   size_t n, struct pfw_change *ret)
+{
+	const struct pfw_forward *forward;
+	size_t found = 0;
+	uint32_t id;
+
+	for (id = 0; id < engine->ruleset.n_forwards; id++) {
+		forward = &engine->ruleset.forwards[id];
+		if (!forward->name || !forward->expires ||
+		    forward->expires > engine->plan.facts.now ||
+		    is_changed(changes, n, forward->name))
+			continue;
+		if (ret)
+			ret[found] = (struct pfw_change){ .what = PFW_DROP, .name = forward->name };
+		found++;
+	}
+	return found;
+}
+
 int pfw_engine_change(struct pfw_engine *engine, const struct pfw_change *changes, size_t n,
 		      bool dry_run, struct pfw_report *report, struct pfw_error *err)
 {
-	struct work *work = calloc(n + 1, sizeof(*work));
+	size_t n_all = n + (n ? find_expired(engine, changes, n, NULL) : 0);
+	struct pfw_change *all = calloc(n_all + 1, sizeof(*all));
+	struct work *work = calloc(n_all + 1, sizeof(*work));
 	int ret;
 
-	if (!work)
-		return pfw_fail_memory(err);
-	ret = prepare(engine, changes, n, work, err);
+	if (!all || !work) {
+		ret = pfw_fail_memory(err);
+		goto out;
+	}
+	if (n) {
+		memcpy(all, changes, n * sizeof(*all));
+		find_expired(engine, changes, n, all + n);
+	}
+	ret = prepare(engine, all, n_all, work, err);
 	if (!ret)
-		ret = make_changes(engine, work, n, dry_run, report, err);
+		ret = make_changes(engine, work, n_all, dry_run, report, err);
+out:
+	free(all);
 	free(work);
 	return ret;
 }

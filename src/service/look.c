@@ -7,11 +7,15 @@
 #include "local.h"
 #include "portfwd/config/config.h"
 
-static const char *state_of(const struct pfw_forward *forward, const struct pfw_view *view,
+static const char *state_of(const struct pfw_engine *engine, const struct pfw_view *view,
 			    uint32_t id)
 {
+	const struct pfw_forward *forward = &pfw_engine_ruleset(engine)->forwards[id];
+
 	if (!forward->enabled)
 		return "disabled";
+	if (!pfw_plan_active(pfw_engine_plan(engine), forward))
+		return "expired";
 	return view->missing[id] ? "missing" : "active";
 }
 
@@ -27,7 +31,7 @@ static json_t *list_row(const struct pfw_engine *engine, const struct pfw_view *
 		return NULL;
 	if (ruleset->settings.counters)
 		connections = json_integer((json_int_t)view->connections[id]);
-	failed = json_object_set_new(row, "state", json_string(state_of(forward, view, id)));
+	failed = json_object_set_new(row, "state", json_string(state_of(engine, view, id)));
 	failed |= json_object_set_new(row, "connections", connections);
 	failed |= json_object_set_new(row, "file",
 				      json_string(pfw_engine_file(engine, forward->origin.file)));
@@ -107,7 +111,7 @@ int answer_status(struct pfw_engine *engine, const struct pfw_request *request, 
 	if (code)
 		goto out;
 	for (id = 0; id < ruleset->n_forwards; id++)
-		active += ruleset->forwards[id].name && ruleset->forwards[id].enabled &&
+		active += pfw_plan_active(pfw_engine_plan(engine), &ruleset->forwards[id]) &&
 			  !view.missing[id];
 	*ret = json_pack("{s:s, s:s, s:{s:I, s:I}, s:b, s:{s:b, s:b}, s:b, s:{s:b, s:n}}", "backend",
 			 pfw_engine_backend(engine), "kernel", uname(&system) ? "" : system.release,

@@ -39,7 +39,8 @@ struct pfw_service_options {
  *            -> {"changed": true, "removed": [{"name", "file"}], "changes"}
  * ENABLE, DISABLE  names, dry_run -> {"changed": BOOL, "forwards": [{"name", "changed", "file"}], "changes"}
  * LIST     names (none: all) -> {"forwards": [FORWARD with state]}, in the order of the files.
- *            "state" is "active", "disabled" or "missing" (not in the kernel as it should be),
+ *            "state" is "active", "disabled", "expired" or "missing" (not in the kernel as it should
+ *            be),
  *            "connections" a count or null.
  * STATUS   -> {"backend": NAME, "kernel": RELEASE, "forwards": {"configured", "active"},
  *            "in_sync": BOOL, "ip_forward": {"ipv4": BOOL, "ipv6": BOOL}, "guard": BOOL,
