@@ -7,17 +7,19 @@
  *
  * usage: connect first|rate CLIENT SERVER PORT ROUNDS SIZE FIRST-A COUNT-A FIRST-B COUNT-B
  *
- *   first	until the server has answered the first packet; the median of SIZE
- *   rate	opening, accepting and closing SIZE connections, nanoseconds for one
+ *   first	until the server has answered the first packet
+ *   rate	from the socket until both ends are closed
  *
  * CLIENT and SERVER are files of namespaces, PORT is the server's, FIRST and COUNT say
- * which addresses are asked for. Prints a line "A B" a round.
+ * which addresses are asked for. Prints a line "A B" a round: nanoseconds, the median of
+ * SIZE connections each, so that a moment taken by another process does not count.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +34,6 @@
 /* Ports of the client: the same for both ways, and none twice within a minute. */
 #define PORT_FIRST 10000u
 #define PORT_COUNT 50000u
-#define WARM_UP 200u
 
 struct way {
 	uint32_t first;
@@ -92,21 +93,21 @@ static int make_socket(uint32_t port)
 }
 
 /*
- * One connection; returns what connect() took. What the server accepts must be it, with
- * the client's own address: then nothing but the way's rules brought it there.
+ * One connection; returns what it took. What the server accepts must be it, with the
+ * client's own address: then nothing but the way's rules brought it there.
  */
-static uint64_t connect_once(struct way *way, uint32_t port, int server)
+static uint64_t connect_once(struct way *way, uint32_t port, int server, bool whole)
 {
 	struct sockaddr_in to = address(way->first + way->next, LISTEN_PORT), client, seen;
 	socklen_t client_len = sizeof(client), seen_len = sizeof(seen);
+	uint64_t begin = now(), open, answered;
 	int fd = make_socket(port), accepted;
-	uint64_t begin, end;
 
 	way->next = (way->next + STRIDE) % way->count;
-	begin = now();
+	open = now();
 	if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) < 0)
 		fail(inet_ntoa(to.sin_addr));
-	end = now();
+	answered = now();
 	accepted = accept(server, (struct sockaddr *)&seen, &seen_len);
 	if (accepted < 0 || getsockname(fd, (struct sockaddr *)&client, &client_len) < 0)
 		fail("accept");
@@ -116,7 +117,7 @@ static uint64_t connect_once(struct way *way, uint32_t port, int server)
 	}
 	close(fd);
 	close(accepted);
-	return end - begin;
+	return whole ? now() - begin : answered - open;
 }
 
 static int compare(const void *a, const void *b)
@@ -132,32 +133,15 @@ static uint64_t median(uint64_t *samples, size_t n)
 	return samples[n / 2];
 }
 
-static void measure_first(struct way ways[2], size_t size, uint32_t *port, int server)
+/* Both ways in turn, from the same port. */
+static void take_turns(struct way ways[2], size_t size, uint32_t *turn, int server, bool whole)
 {
-	size_t i;
+	size_t i, w;
 
-	for (i = 0; i < size; i++, ++*port) {
-		ways[0].samples[i] = connect_once(&ways[0], PORT_FIRST + *port % PORT_COUNT, server);
-		ways[1].samples[i] = connect_once(&ways[1], PORT_FIRST + *port % PORT_COUNT, server);
-	}
-	printf("%ju %ju\n", (uintmax_t)median(ways[0].samples, size),
-	       (uintmax_t)median(ways[1].samples, size));
-}
-
-static void measure_rate(struct way ways[2], size_t size, uint32_t *port, int server)
-{
-	uint64_t took[2], begin;
-	uint32_t start = *port;
-	size_t i, turn, w;
-
-	for (turn = 0; turn < 2; turn++) {
-		w = (turn + start / size) % 2;	/* who begins alternates */
-		begin = now();
-		for (i = 0, *port = start; i < size; i++, ++*port)
-			connect_once(&ways[w], PORT_FIRST + *port % PORT_COUNT, server);
-		took[w] = (now() - begin) / size;
-	}
-	printf("%ju %ju\n", (uintmax_t)took[0], (uintmax_t)took[1]);
+	for (i = 0; i < size; i++, ++*turn)
+		for (w = 0; w < 2; w++)
+			ways[w].samples[i] = connect_once(&ways[w], PORT_FIRST + *turn % PORT_COUNT,
+							  server, whole);
 }
 
 /* The whole way is walked on one processor, so that the scheduler has no say in it. */
@@ -190,15 +174,16 @@ int main(int argc, char **argv)
 {
 	struct way ways[2];
 	size_t rounds, size, i;
-	uint32_t port = 0;
-	int server, rate;
+	uint32_t turn = 0;
+	int server;
+	bool whole;
 
 	if (argc != 11) {
 		fprintf(stderr, "usage: connect first|rate CLIENT SERVER PORT ROUNDS SIZE "
 				"FIRST-A COUNT-A FIRST-B COUNT-B\n");
 		return 2;
 	}
-	rate = !strcmp(argv[1], "rate");
+	whole = !strcmp(argv[1], "rate");
 	rounds = strtoul(argv[5], NULL, 10);
 	size = strtoul(argv[6], NULL, 10);
 	errno = EINVAL;
@@ -212,12 +197,13 @@ int main(int argc, char **argv)
 	if (listen(server, 128) < 0)
 		fail("listen");
 	enter(argv[2]);
-	for (i = 0; i < WARM_UP; i++, port++) {
-		connect_once(&ways[0], PORT_FIRST + port, server);
-		connect_once(&ways[1], PORT_FIRST + port, server);
+	/* The first round warms up neighbours, routes and caches. */
+	for (i = 0; i <= rounds; i++) {
+		take_turns(ways, size, &turn, server, whole);
+		if (i)
+			printf("%ju %ju\n", (uintmax_t)median(ways[0].samples, size),
+			       (uintmax_t)median(ways[1].samples, size));
 	}
-	for (i = 0; i < rounds; i++)
-		(rate ? measure_rate : measure_first)(ways, size, &port, server);
 	free(ways[0].samples);
 	free(ways[1].samples);
 	close(server);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Runs one command and appends what it took to a file: nanoseconds of wall time
- * from before fork() until it is reaped, and its peak memory in KiB. What it prints
- * is dropped; its exit code is kept.
+ * Runs one command and appends what it took to a file: wall time from before fork()
+ * until it is reaped, peak memory, and processor time, its own and the kernel's for it; in
+ * nanoseconds and KiB. What it prints is dropped; its exit code is kept.
  *
  * usage: measure FILE COMMAND [ARGUMENT …]
  */
@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,6 +21,12 @@ static uint64_t now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &at);
 	return (uint64_t)at.tv_sec * 1000000000u + (uint64_t)at.tv_nsec;
+}
+
+static uint64_t processor_time(const struct rusage *usage)
+{
+	return ((uint64_t)usage->ru_utime.tv_sec + (uint64_t)usage->ru_stime.tv_sec) * 1000000000u +
+	       ((uint64_t)usage->ru_utime.tv_usec + (uint64_t)usage->ru_stime.tv_usec) * 1000u;
 }
 
 static void become(char **command)
@@ -54,7 +61,9 @@ int main(int argc, char **argv)
 	}
 	end = now();
 	file = fopen(argv[1], "ae");
-	if (!file || fprintf(file, "%ju %ld\n", (uintmax_t)(end - begin), usage.ru_maxrss) < 0 ||
+	if (!file ||
+	    fprintf(file, "%ju %ld %ju\n", (uintmax_t)(end - begin), usage.ru_maxrss,
+		    (uintmax_t)processor_time(&usage)) < 0 ||
 	    fclose(file)) {
 		perror(argv[1]);
 		return 1;

@@ -225,13 +225,12 @@ rows() { # TABLE
 	kill "${PIDS[0]}"
 	rm -f "$CONFIG"
 	: > "$CONFIG"
-	mount --bind /dev/zero "$CONFIG"
+	mount --bind /dev/null "$CONFIG"
 	for_all device 1 'cannot read @FILE@: it is a device, not a file'
 	umount "$CONFIG"
 	rm "$CONFIG"
 	ln -s nowhere.json "$CONFIG"
-	AS=()
-	for_reading dangling 1 "?"
+	for_reading dangling 1 '?'
 	ln -sf portfwd.json "$CONFIG"
 	for_all loop 1 '?'
 	ln -sf other.json "$CONFIG"
@@ -295,7 +294,8 @@ for_saving() { # ID CODE TEXT
 	for_saving no-inodes 1 '?'
 	umount "$BATS_TEST_TMPDIR/etc"
 	CONFIG=$BATS_TEST_TMPDIR/good.json/portfwd.json
-	for_reading below-a-file 1 '?'
+	typed below-a-file 1 '?' reload
+	typed below-a-file-check 1 '?' --json check
 	settle
 }
 
@@ -375,7 +375,7 @@ refusing() { # NAME=VALUE
 	local i
 	refusing REFUSE_ELEMENT=bad
 	typed refused-add 1 '?' add bad 9999 10.0.0.9:80
-	typed refused-add 1 '?' --json add bad 198.51.100.1:9990-9999 10.0.0.9:80
+	typed refused-add-second 1 '?' --json add bad 198.51.100.1:9990,9991 10.0.0.9:80
 	typed refused-new-set 1 '?' add bad '[2001:db8::1]:9999' '[fd00::9]:80'
 	typed refused-dry-run 1 '?' --dry-run add bad 9999 10.0.0.9:80
 	refusing REFUSE_ELEMENT=dns

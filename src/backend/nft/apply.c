@@ -18,7 +18,6 @@
 /* A nest of attributes is at most 64 KiB, an element with everything some 200 bytes. */
 #define ELEMENTS_MAX (60 * 1024)
 #define MESSAGE_ROOM 4096
-#define RULE_ROOM 16384
 /* Numbers of anonymous sets within the transaction, behind those of the named ones. */
 #define FIRST_ANONYMOUS 1000
 
@@ -209,7 +208,9 @@ static void put_rule(struct transaction *tx, const uint8_t *records, size_t len,
 			put_protocols(tx, FIRST_ANONYMOUS + tx->n_anonymous++, data, record.len,
 				      about);
 
-	message = begin(tx, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, RULE_ROOM, about);
+	/* A record's head is 8 bytes, so this is enough for the lookups of protocols too. */
+	message = begin(tx, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, MESSAGE_ROOM + 8 * len,
+			about);
 	if (!message)
 		return;
 	mnl_attr_put_strz(message, NFTA_RULE_TABLE, NFT_TABLE);
@@ -278,9 +279,13 @@ static void put_element(struct nlmsghdr *message, const struct pfw_item *item, b
 {
 	struct nlattr *element = mnl_attr_nest_start(message, NFTA_LIST_ELEM), *key;
 
-	key = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
-	mnl_attr_put(message, NFTA_DATA_VALUE, item->key_len - 1u, pfw_item_key(item) + 1);
-	mnl_attr_nest_end(message, key);
+	if (item->key_len > 1) {
+		key = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
+		mnl_attr_put(message, NFTA_DATA_VALUE, item->key_len - 1u, pfw_item_key(item) + 1);
+		mnl_attr_nest_end(message, key);
+	} else {
+		mnl_attr_put_u32(message, NFTA_SET_ELEM_FLAGS, htonl(NFT_ELEMENT_CATCHALL));
+	}
 	if (full && item->value_len)
 		put_element_data(message, item, is_verdict);
 	if (full && item->owner)

@@ -248,7 +248,7 @@ static int take_owner(struct reader *reader, const struct nlattr *userdata, cons
 static int add_element(struct reader *reader, const struct element *element)
 {
 	uint8_t key[NFT_ELEMENT_KEY_MAX] = { reader->number };
-	size_t key_len = mnl_attr_get_payload_len(element->key), value_len = 0;
+	size_t key_len = element->key ? mnl_attr_get_payload_len(element->key) : 0, value_len = 0;
 	struct nft_verdict_value verdict = { 0 };
 	const char *owner = NULL;
 	const void *value = NULL;
@@ -256,7 +256,8 @@ static int add_element(struct reader *reader, const struct element *element)
 
 	if (key_len > sizeof(key) - 1)
 		return 0;	/* of a set that only has the name of ours; that set is a difference */
-	memcpy(key + 1, mnl_attr_get_payload(element->key), key_len);
+	if (key_len)
+		memcpy(key + 1, mnl_attr_get_payload(element->key), key_len);
 	if (element->verdict_code) {
 		verdict.code = (int32_t)ntohl(mnl_attr_get_u32(element->verdict_code));
 		if (element->verdict_chain)
@@ -291,13 +292,13 @@ static int take_elements(void *ctx, const struct nlmsghdr *message)
 		mnl_attr_for_each_nested(nest, attr) {
 			element = (struct element){ 0 };
 			parse_element(nest, &element);
-			if (!element.key)
+			if (!element.key && !(element.flags & NFT_ELEMENT_CATCHALL))
 				continue;
-			if (reader->elements_of)
+			if (reader->elements_of && element.key)
 				pfw_buffer_append(&reader->elements_of->elements,
 						  mnl_attr_get_payload(element.key),
 						  mnl_attr_get_payload_len(element.key));
-			else
+			else if (!reader->elements_of)
 				ret = add_element(reader, &element);
 			if (ret)
 				return ret;
@@ -418,7 +419,10 @@ static int take_expr(struct nftnl_expr *expr, void *ctx)
 	struct rule_reader *to = ctx;
 	const struct anonymous_set *set = NULL;
 
-	if (!strcmp(nftnl_expr_get_str(expr, NFTNL_EXPR_NAME), "lookup"))
+	/* A verdict map, or what is not in the set, is none of ours. */
+	if (!strcmp(nftnl_expr_get_str(expr, NFTNL_EXPR_NAME), "lookup") &&
+	    !nftnl_expr_is_set(expr, NFTNL_EXPR_LOOKUP_DREG) &&
+	    !nftnl_expr_get_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS))
 		set = find_anonymous(to->reader, nftnl_expr_get_str(expr, NFTNL_EXPR_LOOKUP_SET));
 	if (set)
 		nft_rule_add_protocols(&to->rule, set->elements.data, set->elements.len);

@@ -10,7 +10,11 @@
 static void print_element(const struct pfw_item *item, const struct nft_set *set,
 			  struct pfw_buffer *ret)
 {
-	nft_fields_print(set->key, NFT_SET_FIELDS, pfw_item_key(item) + 1, item->key_len - 1u, ret);
+	if (item->key_len > 1)
+		nft_fields_print(set->key, NFT_SET_FIELDS, pfw_item_key(item) + 1,
+				 item->key_len - 1u, ret);
+	else
+		pfw_buffer_puts(ret, "*");
 	if (item->owner)
 		pfw_buffer_printf(ret, " comment \"%s\"", item->owner);
 	if (!item->value_len)
