@@ -10,7 +10,8 @@ PACKAGES_BUILD=(
 	gcc libc6-dev make autoconf automake pkg-config
 	libjansson-dev libmnl-dev libnftnl-dev libsmartcols-dev libxxhash-dev
 )
-PACKAGES_HOSTS=(iproute2 nftables socat util-linux)
+# netbase has the names of protocols, without which nft lists numbers.
+PACKAGES_HOSTS=(iproute2 netbase nftables socat util-linux)
 PACKAGES_TEST=(bats check clang jq libc6-dbg mandoc valgrind xz-utils)
 export PACKAGES_BUILD PACKAGES_HOSTS PACKAGES_TEST
 

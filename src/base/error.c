@@ -63,7 +63,8 @@ int pfw_fail(struct pfw_error *err, enum pfw_failure kind, int code, const char 
 
 int pfw_fail_errno(struct pfw_error *err, int code, const char *fmt, ...)
 {
-	char what[sizeof(err->item[0].message)];
+	/* However long the path is, the reason behind it has room. */
+	char what[sizeof(err->item[0].message) - 64];
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -111,6 +112,9 @@ size_t pfw_error_enter_key(struct pfw_error *err, const char *key)
 
 	if (mark)
 		append(err, ".", 1);
+	/* A key without letters still has a place. */
+	if (!*key)
+		key = "\"\"";
 	append(err, key, strlen(key));
 	return mark;
 }

@@ -129,6 +129,11 @@ size_t list_count(json_t *value)
 	return json_is_array(value) ? json_array_size(value) : 1;
 }
 
+int list_empty(struct reader *r, const char *hint)
+{
+	return pfw_error_add(r->err, PFW_FAILED, "an empty list: give %s", hint);
+}
+
 int list_each(struct reader *r, json_t *value,
 	      int (*each)(struct reader *r, json_t *value, void *ctx), void *ctx)
 {
@@ -174,12 +179,23 @@ static const void *const_member(const struct field *field, const void *object)
 	return (const char *)object + field->offset;
 }
 
+/* As a text, "true" would look right in the message. */
+static int bool_wrong(struct reader *r, json_t *value)
+{
+	const char *text = json_string_value(value);
+
+	if (text && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0))
+		return pfw_error_add(r->err, PFW_FAILED, "\"%s\" is a text; write %s without "
+				     "quotes", text, text);
+	return value_wrong(r, value, "true or false");
+}
+
 int field_parse_bool(struct reader *r, const struct field *field, json_t *value, void *object)
 {
 	bool *to = member(field, object);
 
 	if (!json_is_boolean(value))
-		return value_wrong(r, value, "true or false");
+		return bool_wrong(r, value);
 	*to = json_is_true(value);
 	return 0;
 }
@@ -199,7 +215,7 @@ int field_parse_switch(struct reader *r, const struct field *field, json_t *valu
 	bool on;
 
 	if (!json_is_boolean(value))
-		return value_wrong(r, value, "true or false");
+		return bool_wrong(r, value);
 	on = json_is_true(value);
 	*to = on ? PFW_ON : PFW_OFF;
 	return 0;

@@ -59,6 +59,8 @@ int object_emit(const struct writer *w, const struct field *fields, const void *
 size_t list_count(json_t *value);
 int list_each(struct reader *r, json_t *value, int (*each)(struct reader *r, json_t *value,
 							    void *ctx), void *ctx);
+/* Adds the error about a list without values; hint as in struct field. */
+int list_empty(struct reader *r, const char *hint);
 /* An array for the values of a list; -EINVAL with an error if there are too many. */
 int list_alloc(struct reader *r, json_t *value, size_t size, void **ret);
 

@@ -108,7 +108,7 @@ static int parse_ports(struct reader *r, const struct field *field, json_t *valu
 
 	n = list_count(value);
 	if (!n)
-		return value_wrong(r, value, field->hint);
+		return list_empty(r, field->hint);
 	for (i = 0; i < list_count(value); i++) {
 		item = json_is_array(value) ? json_array_get(value, i) : value;
 		if (json_is_string(item))
@@ -131,7 +131,7 @@ static int parse_protocols(struct reader *r, const struct field *field, json_t *
 			   void *object)
 {
 	if (!list_count(value))
-		return value_wrong(r, value, field->hint);
+		return list_empty(r, field->hint);
 	return list_each(r, value, parse_protocol, object);
 }
 

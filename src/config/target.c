@@ -226,7 +226,7 @@ int forward_parse_target(struct reader *r, const struct field *field, json_t *va
 	int ret;
 
 	if (!list_count(value))
-		return pfw_error_add(r->err, PFW_FAILED, "an empty list: give %s", field->hint);
+		return list_empty(r, field->hint);
 	ret = list_alloc(r, value, sizeof(*forward->targets), &array);
 	if (ret < 0)
 		return ret;

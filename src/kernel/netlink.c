@@ -67,11 +67,22 @@ static int error_code(const struct nlmsghdr *message)
 	return error->error;
 }
 
+/* A dump that fails on its way ends with the error in its last message (netlink_dump_done()). */
+static int done_code(const struct nlmsghdr *message)
+{
+	int code = 0;
+
+	if (mnl_nlmsg_get_payload_len(message) >= sizeof(code))
+		memcpy(&code, mnl_nlmsg_get_payload(message), sizeof(code));
+	return code < 0 ? code : 0;
+}
+
 /*
  * One piece of an answer. Returns 1 when the answer is complete, 0 when more
- * will come.
+ * will come. After a bad *outcome the rest is taken off unread: the kernel begins
+ * no dump for us (EBUSY) before the last one is over.
  */
-static int take_piece(struct pfw_netlink *nl, uint32_t seq, bool dump, bool *disturbed, ssize_t len,
+static int take_piece(struct pfw_netlink *nl, uint32_t seq, bool dump, int *outcome, ssize_t len,
 		      int (*each)(void *ctx, const struct nlmsghdr *message), void *ctx)
 {
 	const struct nlmsghdr *message = (const struct nlmsghdr *)nl->receive;
@@ -80,18 +91,19 @@ static int take_piece(struct pfw_netlink *nl, uint32_t seq, bool dump, bool *dis
 	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
 		if (message->nlmsg_seq != seq)
 			continue;	/* left over from a request that was given up */
-		if (message->nlmsg_flags & NLM_F_DUMP_INTR)
-			*disturbed = true;
-		if (message->nlmsg_type == NLMSG_DONE)
-			return 1;
+		if (message->nlmsg_flags & NLM_F_DUMP_INTR && !*outcome)
+			*outcome = -EINTR;
+		if (message->nlmsg_type == NLMSG_DONE) {
+			ret = done_code(message);
+			return ret ? ret : 1;
+		}
 		if (message->nlmsg_type == NLMSG_ERROR) {
 			ret = error_code(message);
 			return ret ? ret : 1;
 		}
-		if (!*disturbed) {
+		if (!*outcome) {
 			ret = each(ctx, message);
-			if (ret < 0)
-				return ret;
+			*outcome = ret < 0 ? ret : 0;
 		}
 		if (!dump)
 			return 1;
@@ -104,9 +116,8 @@ int pfw_netlink_ask(struct pfw_netlink *nl, struct nlmsghdr *request,
 		    struct pfw_error *err)
 {
 	bool dump = request->nlmsg_flags & NLM_F_DUMP;
-	bool disturbed = false;
+	int outcome = 0, ret;
 	ssize_t len;
-	int ret;
 
 	request->nlmsg_seq = ++nl->seq;
 	if (mnl_socket_sendto(nl->socket, request, request->nlmsg_len) < 0)
@@ -117,19 +128,17 @@ int pfw_netlink_ask(struct pfw_netlink *nl, struct nlmsghdr *request,
 			ret = 0;
 			continue;
 		}
-		if (len < 0 && errno == ENOBUFS) {
+		if (len < 0 && errno == ENOBUFS && dump) {
 			/* A piece is lost; the rest still comes and must be taken off. */
-			disturbed = true;
+			outcome = outcome ? outcome : -EINTR;
 			ret = 0;
 			continue;
 		}
 		if (len < 0)
 			return pfw_fail_errno(err, -errno, "cannot read the kernel's answer");
-		ret = take_piece(nl, request->nlmsg_seq, dump, &disturbed, len, each, ctx);
+		ret = take_piece(nl, request->nlmsg_seq, dump, &outcome, len, each, ctx);
 	} while (!ret);
-	if (ret < 0)
-		return ret;
-	return disturbed ? -EINTR : 0;
+	return ret < 0 ? ret : outcome;
 }
 
 static struct nlmsghdr *put_header(void *buf, uint16_t type, uint16_t flags, uint8_t family,
@@ -228,7 +237,7 @@ static int collect_refusals(struct pfw_netlink *nl, const struct pfw_batch *batc
 			    uint32_t first_seq, struct pfw_refusal *refusal, struct pfw_error *err)
 {
 	const struct nlmsghdr *message;
-	bool refused = false, stale = false;
+	bool refused = false, stale = false, lost = false;
 	uint32_t at;
 	ssize_t len;
 	int left;
@@ -240,8 +249,11 @@ static int collect_refusals(struct pfw_netlink *nl, const struct pfw_batch *batc
 			continue;
 		if (len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			break;
-		if (len < 0 && errno == ENOBUFS)
-			return -ENOBUFS;
+		if (len < 0 && errno == ENOBUFS) {
+			/* What did fit must be taken off, or the next answer finds no room. */
+			lost = true;
+			continue;
+		}
 		if (len < 0)
 			return pfw_fail_errno(err, -errno, "cannot read the kernel's answer");
 		message = (const struct nlmsghdr *)nl->receive;
@@ -264,6 +276,8 @@ static int collect_refusals(struct pfw_netlink *nl, const struct pfw_batch *batc
 	}
 	if (stale)
 		return -ERESTART;
+	if (lost)
+		return -ENOBUFS;
 	return refused ? -ECANCELED : 0;
 }
 

@@ -24,6 +24,24 @@ static const char *kind_of(mode_t mode)
 	}
 }
 
+static int not_a_file(const char *path, mode_t mode, struct pfw_error *err)
+{
+	return pfw_fail(err, PFW_FAILED, -EINVAL, "cannot read %s: it is %s, not a file", path,
+			kind_of(mode));
+}
+
+static int cannot_open(const char *path, int code, struct pfw_error *err)
+{
+	struct stat now;
+
+	if (code == -ENOENT)
+		return code;
+	/* A socket, and some devices: of these the system says "no such device". */
+	if (code == -ENXIO && !stat(path, &now) && !S_ISREG(now.st_mode))
+		return not_a_file(path, now.st_mode, err);
+	return pfw_fail_errno(err, code, "cannot read %s", path);
+}
+
 static int read_all(int fd, char *text, size_t size, size_t *ret_len)
 {
 	size_t len = 0;
@@ -54,14 +72,13 @@ int file_read(const char *path, char **ret_text, size_t *ret_len, struct stat *r
 	/* Non-blocking, so that a pipe in place of the file does not hold us. */
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? -ENOENT : pfw_fail_errno(err, -errno, "cannot read %s", path);
+		return cannot_open(path, -errno, err);
 	if (fstat(fd, &stat) < 0) {
 		ret = pfw_fail_errno(err, -errno, "cannot read %s", path);
 		goto out;
 	}
 	if (!S_ISREG(stat.st_mode)) {
-		ret = pfw_fail(err, PFW_FAILED, -EINVAL, "cannot read %s: it is %s, not a file",
-			       path, kind_of(stat.st_mode));
+		ret = not_a_file(path, stat.st_mode, err);
 		goto out;
 	}
 	if (stat.st_size > PFW_DOCUMENT_MAX) {

@@ -31,8 +31,8 @@ struct pfw_store {
 	uint32_t n_files;
 	const char **paths;	/* of files, for config */
 	bool loaded;
-	int lock[2];		/* of home and folder, or of what stands above them; -1: none */
-	bool lock_above;	/* the folder is missing; lock[1] holds the one above */
+	int lock[3];		/* of home, of what stands above a missing home, of folder; -1: none */
+	bool lock_above;	/* home is missing, and what stands above it is locked */
 };
 
 /* Reads the file whole; *ret_text is NUL-terminated. -ENOENT is not an error for err. */

@@ -75,24 +75,18 @@ static int lock_folder(const char *folder, uint64_t deadline, int *ret_fd, struc
 	return 0;
 }
 
-/* The nearest folder above that exists. */
-static int lock_above(const char *folder, uint64_t deadline, int *ret_fd, struct pfw_error *err)
+/* The folder itself, or the nearest above it that is there. NULL without memory. */
+static char *nearest(const char *folder)
 {
-	char *above = path_folder(folder), *next;
-	int ret = -ENOENT;
+	char *path = strdup(folder), *above;
+	struct stat stat_buf;
 
-	while (above) {
-		ret = lock_folder(above, deadline, ret_fd, err);
-		if (ret != -ENOENT)
-			break;
-		next = path_folder(above);
-		free(above);
-		above = next;
+	while (path && stat(path, &stat_buf) < 0 && errno == ENOENT) {
+		above = path_folder(path);
+		free(path);
+		path = above;
 	}
-	if (!above)
-		return pfw_fail_memory(err);
-	free(above);
-	return ret;
+	return path;
 }
 
 static void release(int *fd)
@@ -106,30 +100,74 @@ void lock_release(struct pfw_store *store)
 {
 	release(&store->lock[0]);
 	release(&store->lock[1]);
+	release(&store->lock[2]);
 	store->lock_above = false;
 }
 
+/* One try: -EAGAIN if the folders changed while we waited. */
+static int try_home(struct pfw_store *store, uint64_t deadline, struct pfw_error *err)
+{
+	char *before = nearest(store->home), *after = NULL;
+	bool above;
+	int ret;
+
+	if (!before)
+		return pfw_fail_memory(err);
+	above = strcmp(before, store->home) != 0;
+	ret = lock_folder(before, deadline, &store->lock[above ? 1 : 0], err);
+	if (ret == -ENOENT)
+		ret = -EAGAIN;
+	if (ret < 0 || !above)
+		goto out;
+	after = nearest(store->home);
+	if (!after)
+		ret = pfw_fail_memory(err);
+	else if (strcmp(before, after) != 0)
+		ret = -EAGAIN;
+	else
+		store->lock_above = true;
+out:
+	free(after);
+	free(before);
+	return ret;
+}
+
 /*
- * Whoever finds the folder missing holds the one above, and makes the folder
- * with its lock on it already; who waited above looks again.
+ * Whoever finds the folder missing holds the nearest one above, and makes all
+ * that is missing at once, with the lock on it already; who waited above looks again.
  */
 static int lock_home(struct pfw_store *store, uint64_t deadline, struct pfw_error *err)
 {
 	int ret;
 
-	ret = lock_folder(store->home, deadline, &store->lock[0], err);
-	if (ret != -ENOENT)
-		return ret;
-	ret = lock_above(store->home, deadline, &store->lock[1], err);
-	if (ret < 0)
-		return ret;
-	ret = lock_folder(store->home, deadline, &store->lock[0], err);
-	if (ret == -ENOENT) {
-		store->lock_above = true;
-		return 0;
-	}
-	release(&store->lock[1]);
+	do {
+		release(&store->lock[1]);
+		ret = try_home(store, deadline, err);
+	} while (ret == -EAGAIN);
 	return ret;
+}
+
+/*
+ * The folder of a symbolic link too, for its drop-ins: those who come by another
+ * link, or by the file itself, do not share both.
+ */
+static int lock_links(struct pfw_store *store, uint64_t deadline, struct pfw_error *err)
+{
+	char *above = NULL;
+	int ret = 0;
+
+	if (strcmp(store->home, store->folder) == 0)
+		return 0;
+	if (store->lock_above) {
+		above = nearest(store->home);
+		if (!above)
+			return pfw_fail_memory(err);
+	}
+	/* A second lock of one folder would wait for the first for ever. */
+	if (!above || strcmp(above, store->folder) != 0)
+		ret = lock_folder(store->folder, deadline, &store->lock[2], err);
+	free(above);
+	return ret == -ENOENT ? 0 : ret;
 }
 
 int pfw_store_lock(struct pfw_store *store, unsigned int seconds, struct pfw_error *err)
@@ -140,73 +178,103 @@ int pfw_store_lock(struct pfw_store *store, unsigned int seconds, struct pfw_err
 	if (store->lock[0] >= 0 || store->lock_above)
 		return 0;
 	ret = lock_home(store, deadline, err);
-	/* A link's own folder too: those who come by the file itself do not share it. */
-	if (!ret && strcmp(store->home, store->folder) != 0) {
-		release(&store->lock[1]);
-		ret = lock_folder(store->folder, deadline, &store->lock[1], err);
-		if (ret == -ENOENT)
-			ret = 0;
-	}
+	if (!ret)
+		ret = lock_links(store, deadline, err);
 	if (ret < 0)
 		lock_release(store);
 	return ret;
 }
 
-/* Makes all folders above this one. */
-static int make_above(const char *folder, struct pfw_error *err)
+/* Makes the folder at path, and all others down to its end; 0755 whatever the umask. */
+static int make_down(char *path, size_t top)
 {
-	char *path = strdup(folder), *slash;
+	char *slash = path + top;
 	int ret = 0;
 
-	if (!path)
-		return pfw_fail_memory(err);
-	for (slash = strchr(path + 1, '/'); slash && !ret; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(path, 0755) < 0 && errno != EEXIST)
-			ret = pfw_fail_errno(err, -errno, "cannot make the folder %s", path);
-		*slash = '/';
-	}
-	free(path);
+	do {
+		slash = strchr(slash + 1, '/');
+		if (slash)
+			*slash = '\0';
+		if ((mkdir(path, 0755) < 0 && errno != EEXIST) || chmod(path, 0755) < 0)
+			ret = -errno;
+		if (slash)
+			*slash = '/';
+	} while (slash && !ret);
 	return ret;
+}
+
+/* Removes them again, from the end up; those that were never made do not matter. */
+static void drop_up(char *path, size_t top)
+{
+	while (strlen(path) > top) {
+		rmdir(path);
+		*strrchr(path, '/') = '\0';
+	}
+}
+
+/* Under another name first: the rename makes the folder appear with its lock held. */
+static int make_locked(const char *home, const char *above, int *ret_fd, struct pfw_error *err)
+{
+	size_t base = strcmp(above, "/") == 0 ? 0 : strlen(above);
+	const char *rest = strchr(home + base + 1, '/');
+	size_t first = rest ? (size_t)(rest - home) : strlen(home);
+	char *final = strndup(home, first), *temp = NULL, *deep = NULL;
+	int fd = -1, ret = -ENOMEM;
+
+	if (!final || asprintf(&temp, "%s.XXXXXX", final) < 0) {
+		temp = NULL;
+		goto out;
+	}
+	if (!mkdtemp(temp)) {
+		ret = -errno;
+		goto out;
+	}
+	if (asprintf(&deep, "%s%s", temp, rest ? rest : "") < 0) {
+		deep = NULL;
+		rmdir(temp);
+		goto out;
+	}
+	ret = make_down(deep, base);
+	if (!ret) {
+		fd = open_folder(deep);
+		ret = fd < 0 ? fd : 0;
+	}
+	if (!ret && (flock(fd, LOCK_EX | LOCK_NB) < 0 ||
+		     renameat2(AT_FDCWD, temp, AT_FDCWD, final, RENAME_NOREPLACE) < 0))
+		ret = -errno;
+	if (ret < 0)
+		drop_up(deep, base);
+out:
+	free(deep);
+	free(temp);
+	free(final);
+	if (ret < 0) {
+		release(&fd);
+		return pfw_fail_errno(err, ret, "cannot make the folder %s", home);
+	}
+	*ret_fd = fd;
+	return 0;
 }
 
 int folder_make(struct pfw_store *store, struct pfw_error *err)
 {
-	char *temp = NULL;
-	int fd = open_folder(store->home), ret;
+	char *above = nearest(store->home);
+	int fd = -1, ret = 0;
 
-	if (fd >= 0) {
-		close(fd);
-		return 0;
-	}
-	if (fd != -ENOENT)
-		return pfw_fail_errno(err, fd, "cannot use the folder %s", store->home);
-	ret = make_above(store->home, err);
-	if (ret < 0)
-		return ret;
-	if (asprintf(&temp, "%s.XXXXXX", store->home) < 0)
+	if (!above)
 		return pfw_fail_memory(err);
-	if (!mkdtemp(temp)) {
-		ret = pfw_fail_errno(err, -errno, "cannot make the folder %s", store->home);
+	if (strcmp(above, store->home) == 0)
 		goto out;
-	}
-	fd = open_folder(temp);
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || fchmod(fd, 0755) < 0 ||
-	    renameat2(AT_FDCWD, temp, AT_FDCWD, store->home, RENAME_NOREPLACE) < 0) {
-		ret = pfw_fail_errno(err, fd < 0 ? fd : -errno, "cannot make the folder %s",
-				     store->home);
-		rmdir(temp);
-		release(&fd);
+	ret = make_locked(store->home, above, &fd, err);
+	if (ret < 0)
 		goto out;
-	}
 	if (store->lock_above) {
-		release(&store->lock[1]);
 		store->lock[0] = fd;
 		store->lock_above = false;
 	} else {
-		close(fd);
+		release(&fd);
 	}
 out:
-	free(temp);
+	free(above);
 	return ret;
 }

@@ -21,7 +21,7 @@ int pfw_store_open(const char *path, struct pfw_store **ret, struct pfw_error *e
 
 	if (!store)
 		return pfw_fail_memory(err);
-	store->lock[0] = store->lock[1] = -1;
+	store->lock[0] = store->lock[1] = store->lock[2] = -1;
 	store->files = calloc(1, sizeof(*store->files));
 	store->paths = calloc(1, sizeof(*store->paths));
 	if (!store->files || !store->paths) {

@@ -21,8 +21,9 @@ void pfw_store_close(struct pfw_store *store);
 
 /*
  * Locks the configuration against other writers (flock on the main file's
- * folder, which leaves no file behind); waits up to seconds. A missing folder is made
- * when something is saved, so it is not an error here.
+ * folder, which leaves no file behind); waits up to seconds, then -ETIMEDOUT. A
+ * missing folder is no error here: the nearest one above is locked, and saving
+ * makes the folder with its lock held already.
  */
 int pfw_store_lock(struct pfw_store *store, unsigned int seconds, struct pfw_error *err);
 
@@ -40,7 +41,9 @@ int pfw_store_load(struct pfw_store *store, bool required, struct pfw_ruleset *r
  * and fsyncs them. A put forward whose origin.file is PFW_ORIGIN_NONE is appended
  * to the main file, else it replaces the element at its origin; a drop
  * needs forward.origin too. Nothing visible changes before commit; close or
- * abort removes the temporary files.
+ * abort removes the temporary files. -ESTALE if somebody changed a file since it was
+ * loaded. Of several changes of one element the last counts. After a commit the
+ * store must load again before it stages again.
  */
 int pfw_store_stage(struct pfw_store *store, const struct pfw_change *changes, size_t n,
 		    struct pfw_error *err);

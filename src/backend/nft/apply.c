@@ -19,7 +19,6 @@
 /* A nest of attributes is at most 64 KiB, an element with everything some 200 bytes. */
 #define ELEMENTS_MAX (60 * 1024)
 #define MESSAGE_ROOM 4096
-#define RULE_ROOM 16384
 /* Numbers of anonymous sets within the transaction, behind those of all named ones. */
 #define FIRST_ANONYMOUS 0x40000000
 
@@ -282,7 +281,9 @@ static void put_rule(struct transaction *tx, const uint8_t *records, size_t len,
 		if (record.kind == NFT_RECORD_ANONYMOUS)
 			put_anonymous(tx, data, about);
 
-	message = begin(tx, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, RULE_ROOM, about);
+	/* A record's head is 8 bytes, so this is enough for the lookups of protocols too. */
+	message = begin(tx, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, MESSAGE_ROOM + 8 * len,
+			about);
 	if (!message)
 		return;
 	mnl_attr_put_strz(message, NFTA_RULE_TABLE, NFT_TABLE);
@@ -353,19 +354,31 @@ static void put_key(struct nlmsghdr *message, uint16_t type, const uint8_t *key,
 	mnl_attr_nest_end(message, nest);
 }
 
+/* Both ends of an interval; no key is the element that every other key finds. */
+static void put_keys(struct nlmsghdr *message, const struct pfw_item *item, const struct nft_set *set)
+{
+	const uint8_t *key = pfw_item_key(item) + 1;
+	size_t len = item->key_len - 1u;
+
+	if (!len) {
+		mnl_attr_put_u32(message, NFTA_SET_ELEM_FLAGS, htonl(NFT_ELEMENT_CATCHALL));
+		return;
+	}
+	if (set->flags & NFT_SET_INTERVAL)
+		len /= 2;
+	put_key(message, NFTA_SET_ELEM_KEY, key, len);
+	if (set->flags & NFT_SET_INTERVAL)
+		put_key(message, NFTA_SET_ELEM_KEY_END, key + len, len);
+}
+
 static void put_element(const struct transaction *tx, struct nlmsghdr *message,
 			const struct pfw_item *item, const struct nft_set *set, bool full)
 {
 	struct nlattr *element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
 	bool is_verdict = set->data[0] == NFT_FIELD_VERDICT;
-	size_t len = item->key_len - 1u;
 	struct nft_verdict_value verdict = { 0 };
 
-	if (set->flags & NFT_SET_INTERVAL)
-		len /= 2;
-	put_key(message, NFTA_SET_ELEM_KEY, pfw_item_key(item) + 1, len);
-	if (set->flags & NFT_SET_INTERVAL)
-		put_key(message, NFTA_SET_ELEM_KEY_END, pfw_item_key(item) + 1 + len, len);
+	put_keys(message, item, set);
 	if (is_verdict)
 		memcpy(&verdict, pfw_item_value(item), sizeof(verdict));
 	if (full && item->value_len)

@@ -144,7 +144,13 @@ struct nft_chain_value {
 	char type[16];
 };
 
-/* The key of an element: the number of its set, then the bytes of its own key, of an interval both ends. */
+/*
+ * The key of an element: the number of its set, then the bytes of its own key, of an
+ * interval those of both ends. No bytes: the element that every other key finds, "*".
+ * We make none, but others may.
+ */
 #define NFT_ELEMENT_KEY_MAX 96
+/* NFT_SET_ELEM_CATCHALL of linux/netfilter/nf_tables.h, where it is since Linux 5.13. */
+#define NFT_ELEMENT_CATCHALL 0x2
 
 #endif

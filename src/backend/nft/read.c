@@ -278,7 +278,8 @@ static int take_comment(struct reader *reader, const struct nlattr *userdata, co
 static int add_element(struct reader *reader, const struct element *element)
 {
 	uint8_t key[NFT_ELEMENT_KEY_MAX] = { reader->number };
-	size_t key_len = mnl_attr_get_payload_len(element->key), end_len = 0, value_len = 0;
+	size_t key_len = element->key ? mnl_attr_get_payload_len(element->key) : 0;
+	size_t end_len = 0, value_len = 0;
 	struct nft_verdict_value verdict = { 0 };
 	const char *owner = NULL;
 	const void *value = NULL;
@@ -289,7 +290,8 @@ static int add_element(struct reader *reader, const struct element *element)
 		end_len = mnl_attr_get_payload_len(element->key_end);
 	if (key_len + end_len > sizeof(key) - 1)
 		return 0;	/* of a set that only has the name of ours; that set is a difference */
-	memcpy(key + 1, mnl_attr_get_payload(element->key), key_len);
+	if (key_len)
+		memcpy(key + 1, mnl_attr_get_payload(element->key), key_len);
 	if (end_len)
 		memcpy(key + 1 + key_len, mnl_attr_get_payload(element->key_end), end_len);
 	if (element->userdata && take_comment(reader, element->userdata, &owner, &until))
@@ -344,11 +346,11 @@ static int take_elements(void *ctx, const struct nlmsghdr *message)
 		mnl_attr_for_each_nested(nest, attr) {
 			element = (struct element){ 0 };
 			parse_element(nest, &element);
-			if (!element.key)
+			if (!element.key && !(element.flags & NFT_ELEMENT_CATCHALL))
 				continue;
-			if (reader->elements_of)
+			if (reader->elements_of && element.key)
 				add_anonymous_element(reader->elements_of, &element);
-			else
+			else if (!reader->elements_of)
 				ret = add_element(reader, &element);
 			if (ret)
 				return ret;

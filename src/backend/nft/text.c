@@ -16,7 +16,9 @@ static void print_element(const struct pfw_item *item, const struct nft_set *set
 	struct nft_verdict_value verdict = { 0 };
 	char comment[NFT_COMMENT_SIZE];
 
-	if (set->flags & NFT_SET_INTERVAL)
+	if (!len)
+		pfw_buffer_puts(ret, "*");
+	else if (set->flags & NFT_SET_INTERVAL)
 		nft_fields_print_interval(set->key, NFT_SET_FIELDS, key, key + len / 2, ret);
 	else
 		nft_fields_print(set->key, NFT_SET_FIELDS, key, len, ret);

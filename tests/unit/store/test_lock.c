@@ -50,7 +50,7 @@ static void add_one(struct folder *f, const char *name, unsigned int number)
 	};
 
 	snprintf(own, sizeof(own), "n%u", number);
-	if (pfw_store_lock(store, 60, &err) < 0 || pfw_store_load(store, false, &ruleset, &err) < 0 ||
+	if (pfw_store_lock(store, 20, &err) < 0 || pfw_store_load(store, false, &ruleset, &err) < 0 ||
 	    pfw_store_stage(store, &change, 1, &err) < 0 || pfw_store_commit(store, &err) < 0) {
 		fprintf(stderr, "%s\n", err.item[0].message);
 		_exit(1);
@@ -85,6 +85,7 @@ START_TEST(test_many_writers)
 	static const char *const same[] = { "p.json", "p.json" };
 	static const char *const deep[] = { "etc/portfwd/p.json", "etc/portfwd/p.json" };
 	static const char *const link[] = { "link.json", "real/r.json" };
+	static const char *const later[] = { "later.json", "not/yet/r.json" };
 	struct folder f;
 
 	folder_init(&f);
@@ -93,6 +94,8 @@ START_TEST(test_many_writers)
 	folder_mkdir(&f, "real");
 	ck_assert_int_eq(symlink("real/r.json", folder_path(&f, "link.json")), 0);
 	add_many(&f, link);
+	ck_assert_int_eq(symlink("not/yet/r.json", folder_path(&f, "later.json")), 0);
+	add_many(&f, later);
 	folder_free(&f);
 }
 END_TEST

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * For LD_PRELOAD: makes the real kernel, or the file system, refuse one thing in the
+ * middle, as the environment says.
+ *
+ *   REFUSE_ELEMENT=NAME  each set element with this comment goes to nf_tables with a broken key
+ *   REFUSE_RENAME=TEXT   rename(2) to a path that ends with this text fails with EIO
+ *   REFUSE_SYNC=1        fsync(2) fails with EIO
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct nlattr *next(struct nlattr *attr)
+{
+	return (struct nlattr *)((char *)attr + NLA_ALIGN(attr->nla_len));
+}
+
+static struct nlattr *find(struct nlattr *attr, const char *end, int type)
+{
+	for (; (char *)attr < end; attr = next(attr))
+		if ((attr->nla_type & NLA_TYPE_MASK) == type)
+			return attr;
+	return NULL;
+}
+
+static struct nlattr *inside(struct nlattr *nest, int type)
+{
+	return find(nest + 1, (char *)nest + nest->nla_len, type);
+}
+
+static void break_element(struct nlattr *element, const char *name)
+{
+	struct nlattr *owner = inside(element, NFTA_SET_ELEM_USERDATA);
+	struct nlattr *key = inside(element, NFTA_SET_ELEM_KEY);
+	const char *text = owner ? (const char *)(owner + 1) + 2 : NULL;
+
+	if (!key || !text || strcmp(text, name) != 0)
+		return;
+	/* A value of no known type: the key is missing. */
+	inside(key, NFTA_DATA_VALUE)->nla_type = NFTA_DATA_MAX + 7;
+}
+
+static void break_message(struct nlmsghdr *message, const char *name)
+{
+	char *end = (char *)message + message->nlmsg_len;
+	struct nlattr *list, *element;
+
+	if (message->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSETELEM))
+		return;
+	list = find((struct nlattr *)((char *)NLMSG_DATA(message) + sizeof(struct nfgenmsg)), end,
+		    NFTA_SET_ELEM_LIST_ELEMENTS);
+	if (!list)
+		return;
+	for (element = list + 1; (char *)element < (char *)list + list->nla_len;
+	     element = next(element))
+		break_element(element, name);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *packet, int flags)
+{
+	ssize_t (*real)(int, const struct msghdr *, int) =
+		(ssize_t (*)(int, const struct msghdr *, int))dlsym(RTLD_NEXT, "sendmsg");
+	const char *name = getenv("REFUSE_ELEMENT");
+	struct nlmsghdr *message;
+	size_t i, at;
+
+	for (i = 0; name && i < packet->msg_iovlen; i++)
+		for (at = 0; at < packet->msg_iov[i].iov_len; at += NLMSG_ALIGN(message->nlmsg_len)) {
+			message = (struct nlmsghdr *)((char *)packet->msg_iov[i].iov_base + at);
+			break_message(message, name);
+		}
+	return real(fd, packet, flags);
+}
+
+int rename(const char *from, const char *to)
+{
+	int (*real)(const char *, const char *) =
+		(int (*)(const char *, const char *))dlsym(RTLD_NEXT, "rename");
+	const char *end = getenv("REFUSE_RENAME");
+
+	if (end && strlen(to) >= strlen(end) && strcmp(to + strlen(to) - strlen(end), end) == 0) {
+		errno = EIO;
+		return -1;
+	}
+	return real(from, to);
+}
+
+int fsync(int fd)
+{
+	int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
+
+	if (getenv("REFUSE_SYNC")) {
+		errno = EIO;
+		return -1;
+	}
+	return real(fd);
+}

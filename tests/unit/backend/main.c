@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The tests of src/backend that need no kernel. */
+#include "cases.h"
+
+int main(void)
+{
+	TCase *const cases[] = { layout_case(), compile_case(), incremental_case(), text_case(),
+				 host_case() };
+
+	return unit_run("backend", cases, COUNT(cases));
+}

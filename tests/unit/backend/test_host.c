@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the host backend is answerable for, and its record. */
+#include "cases.h"
+
+START_TEST(test_record)
+{
+	struct pfw_host_record record = { 0 };
+
+	ck_assert_ptr_null(pfw_host_record_find(&record, "net/ipv4/ip_forward"));
+	ck_assert_int_eq(pfw_host_record_add(&record, "net/ipv4/ip_forward", "0"), 0);
+	ck_assert_int_eq(pfw_host_record_add(&record, "net/ipv4/conf/lo/forwarding", "1"), 0);
+	ck_assert_str_eq(pfw_host_record_find(&record, "net/ipv4/ip_forward"), "0");
+	ck_assert_str_eq(pfw_host_record_find(&record, "net/ipv4/conf/lo/forwarding"), "1");
+	ck_assert_ptr_null(pfw_host_record_find(&record, "net/ipv4"));
+	/* In the order in which they were changed, so that they go back in reverse. */
+	ck_assert_str_eq(record.entries[0].key, "net/ipv4/ip_forward");
+	pfw_host_record_free(&record);
+	ck_assert_uint_eq(record.n_entries, 0);
+	pfw_host_record_free(&record);
+}
+END_TEST
+
+/* If this fails, portfwd makes a router of a machine without need, or forgets that it did. */
+START_TEST(test_what_is_wanted)
+{
+	static const struct sample four = { .name = "a", .targets = "10.0.0.2" };
+	static const struct sample six = { .name = "a", .targets = "fd00::2" };
+	static const struct sample both = { .name = "a" };
+	static const struct sample self = { .name = "a", .targets = "self" };
+	static const struct {
+		const struct sample *sample;
+		bool setting;
+		struct pfw_facts facts;
+		const char *want;
+	} rows[] = {
+		{ &four, true, { { false, false }, { false, false } }, "ipv4.ip_forward" },
+		{ &six, true, { { false, false }, { false, false } }, "ipv6.forwarding" },
+		{ &both, true, { { false, false }, { false, false } },
+		  "ipv4.ip_forward ipv6.forwarding" },
+		{ &both, true, { { true, false }, { false, false } }, "ipv6.forwarding" },
+		{ &both, false, { { false, false }, { false, false } }, "" },
+		{ &self, true, { { false, false }, { false, false } }, "" },
+		/* What is held stays until a flush, also where nothing needs it now. */
+		{ &self, true, { { true, false }, { true, false } }, "ipv4.ip_forward" },
+		{ &four, false, { { false, false }, { true, true } },
+		  "ipv4.ip_forward ipv6.forwarding" },
+		{ &four, true, { { true, true }, { false, false } }, "" },
+	};
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_ruleset ruleset;
+	struct pfw_image image;
+	struct pfw_plan plan;
+	char text[256];
+	uint32_t k;
+	size_t i;
+
+	for (i = 0; i < COUNT(rows); i++) {
+		sample_ruleset(&ruleset, rows[i].sample, 1);
+		ruleset.settings.ip_forward = rows[i].setting;
+		sample_plan(&ruleset, &plan);
+		plan.facts = rows[i].facts;
+		ck_assert_int_eq(pfw_backend_host.compile(&plan, NULL, &image, &err), 0);
+		*text = '\0';
+		for (k = 0; k < image.n_items; k++) {
+			strcat(text, k ? " " : "");
+			strcat(text, strstr((const char *)pfw_item_key(&image.items[k]), "ipv6") ?
+					     "ipv6.forwarding" : "ipv4.ip_forward");
+			ck_assert_str_eq((const char *)pfw_item_value(&image.items[k]), "1");
+		}
+		ck_assert_msg(!strcmp(text, rows[i].want), "row %zu: \"%s\"", i, text);
+		pfw_image_free(&image);
+		pfw_plan_free(&plan);
+		pfw_ruleset_free(&ruleset);
+	}
+}
+END_TEST
+
+START_TEST(test_print)
+{
+	static const struct sample sample = { .name = "a", .targets = "fd00::2" };
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_buffer text = { 0 };
+	struct pfw_ruleset ruleset;
+	struct pfw_image image;
+	struct pfw_plan plan;
+
+	sample_ruleset(&ruleset, &sample, 1);
+	sample_plan(&ruleset, &plan);
+	plan.facts = (struct pfw_facts){ 0 };
+	ck_assert_int_eq(pfw_backend_host.compile(&plan, NULL, &image, &err), 0);
+	ck_assert_uint_eq(image.n_items, 1);
+	pfw_backend_host.print(&image.items[0], &text);
+	ck_assert_str_eq(text.data, "net.ipv6.conf.all.forwarding = 1");
+	ck_assert_str_eq(pfw_backend_host.kind(&image.items[0]), "sysctl");
+	pfw_buffer_free(&text);
+	pfw_image_free(&image);
+	pfw_plan_free(&plan);
+	pfw_ruleset_free(&ruleset);
+}
+END_TEST
+
+TCase *host_case(void)
+{
+	TCase *tcase;
+
+	UNIT_CASE(tcase, "host", test_record, test_what_is_wanted, test_print);
+	return tcase;
+}
