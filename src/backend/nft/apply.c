@@ -524,7 +524,10 @@ static void build_removals(struct transaction *tx, const struct pfw_difference *
 		}
 }
 
-/* What comes: sets and chains, then the elements that go to chains, then the rules that use all. */
+/*
+ * What comes: sets and chains, then the rules that use them, elements last. A rule that
+ * is bound to a map makes the kernel walk all that is in it.
+ */
 static void build_additions(struct transaction *tx, const struct pfw_difference *difference)
 {
 	const struct pfw_step *step;
@@ -541,12 +544,12 @@ static void build_additions(struct transaction *tx, const struct pfw_difference 
 		else
 			put_chain(tx, &step->after);
 	}
-	put_elements(tx, NFT_MSG_NEWSETELEM, tx->added, tx->n_added);
 	for (i = 0; i < difference->n_steps; i++) {
 		step = &difference->steps[i];
 		if (step->after && step->after->kind == NFT_KIND_CHAIN)
 			put_rules(tx, &step->after);
 	}
+	put_elements(tx, NFT_MSG_NEWSETELEM, tx->added, tx->n_added);
 }
 
 static int build(struct transaction *tx, const struct pfw_difference *difference)
