@@ -79,6 +79,19 @@ bool pfw_plan_routes(const struct pfw_plan *plan, uint8_t family)
 	return n > 0;
 }
 
+bool pfw_plan_switches_on(const struct pfw_plan *plan, uint8_t family)
+{
+	return plan->ruleset->settings.ip_forward &&
+	       !plan->facts.routing_on[family_index(family)] && pfw_plan_routes(plan, family);
+}
+
+bool pfw_plan_guards(const struct pfw_plan *plan, uint8_t family)
+{
+	return plan->ruleset->settings.guard &&
+	       (plan->facts.routing_held[family_index(family)] ||
+		pfw_plan_switches_on(plan, family));
+}
+
 static enum pfw_source source_of(const struct pfw_ruleset *ruleset, const struct pfw_forward *f,
 				 bool self)
 {
@@ -139,6 +152,8 @@ static void count_slot(struct pfw_plan *plan, const struct pfw_slot *slot, uint3
 		frame->n_auto[f] += step;
 	if (slot->source == PFW_SOURCE_MASQUERADE)
 		frame->n_masquerade += step;
+	if (slot->unchanged)
+		frame->n_unchanged[f][tier] += step;
 }
 
 /* The slots of a group that speak, counted into the frame or out of it. */
@@ -273,6 +288,15 @@ static int refuse_claim(struct claim *claim, const struct pfw_key *key, uint32_t
 	return -EEXIST;
 }
 
+/* Only a key with an address says where the connection went before. */
+static bool changes_nothing(const struct pfw_key *key, const struct pfw_target *target)
+{
+	return (key->tier == PFW_TIER_ADDRESS_INTERFACE || key->tier == PFW_TIER_ADDRESS) &&
+	       !target->self &&
+	       !memcmp(key->address, target->address.bytes, pfw_addr_size(key->family)) &&
+	       (!target->port.lo || target->port.lo == key->port.lo);
+}
+
 static int claim_key(void *ctx, const struct pfw_key *key)
 {
 	struct claim *claim = ctx;
@@ -295,6 +319,7 @@ static int claim_key(void *ctx, const struct pfw_key *key)
 		/* What must come in by an interface is never the machine's own. */
 		.remote = (key->tier == PFW_TIER_ADDRESS || key->tier == PFW_TIER_ANY) &&
 			  !pfw_ruleset_local(plan->ruleset, claim->forward),
+		.unchanged = changes_nothing(key, target),
 	};
 	if (pfw_index_put(&plan->keys, pfw_key_hash(key), id)) {
 		give_slot_back(plan, id);

@@ -30,6 +30,7 @@ struct pfw_slot {
 	uint8_t source;		/* enum pfw_source */
 	bool self;
 	bool remote;
+	bool unchanged;		/* the rewrite changes neither address nor port */
 };
 
 /*
@@ -52,6 +53,7 @@ struct pfw_frame {
 	uint32_t n_source[2][PFW_TIERS][2];	/* slots with a word on the source address */
 	uint32_t n_auto[2];	/* slots to an address whose source is PFW_SOURCE_AUTO */
 	uint32_t n_masquerade;
+	uint32_t n_unchanged[2][PFW_TIERS];	/* slots that rewrite nothing */
 };
 
 struct pfw_plan {
@@ -71,7 +73,7 @@ struct pfw_plan {
 };
 
 /*
- * Plans the whole ruleset, which must outlive the plan. Two forwards that
+ * Plans the whole ruleset; it and what the facts point to must outlive the plan. Two forwards that
  * claim one key are PFW_CONFLICT: up to ten are named, at the places where they
  * are written: file gives the name of a file by its number, ctx is its own; file
  * is NULL where no forward is from a file.
@@ -112,5 +114,12 @@ bool pfw_plan_outspoken(const struct pfw_plan *plan, const struct pfw_forward *f
 bool pfw_slot_speaks(const struct pfw_plan *plan, const struct pfw_slot *slot);
 /* Whether forwards of this family (AF_INET, AF_INET6) need the machine to route. */
 bool pfw_plan_routes(const struct pfw_plan *plan, uint8_t family);
+/* Whether routing of this family is off and must be switched on. */
+bool pfw_plan_switches_on(const struct pfw_plan *plan, uint8_t family);
+/*
+ * Whether portfwd answers for the routing of this family, having switched it on or
+ * being about to, so that nothing but the forwards may come of it.
+ */
+bool pfw_plan_guards(const struct pfw_plan *plan, uint8_t family);
 
 #endif

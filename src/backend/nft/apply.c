@@ -76,6 +76,32 @@ static void put_deletion(struct transaction *tx, uint16_t type, const struct pfw
 	pfw_batch_end(&tx->batch, message);
 }
 
+/* As nft has it in its enum byteorder. */
+#define NFT_BYTEORDER_HOST 1
+
+/*
+ * Without this word on the bytes' order, nft lists a single interface as "", which it cannot
+ * read back. It is nft's own note: the kernel only keeps it.
+ */
+static int put_byte_order(struct nftnl_set *set, uint8_t number)
+{
+	struct nftnl_udata_buf *note;
+	struct nft_set of;
+	int ret = -ENOMEM;
+
+	nft_set_describe(number, &of);
+	if (of.key[0] != NFT_FIELD_IFNAME || of.key[1] != NFT_FIELD_NONE)
+		return 0;
+	note = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
+	if (note && nftnl_udata_put_u32(note, NFTNL_UDATA_SET_KEYBYTEORDER, NFT_BYTEORDER_HOST) &&
+	    !nftnl_set_set_data(set, NFTNL_SET_USERDATA, nftnl_udata_buf_data(note),
+				nftnl_udata_buf_len(note)))
+		ret = 0;
+	if (note)
+		nftnl_udata_buf_free(note);
+	return ret;
+}
+
 static void put_set(struct transaction *tx, const struct pfw_item *const *about)
 {
 	struct nftnl_set *set = nftnl_set_alloc();
@@ -111,6 +137,8 @@ static void put_set(struct transaction *tx, const struct pfw_item *const *about)
 		else
 			tx->batch.failed = true;
 	}
+	if (put_byte_order(set, nft_set_find(nft_item_name(*about))))
+		tx->batch.failed = true;
 	nftnl_set_nlmsg_build_payload(message, set);
 	pfw_batch_end(&tx->batch, message);
 	nftnl_set_free(set);

@@ -132,7 +132,7 @@ static void add_cmp(struct nft_rule *rule, uint32_t op, const void *data, uint32
 	add_built(rule, expr);
 }
 
-/* ct KEY, a bit set of which one is wanted. */
+/* ct KEY, a bit set of which one is wanted, or any of several. */
 static void add_ct_bit(struct nft_rule *rule, uint32_t key, uint32_t bit)
 {
 	const uint32_t none = 0;
@@ -231,6 +231,13 @@ void nft_match_new(struct nft_rule *rule)
 	say(rule, "ct state new");
 }
 
+void nft_match_reply(struct nft_rule *rule)
+{
+	add_ct_bit(rule, NFT_CT_STATE,
+		   NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED));
+	say(rule, "ct state established,related");
+}
+
 void nft_match_dnat(struct nft_rule *rule)
 {
 	add_ct_bit(rule, NFT_CT_STATUS, IPS_DST_NAT);
@@ -252,6 +259,16 @@ static void load_hairpin_key(struct nft_rule *rule)
 {
 	add_meta(rule, NFT_META_IIFNAME, register_at(0));
 	add_meta(rule, NFT_META_OIFNAME, register_at(PFW_IFNAME_SIZE));
+}
+
+void nft_match_links(struct nft_rule *rule, const char *set)
+{
+	add_meta(rule, NFT_META_IIFNAME, NFT_REG_1);
+	add_lookup(rule, set, false, 0);
+	add_meta(rule, NFT_META_OIFNAME, NFT_REG_1);
+	add_lookup(rule, set, false, 0);
+	pfw_buffer_printf(&rule->text, "%siifname @%s oifname @%s", rule->text.len ? " " : "", set,
+			  set);
 }
 
 void nft_match_hairpin(struct nft_rule *rule)
@@ -314,6 +331,14 @@ static void load_key(struct nft_rule *rule, uint8_t family, uint8_t tier)
 		add_meta(rule, NFT_META_IIFNAME, register_at(at));
 		pfw_buffer_puts(&rule->text, " . iifname");
 	}
+}
+
+void nft_match_key(struct nft_rule *rule, uint8_t family, uint8_t tier, const char *set)
+{
+	pfw_buffer_puts(&rule->text, rule->text.len ? " " : "");
+	load_key(rule, family, tier);
+	add_lookup(rule, set, false, 0);
+	pfw_buffer_printf(&rule->text, " @%s", set);
 }
 
 static void load_ct_original(struct nft_rule *rule, uint32_t key, uint32_t reg)
@@ -407,6 +432,14 @@ void nft_add_masquerade(struct nft_rule *rule)
 {
 	add_built(rule, nftnl_expr_alloc("masq"));
 	say(rule, "masquerade");
+}
+
+void nft_add_verdict(struct nft_rule *rule, uint32_t verdict)
+{
+	add_expr(rule, "immediate",
+		 NUMBERS({ NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT },
+			 { NFTNL_EXPR_IMM_VERDICT, verdict }));
+	say(rule, verdict == NF_ACCEPT ? "accept" : "drop");
 }
 
 void nft_add_goto(struct nft_rule *rule, const char *chain)

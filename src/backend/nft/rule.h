@@ -50,6 +50,10 @@ void nft_match_to_machine(struct nft_rule *rule);	/* fib daddr type local */
 void nft_match_from_elsewhere(struct nft_rule *rule);	/* fib saddr type != local */
 void nft_match_off_loopback(struct nft_rule *rule, uint8_t family); /* ip daddr != 127.0.0.0/8 */
 void nft_match_new(struct nft_rule *rule);		/* ct state new */
+void nft_match_reply(struct nft_rule *rule);		/* ct state established,related */
+void nft_match_links(struct nft_rule *rule, const char *set);	/* iifname @set oifname @set */
+/* ip daddr . meta l4proto . th dport @set */
+void nft_match_key(struct nft_rule *rule, uint8_t family, uint8_t tier, const char *set);
 void nft_match_dnat(struct nft_rule *rule);		/* ct status dnat */
 void nft_match_way_back(struct nft_rule *rule);	/* fib daddr . mark . iif oif exists */
 void nft_match_hairpin(struct nft_rule *rule);		/* iifname . oifname @hairpin */
@@ -61,6 +65,7 @@ void nft_add_redirect(struct nft_rule *rule, uint8_t family, uint8_t tier, const
 void nft_add_vmap_original(struct nft_rule *rule, uint8_t family, uint8_t tier, const char *map);
 void nft_add_learn_hairpin(struct nft_rule *rule);	/* add @hairpin { iifname . oifname } */
 void nft_add_masquerade(struct nft_rule *rule);
+void nft_add_verdict(struct nft_rule *rule, uint32_t verdict);	/* accept, drop */
 void nft_add_goto(struct nft_rule *rule, const char *chain);
 
 #endif
