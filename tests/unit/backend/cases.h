@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The cases of this floor, one a file. */
+#ifndef TESTS_UNIT_BACKEND_CASES_H
+#define TESTS_UNIT_BACKEND_CASES_H
+
+#include "../unit.h"
+
+TCase *guard_case(void);
+
+#endif

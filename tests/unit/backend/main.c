@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The tests of src/backend that need no kernel. */
+#include "cases.h"
+
+int main(void)
+{
+	TCase *const cases[] = { guard_case() };
+
+	return unit_run("backend", cases, COUNT(cases));
+}
