@@ -349,6 +349,19 @@ all_sysctls() {
 	equal "lan0 wan0" "$(guarded 4)"
 }
 
+@test "a guarded table is known by its stamp: a change sends the difference and reads nothing back" {
+	pfw add web 8080 "$SERVER4:80"
+	pfw add dns 5353/udp "$SERVER4:53"
+	box_add
+	# Who reads the table back would notice and mend this.
+	in_ns gw nft delete element inet portfwd dnat4_any '{ udp . 5353 }'
+	pfw add more 8081 "$SERVER4:80"
+	pfw disable web
+	pfw_fails 7 diff
+	contains "$output" '+ dns: '
+	equal 1 "${#lines[@]}" "$output"
+}
+
 @test "without its run directory portfwd takes routing for the administrator's" {
 	servers
 	pfw add web 8080 "$SERVER4:80"
