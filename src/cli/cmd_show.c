@@ -76,7 +76,9 @@ static int print_status(struct pfw_cli *cli, const json_t *answer, struct pfw_er
 	const json_t *routing = json_object_get(answer, "ip_forward");
 	const char *backend = json_string_value(json_object_get(answer, "backend"));
 	const char *kernel = json_string_value(json_object_get(answer, "kernel"));
+	const json_t *warning;
 	char text[80];
+	size_t i;
 
 	(void)err;
 	pfw_table_field(cli, "backend", backend ? backend : "-");
@@ -89,6 +91,10 @@ static int print_status(struct pfw_cli *cli, const json_t *answer, struct pfw_er
 	snprintf(text, sizeof(text), "IPv4 %s, IPv6 %s", on_off(json_object_get(routing, "ipv4")),
 		 on_off(json_object_get(routing, "ipv6")));
 	pfw_table_field(cli, "ip_forward", text);
+	pfw_table_field(cli, "guard", on_off(json_object_get(answer, "guard")));
+	json_array_foreach(json_object_get(answer, "warnings"), i, warning)
+		if (json_is_string(warning))
+			pfw_table_field(cli, "warning", json_string_value(warning));
 	return 0;
 }
 

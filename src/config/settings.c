@@ -32,6 +32,8 @@ const struct field settings_fields[] = {
 	  .names = pfw_backend_names, .parse = parse_backend, .emit = field_emit_word },
 	{ .key = "ip_forward", .hint = "true or false", MEMBER(ip_forward),
 	  .parse = field_parse_bool, .emit = field_emit_bool },
+	{ .key = "guard", .hint = "true or false", MEMBER(guard),
+	  .parse = field_parse_bool, .emit = field_emit_bool },
 	{ .key = "counters", .hint = "true or false", MEMBER(counters),
 	  .parse = field_parse_bool, .emit = field_emit_bool },
 	{ .key = "hairpin", .hint = "true or false", MEMBER(hairpin),

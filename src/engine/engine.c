@@ -49,6 +49,7 @@ fail:
 static void unload(struct pfw_engine *engine)
 {
 	pfw_plan_free(&engine->plan);
+	pfw_facts_free(&engine->facts);
 	pfw_ruleset_free(&engine->ruleset);
 	engine->loaded = false;
 }
@@ -151,20 +152,22 @@ static const char *file_name(const void *ctx, uint32_t file)
 int pfw_engine_load(struct pfw_engine *engine, const struct pfw_engine_load *load,
 		    struct pfw_error *err)
 {
-	struct pfw_facts facts = { 0 };
 	int ret = 0;
 
 	unload(engine);
 	if (load->purpose != PFW_ENGINE_WORDS) {
 		ret = prepare_kernel(engine, load, err);
 		if (!ret)
-			ret = pfw_host_facts(&engine->state.host, &facts, err);
+			ret = pfw_host_facts(&engine->state.host, &engine->facts, err);
+	} else {
+		/* Of words alone nothing is switched on, so nothing needs a guard. */
+		engine->facts.routing_on[0] = engine->facts.routing_on[1] = true;
 	}
 	if (!ret)
 		ret = pfw_store_load(engine->store, load->required, &engine->ruleset, err);
-	facts.now = time(NULL);
+	engine->facts.now = time(NULL);
 	if (!ret)
-		ret = pfw_plan_make(&engine->ruleset, &facts, file_name, engine, &engine->plan, err);
+		ret = pfw_plan_make(&engine->ruleset, &engine->facts, file_name, engine, &engine->plan, err);
 	if (ret) {
 		unload(engine);
 		return ret;

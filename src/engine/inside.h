@@ -23,6 +23,7 @@ struct pfw_engine {
 	char *backend;			/* NULL: as the settings say */
 	struct engine_backend backends[ENGINE_BACKENDS];
 	struct pfw_ruleset ruleset;
+	struct pfw_facts facts;		/* what the plan points into */
 	struct pfw_plan plan;
 	bool loaded;
 };
@@ -44,7 +45,10 @@ int side_fill_host(struct pfw_engine *engine, struct side *side, struct pfw_erro
 /* Applies all sides in their order; what fails takes back what was applied. */
 int sides_apply(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
 		struct pfw_error *err);
-/* Applies all sides backwards, the last first; a failure is added to the words in err. */
+/* Takes one side back; a failure is added to the words in err. */
+void side_take_back(struct pfw_engine *engine, unsigned int backend, const struct side *side,
+		    struct pfw_error *err);
+/* Takes the first n sides back, the last of them first. */
 void sides_take_back(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS], unsigned int n,
 		     struct pfw_error *err);
 

@@ -41,26 +41,31 @@ int side_fill_host(struct pfw_engine *engine, struct side *side, struct pfw_erro
 	return side_fill(engine, ENGINE_HOST, NULL, true, side, err);
 }
 
+void side_take_back(struct pfw_engine *engine, unsigned int backend, const struct side *side,
+		    struct pfw_error *err)
+{
+	const struct engine_backend *to = &engine->backends[backend];
+	struct pfw_error failed = PFW_ERROR_INIT;
+	struct pfw_difference back = { 0 };
+	int ret;
+
+	ret = pfw_difference_make(&side->after, &side->before, &back, &failed);
+	if (!ret)
+		ret = to->ops->apply(to->handle, &side->before, &back, false, &failed);
+	pfw_difference_free(&back);
+	if (ret)
+		pfw_error_add(err, PFW_FAILED,
+			      "the kernel could not be put back (%s); run \"portfwd reload\"",
+			      failed.count ? failed.item[0].message : strerror(-ret));
+}
+
 void sides_take_back(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS], unsigned int n,
 		     struct pfw_error *err)
 {
-	struct pfw_error failed = PFW_ERROR_INIT;
-	struct pfw_difference back;
 	unsigned int i;
-	int ret;
 
-	for (i = n; i-- > 0;) {
-		back = (struct pfw_difference){ 0 };
-		ret = pfw_difference_make(&sides[i].after, &sides[i].before, &back, &failed);
-		if (!ret)
-			ret = engine->backends[i].ops->apply(engine->backends[i].handle,
-							     &sides[i].before, &back, false, &failed);
-		pfw_difference_free(&back);
-		if (ret)
-			pfw_error_add(err, PFW_FAILED,
-				      "the kernel could not be put back (%s); run \"portfwd reload\"",
-				      failed.count ? failed.item[0].message : strerror(-ret));
-	}
+	for (i = n; i-- > 0;)
+		side_take_back(engine, i, &sides[i], err);
 }
 
 int sides_apply(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],

@@ -141,6 +141,24 @@ static int take_entries(struct state *state, const json_t *entries)
 	return 0;
 }
 
+static const char *const family_names[] = { "ipv4", "ipv6" };
+
+static int take_guarded(struct state *state, const json_t *guarded)
+{
+	const char *name;
+	unsigned int f;
+	json_t *link;
+	size_t i;
+
+	for (f = 0; f < 2; f++)
+		json_array_foreach(json_object_get(guarded, family_names[f]), i, link) {
+			name = json_string_value(link);
+			if (name && pfw_links_add(&state->host.guarded[f], name))
+				return -ENOMEM;
+		}
+	return 0;
+}
+
 static int take_state(struct state *state, const json_t *root, struct pfw_error *err)
 {
 	char boot[PFW_SYSCTL_VALUE] = "";
@@ -156,7 +174,10 @@ static int take_state(struct state *state, const json_t *root, struct pfw_error 
 		if (!state->config)
 			return pfw_fail_memory(err);
 	}
-	return take_entries(state, json_object_get(root, "sysctl")) ? pfw_fail_memory(err) : 0;
+	if (take_entries(state, json_object_get(root, "sysctl")) ||
+	    take_guarded(state, json_object_get(root, "guarded")))
+		return pfw_fail_memory(err);
+	return 0;
 }
 
 int state_load(struct state *state, struct pfw_error *err)
@@ -189,6 +210,19 @@ int state_load(struct state *state, struct pfw_error *err)
 	return ret;
 }
 
+static json_t *pack_links(const struct pfw_links *links)
+{
+	json_t *names = json_array();
+	size_t i;
+
+	for (i = 0; i < links->n; i++)
+		if (json_array_append_new(names, json_string(links->names[i]))) {
+			json_decref(names);
+			return NULL;
+		}
+	return names;
+}
+
 static json_t *pack_state(const struct state *state, const struct pfw_host_record *host)
 {
 	struct pfw_error ignored = PFW_ERROR_INIT;
@@ -201,7 +235,10 @@ static json_t *pack_state(const struct state *state, const struct pfw_host_recor
 		if (json_array_append_new(entries, json_pack("{s:s, s:s}", "key", host->entries[i].key,
 							     "was", host->entries[i].was)))
 			goto fail;
-	return json_pack("{s:s, s:s?, s:o}", "boot", boot, "config", state->config, "sysctl", entries);
+	return json_pack("{s:s, s:s?, s:o, s:{s:o, s:o}}", "boot", boot, "config", state->config,
+			 "sysctl", entries, "guarded", family_names[0],
+			 pack_links(&host->guarded[0]), family_names[1],
+			 pack_links(&host->guarded[1]));
 fail:
 	json_decref(entries);
 	return NULL;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "inside.h"
 
@@ -36,30 +37,64 @@ int pfw_engine_reload(struct pfw_engine *engine, bool dry_run, struct pfw_report
 	return ret;
 }
 
-static int flush_locked(struct pfw_engine *engine, bool dry_run, struct pfw_report *report,
-			struct pfw_error *err)
+/* What stands, and that nothing should. */
+static int side_fill_gone(struct pfw_engine *engine, unsigned int backend, struct side *side,
+			  struct pfw_error *err)
 {
-	struct side sides[ENGINE_BACKENDS] = { 0 };
-	unsigned int attempt, i;
+	const struct engine_backend *to = &engine->backends[backend];
+	int ret;
+
+	pfw_image_free(&side->before);
+	pfw_difference_free(&side->difference);
+	ret = to->ops->read(to->handle, &side->before, err);
+	return ret ? ret : pfw_difference_make(&side->before, &side->after, &side->difference, err);
+}
+
+static int clear_packets(struct pfw_engine *engine, struct side *side, bool dry_run,
+			 struct pfw_error *err)
+{
+	const struct engine_backend *to = &engine->backends[ENGINE_PACKETS];
+	unsigned int attempt;
 	int ret = -ESTALE;
 
 	for (attempt = 0; ret == -ESTALE && attempt < ENGINE_ATTEMPTS; attempt++) {
-		sides_free(sides);
-		memset(sides, 0, sizeof(sides));
 		pfw_error_clear(err);
-		for (i = 0, ret = 0; !ret && i < ENGINE_BACKENDS; i++) {
-			ret = engine->backends[i].ops->read(engine->backends[i].handle,
-							    &sides[i].before, err);
-			if (!ret)
-				ret = pfw_difference_make(&sides[i].before, &sides[i].after,
-							  &sides[i].difference, err);
-		}
+		ret = side_fill_gone(engine, ENGINE_PACKETS, side, err);
 		if (!ret && !dry_run)
-			ret = sides_apply(engine, sides, err);
+			ret = to->ops->apply(to->handle, &side->after, &side->difference, false,
+					     err);
 	}
 	if (ret == -ESTALE)
 		ret = pfw_fail(err, PFW_FAILED, ret,
 			       "the nf_tables ruleset keeps changing; try again");
+	return ret;
+}
+
+/* The other way round than everything comes: routing goes off while the guard stands still. */
+static int clear_all(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS], bool dry_run,
+		     struct pfw_error *err)
+{
+	const struct engine_backend *host = &engine->backends[ENGINE_HOST];
+	struct side *side = &sides[ENGINE_HOST];
+	int ret;
+
+	ret = side_fill_gone(engine, ENGINE_HOST, side, err);
+	if (!ret && !dry_run)
+		ret = host->ops->apply(host->handle, &side->after, &side->difference, false, err);
+	if (ret)
+		return ret;
+	ret = clear_packets(engine, &sides[ENGINE_PACKETS], dry_run, err);
+	if (ret && !dry_run)
+		side_take_back(engine, ENGINE_HOST, side, err);
+	return ret;
+}
+
+static int flush_locked(struct pfw_engine *engine, bool dry_run, struct pfw_report *report,
+			struct pfw_error *err)
+{
+	struct side sides[ENGINE_BACKENDS] = { 0 };
+	int ret = clear_all(engine, sides, dry_run, err);
+
 	if (!ret && !dry_run) {
 		free(engine->state.config);
 		engine->state.config = NULL;
@@ -112,6 +147,24 @@ static void mark_missing(const struct pfw_engine *engine, const struct pfw_backe
 	}
 }
 
+/* Whether the guard that there should be stands as it should. */
+static bool guard_stands(const struct pfw_engine *engine, const struct pfw_backend *ops,
+			 const struct pfw_difference *difference)
+{
+	const struct pfw_step *step;
+	size_t i;
+
+	if (!ops->is_guard || (!pfw_plan_guards(&engine->plan, AF_INET) &&
+			       !pfw_plan_guards(&engine->plan, AF_INET6)))
+		return false;
+	for (i = 0; i < difference->n_steps; i++) {
+		step = &difference->steps[i];
+		if (ops->is_guard(step->after ? step->after : step->before))
+			return false;
+	}
+	return true;
+}
+
 static void add_counts(const struct pfw_engine *engine, const struct pfw_image *image,
 		       struct pfw_view *view)
 {
@@ -151,6 +204,8 @@ int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_
 	view.in_sync = !sides_steps(sides);
 	mark_missing(engine, engine->backends[ENGINE_PACKETS].ops,
 		     &sides[ENGINE_PACKETS].difference, &view);
+	view.guard = guard_stands(engine, engine->backends[ENGINE_PACKETS].ops,
+				  &sides[ENGINE_PACKETS].difference);
 	add_counts(engine, &sides[ENGINE_PACKETS].before, &view);
 	*ret = view;
 	view = (struct pfw_view){ 0 };

@@ -15,6 +15,7 @@ const struct pfw_name pfw_backend_names[] = {
 const struct pfw_settings pfw_settings_default = {
 	.backend = PFW_BACKEND_AUTO,
 	.ip_forward = true,
+	.guard = true,
 	.counters = true,
 	.hairpin = true,
 	.local = true,

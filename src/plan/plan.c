@@ -57,6 +57,19 @@ bool pfw_plan_routes(const struct pfw_plan *plan, uint8_t family)
 	return plan->frame.n_routed[family_index(family)] > 0;
 }
 
+bool pfw_plan_switches_on(const struct pfw_plan *plan, uint8_t family)
+{
+	return plan->ruleset->settings.ip_forward &&
+	       !plan->facts.routing_on[family_index(family)] && pfw_plan_routes(plan, family);
+}
+
+bool pfw_plan_guards(const struct pfw_plan *plan, uint8_t family)
+{
+	return plan->ruleset->settings.guard &&
+	       (plan->facts.routing_held[family_index(family)] ||
+		pfw_plan_switches_on(plan, family));
+}
+
 bool pfw_plan_active(const struct pfw_plan *plan, const struct pfw_forward *forward)
 {
 	return forward->name && forward->enabled &&

@@ -75,6 +75,20 @@ static enum pfw_shape plain_shape(const struct pfw_forward *forward, const struc
 	return target->port.lo == target->port.hi ? PFW_SHAPE_MANY : PFW_SHAPE_SHIFT;
 }
 
+/* Only a key with an address says where the connection went before. */
+static bool changes_nothing(const struct pfw_forward *forward, const struct pfw_slot *slot)
+{
+	const struct pfw_key *key = &slot->key;
+	const struct pfw_target *target = pfw_forward_target(forward, key->family);
+
+	if (slot->more != PFW_INDEX_NONE ||
+	    (slot->shape != PFW_SHAPE_TARGET && slot->shape != PFW_SHAPE_KEEP))
+		return false;
+	return (key->tier == PFW_TIER_ADDRESS_INTERFACE || key->tier == PFW_TIER_ADDRESS) &&
+	       !memcmp(key->address, target->address.bytes, pfw_addr_size(key->family)) &&
+	       (!target->port.lo || target->port.lo == key->port.lo);
+}
+
 void slot_judge(const struct pfw_plan *plan, struct pfw_slot *slot)
 {
 	const struct pfw_forward *forward = forward_of(plan, slot->forward);
@@ -92,6 +106,7 @@ void slot_judge(const struct pfw_plan *plan, struct pfw_slot *slot)
 		slot->outspoken |= pfw_plan_source(plan, forward) != PFW_SOURCE_AUTO;
 		slot->remote &= pfw_plan_remote(plan, forward);
 	}
+	slot->unchanged = changes_nothing(forward_of(plan, slot->forward), slot);
 	/* What must come in by an interface is never the machine's own. */
 	if (by_interface)
 		slot->remote = false;
@@ -226,6 +241,8 @@ void slot_count(struct pfw_plan *plan, uint32_t id, bool in)
 
 	plan->frame.n_shape[slot->shape][family_index(slot->key.family)][slot->key.tier]
 			   [slot->remote] += step;
+	if (slot->unchanged)
+		plan->frame.n_unchanged[family_index(slot->key.family)][slot->key.tier] += step;
 	count_claim(plan, slot, slot->forward, step);
 	for (claim = slot->more; claim != PFW_INDEX_NONE; claim = plan->claims[claim].next)
 		count_claim(plan, slot, plan->claims[claim].forward, step);

@@ -94,6 +94,24 @@ int answer_list(struct pfw_engine *engine, const struct pfw_request *request, js
 	return code;
 }
 
+/* What an administrator should know; NULL without memory. */
+static json_t *status_warnings(const struct pfw_engine *engine, const struct pfw_view *view)
+{
+	const struct pfw_facts *facts = &pfw_engine_plan(engine)->facts;
+	bool ours = (facts->routing_on[0] && facts->routing_held[0]) ||
+		    (facts->routing_on[1] && facts->routing_held[1]);
+	json_t *warnings = json_array();
+
+	if (ours && pfw_engine_ruleset(engine)->settings.guard && !view->guard &&
+	    json_array_append_new(warnings, json_string(
+		"portfwd switched routing on, and the guard is gone or was changed: this machine may "
+		"route for everybody; \"portfwd reload\" puts the guard back"))) {
+		json_decref(warnings);
+		return NULL;
+	}
+	return warnings;
+}
+
 int answer_status(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
 		  struct pfw_error *err)
 {
@@ -113,12 +131,13 @@ int answer_status(struct pfw_engine *engine, const struct pfw_request *request, 
 	for (id = 0; id < ruleset->n_forwards; id++)
 		active += pfw_plan_active(pfw_engine_plan(engine), &ruleset->forwards[id]) &&
 			  !view.missing[id];
-	*ret = json_pack("{s:s, s:s, s:{s:I, s:I}, s:b, s:{s:b, s:b}, s:b, s:{s:b, s:n}}", "backend",
+	*ret = json_pack("{s:s, s:s, s:{s:I, s:I}, s:b, s:{s:b, s:b}, s:b, s:{s:b, s:n}, s:o}", "backend",
 			 pfw_engine_backend(engine), "kernel", uname(&system) ? "" : system.release,
 			 "forwards", "configured", (json_int_t)ruleset->n_live, "active", active,
 			 "in_sync", (int)view.in_sync, "ip_forward", "ipv4",
-			 (int)facts->routing_on[0], "ipv6", (int)facts->routing_on[1], "guard", 0,
-			 "daemon", "running", 0, "pid");
+			 (int)facts->routing_on[0], "ipv6", (int)facts->routing_on[1], "guard",
+			 (int)view.guard, "daemon", "running", 0, "pid", "warnings",
+			 status_warnings(engine, &view));
 out:
 	pfw_view_free(&view);
 	pfw_report_free(&report);

@@ -52,6 +52,9 @@ struct pfw_backend {
 	/* The word for an item's kind: "element", "chain", "sysctl". */
 	const char *(*kind)(const struct pfw_item *item);
 
+	/* Whether the item is part of the guard; NULL: there is none. */
+	bool (*is_guard)(const struct pfw_item *item);
+
 	/* A whole image as a file for this backend's own tool; NULL: there is none. */
 	void (*text)(const struct pfw_image *image, struct pfw_buffer *ret);
 
@@ -74,6 +77,8 @@ struct pfw_host_entry {
 struct pfw_host_record {
 	struct pfw_host_entry *entries;	/* in the order in which they were changed */
 	size_t n_entries;
+	/* By family, IPv4 and IPv6: the interfaces that were there when routing was switched on. */
+	struct pfw_links guarded[2];
 };
 int pfw_host_record_add(struct pfw_host_record *record, const char *key, const char *was);
 const char *pfw_host_record_find(const struct pfw_host_record *record, const char *key);
@@ -85,7 +90,7 @@ typedef int pfw_host_save(void *ctx, const struct pfw_host_record *record,
 			  struct pfw_error *err);
 int pfw_host_open(struct pfw_host_record *record, pfw_host_save *save, void *ctx,
 		  struct pfw_backend_handle **ret, struct pfw_error *err);
-/* Fills in what the host tells for a plan; changes nothing. */
+/* Fills in what the host tells for a plan; changes nothing. Free with pfw_facts_free(). */
 int pfw_host_facts(const struct pfw_host_record *record, struct pfw_facts *ret,
 		   struct pfw_error *err);
 

@@ -89,6 +89,7 @@ int pfw_engine_flush(struct pfw_engine *engine, bool dry_run, struct pfw_report 
 /* What the kernel holds beside what it should. Free with pfw_view_free(). */
 struct pfw_view {
 	bool in_sync;
+	bool guard;		/* it stands as it should; false where none is wanted */
 	bool *missing;		/* by id of the forward: not in the kernel as it should be */
 	uint64_t *connections;	/* by id */
 };

@@ -14,6 +14,7 @@ extern const struct pfw_name pfw_backend_names[];
 struct pfw_settings {
 	uint8_t backend;	/* enum pfw_backend_choice */
 	bool ip_forward;
+	bool guard;
 	bool counters;
 	bool hairpin;
 	bool local;

@@ -51,6 +51,7 @@ struct pfw_slot {
 	uint8_t shape;		/* enum pfw_shape */
 	bool outspoken;		/* a claim's source is not PFW_SOURCE_AUTO */
 	bool remote;
+	bool unchanged;		/* the rewrite changes neither address nor port */
 };
 
 /*
@@ -73,6 +74,7 @@ struct pfw_frame {
 	uint32_t n_routed[2];	/* claims that go to another host */
 	uint32_t n_auto;	/* of these, with PFW_SOURCE_AUTO */
 	uint32_t n_masquerade;
+	uint32_t n_unchanged[2][PFW_TIERS];	/* slots that rewrite nothing */
 };
 
 /* For one family and protocol, how many outspoken ranges cover each port. */
@@ -175,5 +177,12 @@ bool pfw_plan_needs_to(const struct pfw_plan *plan, const struct pfw_forward *fo
 bool pfw_plan_needs_from(const struct pfw_plan *plan, const struct pfw_forward *forward);
 /* Whether forwards of this family (AF_INET, AF_INET6) need the machine to route. */
 bool pfw_plan_routes(const struct pfw_plan *plan, uint8_t family);
+/* Whether routing of this family is off and must be switched on. */
+bool pfw_plan_switches_on(const struct pfw_plan *plan, uint8_t family);
+/*
+ * Whether portfwd answers for the routing of this family, having switched it on or
+ * being about to, so that nothing but the forwards may come of it.
+ */
+bool pfw_plan_guards(const struct pfw_plan *plan, uint8_t family);
 
 #endif

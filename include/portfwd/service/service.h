@@ -44,7 +44,7 @@ struct pfw_service_options {
  *            "connections" a count or null.
  * STATUS   -> {"backend": NAME, "kernel": RELEASE, "forwards": {"configured", "active"},
  *            "in_sync": BOOL, "ip_forward": {"ipv4": BOOL, "ipv6": BOOL}, "guard": BOOL,
- *            "daemon": {"running": BOOL, "pid": N|null}}
+ *            "daemon": {"running": BOOL, "pid": N|null}, "warnings": [TEXT]}
  * CHECK    file (NULL: the configuration) -> {"file": PATH, "forwards": N}
  * DIFF     -> {"in_sync": BOOL, "changes"}
  * RELOAD   dry_run -> {"changed": BOOL, "forwards": N, "changes"}

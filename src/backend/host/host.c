@@ -3,6 +3,8 @@
  * The host backend: the sysctls that routing needs. Writing one of them changes
  * others (Documentation/networking/ip-sysctl: ip_forward resets the interfaces'
  * own switches), so all of these are remembered before the first is written.
+ * And an IPv6 router takes no advertisement of others where accept_ra is 1, and forgets the
+ * default routes that it learned there, so before that these become 2.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "portfwd/backend/backend.h"
+#include "portfwd/kernel/link.h"
 #include "portfwd/kernel/sysctl.h"
 
 #define KEY_SIZE 192
@@ -26,6 +29,12 @@ static const struct routing {
 	{ AF_INET6, "net/ipv6/conf/all/forwarding", "net/ipv6/conf", NULL },
 };
 #define ROUTINGS (sizeof(routings) / sizeof(*routings))
+
+/* Where router advertisements are taken: 0 never, 1 unless the interface routes, 2 always. */
+#define RA_FOLDER "net/ipv6/conf/"
+#define RA_KEY "/accept_ra"
+/* Interfaces that come later take over the value of this one. */
+#define RA_LATER "default"
 
 struct pfw_backend_handle {
 	struct pfw_host_record *record;
@@ -62,18 +71,124 @@ static int is_on(const char *key, bool *ret, struct pfw_error *err)
 	return 0;
 }
 
+static void ra_key(char ret[KEY_SIZE], const char *interface)
+{
+	snprintf(ret, KEY_SIZE, RA_FOLDER "%s" RA_KEY, interface);
+}
+
+/* The name between the two ends of such a key; false: it is another key. */
+static bool ra_interface(const char *key, char ret[PFW_IFNAME_SIZE])
+{
+	size_t len = strlen(key), around = strlen(RA_FOLDER) + strlen(RA_KEY);
+
+	if (len <= around || len - around >= PFW_IFNAME_SIZE ||
+	    strncmp(key, RA_FOLDER, strlen(RA_FOLDER)) ||
+	    strcmp(key + len - strlen(RA_KEY), RA_KEY))
+		return false;
+	memset(ret, 0, PFW_IFNAME_SIZE);
+	memcpy(ret, key + strlen(RA_FOLDER), len - around);
+	return true;
+}
+
+/* -ENOENT (without words) where there is no such sysctl. */
+static int has_value(const char *key, const char *wanted, bool *ret, struct pfw_error *err)
+{
+	char value[PFW_SYSCTL_VALUE];
+	int code = pfw_sysctl_read(key, value, err);
+
+	if (!code)
+		*ret = !strcmp(value, wanted);
+	return code;
+}
+
+struct gathering {
+	struct pfw_links *links;
+	struct pfw_error *err;
+};
+
+static int gather_link(void *ctx, const char *name)
+{
+	struct gathering *to = ctx;
+
+	return pfw_links_add(to->links, name) ? pfw_fail_memory(to->err) : 0;
+}
+
+/* An interface that routes already by a switch of its own takes none now, and shall not begin to. */
+static int gather_advertised(void *ctx, const char *name)
+{
+	struct gathering *to = ctx;
+	char key[KEY_SIZE];
+	bool takes = false, routes = false;
+	int code;
+
+	ra_key(key, name);
+	code = has_value(key, "1", &takes, to->err);
+	if (!code && takes) {
+		snprintf(key, sizeof(key), RA_FOLDER "%s/forwarding", name);
+		code = has_value(key, "1", &routes, to->err);
+	}
+	if (code == -ENOENT)
+		return 0;	/* it is gone, or has no IPv6 */
+	return code || !takes || routes ? code : gather_link(to, name);
+}
+
+/* Those that were changed and are there still; somebody's own 0 is respected. */
+static int recall_advertised(const struct pfw_host_record *record, struct gathering *to)
+{
+	char name[PFW_IFNAME_SIZE], value[PFW_SYSCTL_VALUE];
+	size_t i;
+	int code;
+
+	for (i = 0; i < record->n_entries; i++) {
+		if (!ra_interface(record->entries[i].key, name))
+			continue;
+		code = pfw_sysctl_read(record->entries[i].key, value, to->err);
+		if (!code && strcmp(value, "0"))
+			code = gather_link(to, name);
+		if (code && code != -ENOENT)
+			return code;
+	}
+	return 0;
+}
+
+/* What one family's routing covers; nothing where it is on and somebody else's. */
+static int gather_family(const struct pfw_host_record *record, unsigned int i,
+			 struct pfw_facts *facts, struct pfw_error *err)
+{
+	struct gathering guarded = { &facts->guarded[i], err }, ra = { &facts->advertised, err };
+	bool held = facts->routing_held[i];
+	int code = 0;
+
+	if (!held && facts->routing_on[i])
+		return 0;
+	if (held && pfw_links_copy(&record->guarded[i], &facts->guarded[i]))
+		code = pfw_fail_memory(err);
+	else if (!held)
+		code = pfw_link_each(gather_link, &guarded, err);
+	if (code || routings[i].family != AF_INET6)
+		return code;
+	if (held)
+		return recall_advertised(record, &ra);
+	code = pfw_link_each(gather_advertised, &ra, err);
+	return code ? code : gather_advertised(&ra, RA_LATER);
+}
+
 int pfw_host_facts(const struct pfw_host_record *record, struct pfw_facts *ret,
 		   struct pfw_error *err)
 {
 	struct pfw_facts facts = { 0 };
 	unsigned int i;
-	int code;
+	int code = 0;
 
-	for (i = 0; i < ROUTINGS; i++) {
+	for (i = 0; !code && i < ROUTINGS; i++) {
 		code = is_on(routings[i].key, &facts.routing_on[i], err);
-		if (code)
-			return code;
 		facts.routing_held[i] = pfw_host_record_find(record, routings[i].key) != NULL;
+		if (!code)
+			code = gather_family(record, i, &facts, err);
+	}
+	if (code) {
+		pfw_facts_free(&facts);
+		return code;
 	}
 	*ret = facts;
 	return 0;
@@ -86,6 +201,39 @@ static int add_item(struct pfw_image *image, const char *key, const char *value)
 }
 
 /*
+ * The switch of a family. Behind the value stand the interfaces that it concerned,
+ * so that what is remembered of them is what the packets' rules were made of.
+ */
+static int add_switch(struct pfw_image *image, const char *key, bool on,
+		      const struct pfw_links *links)
+{
+	struct pfw_buffer value = { 0 };
+	int ret = -ENOMEM;
+	size_t i;
+
+	pfw_buffer_append(&value, on ? "1" : "0", 2);
+	for (i = 0; i < links->n; i++)
+		pfw_buffer_append(&value, links->names[i], strlen(links->names[i]) + 1);
+	if (!value.failed && pfw_image_add(image, 0, key, strlen(key) + 1, value.data, value.len, NULL))
+		ret = 0;
+	pfw_buffer_free(&value);
+	return ret;
+}
+
+static int add_advertised(struct pfw_image *image, const struct pfw_links *links)
+{
+	char key[KEY_SIZE];
+	int ret = 0;
+	size_t i;
+
+	for (i = 0; !ret && i < links->n; i++) {
+		ra_key(key, links->names[i]);
+		ret = add_item(image, key, "2");
+	}
+	return ret;
+}
+
+/*
  * What portfwd is answerable for: what it switched on, and what it must switch on. Routing that
  * somebody else switched on is none of its business.
  */
@@ -95,20 +243,44 @@ static int host_compile(const struct pfw_plan *plan, const struct pfw_touched *o
 	const struct pfw_facts *facts = &plan->facts;
 	struct pfw_image image = { 0 };
 	unsigned int i;
-	bool wanted;
+	int code = 0;
 
 	(void)only;
-	for (i = 0; i < ROUTINGS; i++) {
-		wanted = plan->ruleset->settings.ip_forward && !facts->routing_on[i] &&
-			 pfw_plan_routes(plan, routings[i].family);
-		if (!wanted && !facts->routing_held[i])
+	for (i = 0; !code && i < ROUTINGS; i++) {
+		if (!pfw_plan_switches_on(plan, routings[i].family) && !facts->routing_held[i])
 			continue;
-		if (add_item(&image, routings[i].key, "1")) {
-			pfw_image_free(&image);
-			return pfw_fail_memory(err);
-		}
+		if (routings[i].family == AF_INET6)
+			code = add_advertised(&image, &facts->advertised);
+		if (!code)
+			code = add_switch(&image, routings[i].key, true, &facts->guarded[i]);
+	}
+	if (code) {
+		pfw_image_free(&image);
+		return pfw_fail_memory(err);
 	}
 	*ret = image;
+	return 0;
+}
+
+/* As recall_advertised() counts them. */
+static int read_advertised(const struct pfw_host_record *record, struct pfw_image *image,
+			   struct pfw_error *err)
+{
+	char name[PFW_IFNAME_SIZE], value[PFW_SYSCTL_VALUE];
+	const char *key;
+	size_t i;
+	int code;
+
+	for (i = 0; i < record->n_entries; i++) {
+		key = record->entries[i].key;
+		if (!ra_interface(key, name))
+			continue;
+		code = pfw_sysctl_read(key, value, err);
+		if (code && code != -ENOENT)
+			return code;
+		if (!code && strcmp(value, "0") && add_item(image, key, value))
+			return pfw_fail_memory(err);
+	}
 	return 0;
 }
 
@@ -124,7 +296,10 @@ static int host_read(struct pfw_backend_handle *handle, struct pfw_image *ret,
 		if (!pfw_host_record_find(handle->record, routings[i].key))
 			continue;
 		code = is_on(routings[i].key, &on, err);
-		if (!code && add_item(&image, routings[i].key, on ? "1" : "0"))
+		if (!code && routings[i].family == AF_INET6)
+			code = read_advertised(handle->record, &image, err);
+		if (!code &&
+		    add_switch(&image, routings[i].key, on, &handle->record->guarded[i]))
 			code = pfw_fail_memory(err);
 	}
 	if (code) {
@@ -167,12 +342,18 @@ static int remember_interface(void *ctx, const char *name)
 	return remember_key(to, key);
 }
 
-static int switch_on(struct pfw_backend_handle *handle, const struct routing *routing,
-		     struct pfw_error *err)
+/* What a switch is about to change, and the interfaces that its item names. */
+static int remember_switch(struct pfw_backend_handle *handle, const struct routing *routing,
+			   const struct pfw_item *item, struct pfw_error *err)
 {
 	struct remember to = { handle->record, routing, err };
+	struct pfw_links *guarded = &handle->record->guarded[routing - routings];
+	const char *value = (const char *)pfw_item_value(item);
+	size_t at;
 	int ret;
 
+	if (pfw_host_record_find(handle->record, routing->key))
+		return 0;	/* switched on long ago, and off by somebody else */
 	ret = pfw_sysctl_each(routing->interfaces, remember_interface, &to, err);
 	if (ret == -ENOENT)
 		return pfw_fail(err, PFW_FAILED, ret,
@@ -180,13 +361,11 @@ static int switch_on(struct pfw_backend_handle *handle, const struct routing *ro
 				routing->key);
 	if (!ret && routing->also)
 		ret = remember_key(&to, routing->also);
-	if (!ret)
-		ret = remember_key(&to, routing->key);
-	if (!ret)
-		ret = handle->save(handle->ctx, handle->record, err);
-	if (!ret)
-		ret = pfw_sysctl_write(routing->key, "1", err);
-	return ret;
+	pfw_links_free(guarded);
+	for (at = strlen(value) + 1; !ret && at < item->value_len; at += strlen(value + at) + 1)
+		if (pfw_links_add(guarded, value + at))
+			ret = pfw_fail_memory(err);
+	return ret ? ret : remember_key(&to, routing->key);
 }
 
 static bool belongs_to(const char *key, const struct routing *routing)
@@ -201,7 +380,8 @@ static int put_back(struct pfw_backend_handle *handle, const struct routing *rou
 {
 	struct pfw_host_record left = { 0 }, *record = handle->record;
 	struct pfw_host_entry *entry;
-	char now[PFW_SYSCTL_VALUE];
+	char now[PFW_SYSCTL_VALUE], name[PFW_IFNAME_SIZE];
+	unsigned int f;
 	size_t i;
 	int ret = 0;
 
@@ -210,6 +390,8 @@ static int put_back(struct pfw_backend_handle *handle, const struct routing *rou
 		if (!belongs_to(entry->key, routing))
 			continue;
 		ret = pfw_sysctl_read(entry->key, now, err);
+		if (!ret && ra_interface(entry->key, name) && strcmp(now, "2"))
+			continue;	/* somebody decided otherwise meanwhile */
 		if (!ret && strcmp(now, entry->was))
 			ret = pfw_sysctl_write(entry->key, entry->was, err);
 		if (ret == -ENOENT)
@@ -221,6 +403,10 @@ static int put_back(struct pfw_backend_handle *handle, const struct routing *rou
 		    pfw_host_record_add(&left, entry->key, entry->was))
 			ret = pfw_fail_memory(err);
 	}
+	for (f = 0; !ret && f < ROUTINGS; f++)
+		if (routing != &routings[f] &&
+		    pfw_links_copy(&record->guarded[f], &left.guarded[f]))
+			ret = pfw_fail_memory(err);
 	if (!ret)
 		ret = handle->save(handle->ctx, &left, err);
 	if (ret) {
@@ -232,53 +418,95 @@ static int put_back(struct pfw_backend_handle *handle, const struct routing *rou
 	return 0;
 }
 
+static const char *key_of(const struct pfw_item *item)
+{
+	return (const char *)pfw_item_key(item);
+}
+
 static const struct routing *routing_of(const struct pfw_item *item)
 {
 	unsigned int i;
 
 	for (i = 0; i < ROUTINGS; i++)
-		if (!strcmp((const char *)pfw_item_key(item), routings[i].key))
+		if (!strcmp(key_of(item), routings[i].key))
 			return &routings[i];
 	return NULL;
 }
 
+/* Before anything is written, and saved once for all of it. */
+static int remember_steps(struct pfw_backend_handle *handle,
+			  const struct pfw_difference *difference, struct pfw_error *err)
+{
+	struct remember to = { handle->record, NULL, err };
+	size_t i, n = handle->record->n_entries;
+	const struct routing *routing;
+	const struct pfw_item *item;
+	int ret = 0;
+
+	for (i = 0; !ret && i < difference->n_steps; i++) {
+		item = difference->steps[i].after;
+		if (!item)
+			continue;
+		routing = routing_of(item);
+		ret = routing ? remember_switch(handle, routing, item, err) :
+				remember_key(&to, key_of(item));
+	}
+	if (!ret && handle->record->n_entries != n)
+		ret = handle->save(handle->ctx, handle->record, err);
+	return ret;
+}
+
+/* What goes with a switch goes back with it, so nothing else has a way back of its own. */
 static int make_step(struct pfw_backend_handle *handle, const struct pfw_step *step,
 		     struct pfw_error *err)
 {
 	const struct routing *routing = routing_of(step->after ? step->after : step->before);
+	int ret;
 
-	if (!routing)
-		return 0;
-	return step->after ? switch_on(handle, routing, err) : put_back(handle, routing, err);
+	if (!step->after)
+		return routing ? put_back(handle, routing, err) : 0;
+	ret = pfw_sysctl_write(key_of(step->after), (const char *)pfw_item_value(step->after), err);
+	/* The interface went meanwhile. */
+	return ret == -ENOENT && !routing ? 0 : ret;
+}
+
+/* All or none: what was switched on a moment ago goes back, the last one too. */
+static void take_back(struct pfw_backend_handle *handle, const struct pfw_difference *difference)
+{
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	const struct routing *routing;
+	size_t i;
+
+	for (i = difference->n_steps; i-- > 0;) {
+		if (difference->steps[i].before)
+			continue;
+		routing = routing_of(difference->steps[i].after);
+		if (routing)
+			put_back(handle, routing, &ignored);
+		pfw_error_clear(&ignored);
+	}
 }
 
 static int host_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 		      const struct pfw_difference *difference, bool dry_run, struct pfw_error *err)
 {
-	struct pfw_error ignored = PFW_ERROR_INIT;
-	struct pfw_step back;
 	size_t i;
-	int ret = 0;
+	int ret;
 
 	(void)after;
 	if (dry_run)
 		return 0;
+	ret = remember_steps(handle, difference, err);
 	for (i = 0; !ret && i < difference->n_steps; i++)
 		ret = make_step(handle, &difference->steps[i], err);
-	if (!ret)
-		return 0;
-	/* All or none: what was switched on a moment ago goes back, this last one too. */
-	while (i-- > 0) {
-		back = (struct pfw_step){ difference->steps[i].after, difference->steps[i].before };
-		make_step(handle, &back, &ignored);
-		pfw_error_clear(&ignored);
-	}
+	if (ret)
+		take_back(handle, difference);
 	return ret;
 }
 
 static void host_print(const struct pfw_item *item, struct pfw_buffer *ret)
 {
-	const char *key = (const char *)pfw_item_key(item);
+	const char *key = key_of(item);
 
 	for (; *key; key++)
 		pfw_buffer_printf(ret, "%c", *key == '/' ? '.' : *key);

@@ -42,5 +42,7 @@ void pfw_host_record_free(struct pfw_host_record *record)
 		free(record->entries[record->n_entries].was);
 	}
 	free(record->entries);
+	pfw_links_free(&record->guarded[0]);
+	pfw_links_free(&record->guarded[1]);
 	*record = (struct pfw_host_record){ 0 };
 }

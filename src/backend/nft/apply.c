@@ -97,6 +97,28 @@ static void put_field_lengths(struct nftnl_set *to, const char *name)
 	nftnl_set_set_data(to, NFTNL_SET_DESC_CONCAT, lengths, n);
 }
 
+/*
+ * Tells nft, and only nft, that the key is in the machine's byte order. Without it nft
+ * lists numbers turned round, and a single interface as "".
+ */
+static void put_byteorder(struct nlmsghdr *message)
+{
+	const uint32_t host_endian = 1;	/* enum byteorder of nftables' include/datatype.h */
+	uint8_t bytes[2 + sizeof(host_endian)] = { NFTNL_UDATA_SET_KEYBYTEORDER,
+						   sizeof(host_endian) };
+
+	memcpy(bytes + 2, &host_endian, sizeof(host_endian));
+	mnl_attr_put(message, NFTA_SET_USERDATA, sizeof(bytes), bytes);
+}
+
+static bool is_single_ifname(const char *name)
+{
+	struct nft_set set;
+
+	nft_set_describe(nft_set_find(name), &set);
+	return set.key[0] == NFT_FIELD_IFNAME && set.key[1] == NFT_FIELD_NONE;
+}
+
 static void put_set(struct transaction *tx, const struct pfw_item *const *about)
 {
 	struct nftnl_set *set = nftnl_set_alloc();
@@ -135,6 +157,8 @@ static void put_set(struct transaction *tx, const struct pfw_item *const *about)
 			tx->batch.failed = true;
 	}
 	nftnl_set_nlmsg_build_payload(message, set);
+	if (is_single_ifname(nft_item_name(*about)))
+		put_byteorder(message);
 	pfw_batch_end(&tx->batch, message);
 	nftnl_set_free(set);
 }
@@ -163,17 +187,6 @@ static void put_chain(struct transaction *tx, const struct pfw_item *const *abou
 	nftnl_chain_nlmsg_build_payload(message, chain);
 	pfw_batch_end(&tx->batch, message);
 	nftnl_chain_free(chain);
-}
-
-/* Tells nft, and only nft, that numbers are as the machine has them. */
-static void put_byteorder(struct nlmsghdr *message)
-{
-	const uint32_t host_endian = 1;	/* enum byteorder of nftables' include/datatype.h */
-	uint8_t bytes[2 + sizeof(host_endian)] = { NFTNL_UDATA_SET_KEYBYTEORDER,
-						   sizeof(host_endian) };
-
-	memcpy(bytes + 2, &host_endian, sizeof(host_endian));
-	mnl_attr_put(message, NFTA_SET_USERDATA, sizeof(bytes), bytes);
 }
 
 /* A set without a name, which its one rule finds by number. */

@@ -78,6 +78,7 @@ static int add_sets(const struct pfw_plan *plan, struct pfw_image *image)
 {
 	bool counters = plan->ruleset->settings.counters;
 	unsigned int purpose, f, tier, remote;
+	uint8_t number;
 	int ret = 0;
 
 	for (purpose = 0; purpose < NFT_PURPOSES; purpose++)
@@ -91,6 +92,9 @@ static int add_sets(const struct pfw_plan *plan, struct pfw_image *image)
 							      counters);
 	if (!ret && plan->frame.n_auto)
 		ret = add_set(image, NFT_SET_HAIRPIN, false);
+	for (number = NFT_SET_GUARDED; !ret && number < NFT_SETS; number++)
+		if (nft_guard_uses(plan, number))
+			ret = add_set(image, number, false);
 	return ret ? ret : add_set(image, NFT_SET_REVISION, false);
 }
 
@@ -207,7 +211,18 @@ static int add_dnat_chain(const struct pfw_plan *plan, bool output, struct pfw_i
 }
 
 /* The first packet of a connection that goes back where it came from teaches the hairpin. */
-static int add_forward_chain(struct pfw_image *image)
+static void add_learning(struct nft_chain *chain)
+{
+	struct nft_rule rule = { 0 };
+
+	nft_match_new(&rule);
+	nft_match_dnat(&rule);
+	nft_match_way_back(&rule);
+	nft_add_learn_hairpin(&rule);
+	nft_chain_add(chain, &rule);
+}
+
+static int add_forward_chain(const struct pfw_plan *plan, struct pfw_image *image)
 {
 	const struct nft_chain_value head = {
 		.is_base = 1,
@@ -216,15 +231,13 @@ static int add_forward_chain(struct pfw_image *image)
 		.policy = NF_ACCEPT,
 		.type = "filter",
 	};
-	struct nft_rule rule = { 0 };
 	struct nft_chain chain;
 
 	nft_chain_begin(&chain, "forward", &head);
-	nft_match_new(&rule);
-	nft_match_dnat(&rule);
-	nft_match_way_back(&rule);
-	nft_add_learn_hairpin(&rule);
-	nft_chain_add(&chain, &rule);
+	nft_guard_begin(plan, &chain);
+	if (plan->frame.n_auto)
+		add_learning(&chain);
+	nft_guard_end(plan, &chain);
 	return nft_chain_end(&chain, image);
 }
 
@@ -332,12 +345,16 @@ static bool any_from_machine(const struct pfw_plan *plan)
 
 static int add_chains(const struct pfw_plan *plan, struct pfw_image *image)
 {
-	int ret = add_dnat_chain(plan, false, image);
+	int ret = 0;
 
+	if (has_slots(plan))
+		ret = add_dnat_chain(plan, false, image);
 	if (!ret && any_from_machine(plan))
 		ret = add_dnat_chain(plan, true, image);
-	if (!ret && plan->frame.n_auto)
-		ret = add_forward_chain(image);
+	if (!ret && (plan->frame.n_auto || nft_guards(plan)))
+		ret = add_forward_chain(plan, image);
+	if (!ret)
+		ret = nft_guard_add_chain(plan, image);
 	if (!ret && (plan->frame.n_auto || any_source(plan)))
 		ret = add_postrouting_chain(plan, image);
 	if (!ret && plan->frame.n_auto)
@@ -397,23 +414,34 @@ static int add_stamp(const struct pfw_plan *plan, struct pfw_image *image)
 	return pfw_image_add(image, NFT_KIND_ELEMENT, key, sizeof(key), NULL, 0, NULL) ? 0 : -ENOMEM;
 }
 
-/* No forward, no table: a machine without forwards looks as if portfwd had never been there. */
+/* Without either, a machine looks as if portfwd had never been there. */
+bool nft_has_table(const struct pfw_plan *plan)
+{
+	return has_slots(plan) || nft_guards(plan);
+}
+
 int nft_compile(const struct pfw_plan *plan, const struct pfw_touched *only, struct pfw_image *ret,
 		struct pfw_error *err)
 {
 	const uint32_t table_flags = 0;
 	struct pfw_image image = { 0 };
-	int code = -ENOMEM;
+	int code;
 
-	if (!has_slots(plan)) {
+	if (!nft_has_table(plan)) {
 		*ret = image;
 		return 0;
 	}
+	code = nft_guard_check(plan, err);
+	if (code)
+		return code;
+	code = -ENOMEM;
 	if (pfw_image_add(&image, NFT_KIND_TABLE, NFT_TABLE, sizeof(NFT_TABLE), &table_flags,
 			  sizeof(table_flags), NULL))
 		code = add_sets(plan, &image);
 	if (!code)
 		code = add_chains(plan, &image);
+	if (!code)
+		code = nft_guard_add_links(plan, &image);
 	if (!code)
 		code = add_forwards(plan, only, &image);
 	if (!code)

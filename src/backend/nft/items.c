@@ -117,7 +117,7 @@ void nft_comment_split(char *comment, int64_t *ret_until)
 
 void nft_stamp(const struct pfw_plan *plan, uint8_t ret[8])
 {
-	const uint64_t content[] = { plan->digest, NFT_LAYOUT_VERSION,
+	const uint64_t content[] = { plan->digest + nft_guard_digest(plan), NFT_LAYOUT_VERSION,
 				     plan->ruleset->settings.counters };
 	uint64_t stamp = pfw_hash(content, sizeof(content));
 

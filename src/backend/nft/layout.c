@@ -95,6 +95,28 @@ void nft_set_describe(uint8_t number, struct nft_set *ret)
 			.name = "revision",
 			.key = { NFT_FIELD_MARK, NFT_FIELD_MARK },
 		},
+		{ .name = "guarded4", .key = { NFT_FIELD_IFNAME } },
+		{ .name = "guarded6", .key = { NFT_FIELD_IFNAME } },
+		{
+			.name = "unchanged4_addr_if",
+			.key = { NFT_FIELD_IPV4_ADDR, NFT_FIELD_INET_PROTO,
+				 NFT_FIELD_INET_SERVICE, NFT_FIELD_IFNAME },
+		},
+		{
+			.name = "unchanged4_addr",
+			.key = { NFT_FIELD_IPV4_ADDR, NFT_FIELD_INET_PROTO,
+				 NFT_FIELD_INET_SERVICE },
+		},
+		{
+			.name = "unchanged6_addr_if",
+			.key = { NFT_FIELD_IPV6_ADDR, NFT_FIELD_INET_PROTO,
+				 NFT_FIELD_INET_SERVICE, NFT_FIELD_IFNAME },
+		},
+		{
+			.name = "unchanged6_addr",
+			.key = { NFT_FIELD_IPV6_ADDR, NFT_FIELD_INET_PROTO,
+				 NFT_FIELD_INET_SERVICE },
+		},
 	};
 
 	*ret = (struct nft_set){ 0 };

@@ -49,5 +49,6 @@ const struct pfw_backend pfw_backend_nftables = {
 	.print = nft_print,
 	.kind = nft_kind_name,
 	.text = nft_text,
+	.is_guard = nft_is_guard,
 	.close = nft_close,
 };

@@ -52,6 +52,25 @@ void nft_comment_split(char *comment, int64_t *ret_until);
 /* The stamp of a plan: the key of its element in the set "revision". */
 void nft_stamp(const struct pfw_plan *plan, uint8_t ret[8]);
 
+/* The guard; see guard.c. Nothing of it is added where the plan does not guard. */
+bool nft_guards(const struct pfw_plan *plan);
+int nft_guard_check(const struct pfw_plan *plan, struct pfw_error *err);
+/* Whether the guard needs this set. */
+bool nft_guard_uses(const struct pfw_plan *plan, uint8_t set);
+/* What of it goes into the stamp; 0 without a guard. */
+uint64_t nft_guard_digest(const struct pfw_plan *plan);
+/* Its rules at the beginning and at the end of the forward chain. */
+void nft_guard_begin(const struct pfw_plan *plan, struct nft_chain *forward);
+void nft_guard_end(const struct pfw_plan *plan, struct nft_chain *forward);
+int nft_guard_add_chain(const struct pfw_plan *plan, struct pfw_image *image);
+int nft_guard_add_links(const struct pfw_plan *plan, struct pfw_image *image);
+/* key: that of the slot as it stands in registers. */
+int nft_guard_add_slot(const struct pfw_plan *plan, const struct pfw_slot *slot,
+		       const uint8_t *key, size_t key_len, struct pfw_image *image);
+bool nft_is_guard(const struct pfw_item *item);
+
+/* Whether there is a table at all: for forwards, or for the guard that outlives them. */
+bool nft_has_table(const struct pfw_plan *plan);
 int nft_compile(const struct pfw_plan *plan, const struct pfw_touched *only, struct pfw_image *ret,
 		struct pfw_error *err);
 /* The objects of one slot, and of one forward that needs more than elements; -ENOMEM. */

@@ -635,7 +635,7 @@ int nft_holds(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bo
 	int code;
 
 	handle->generation = 0;
-	if (!plan->keys.live) {
+	if (!nft_has_table(plan)) {
 		message = request(buf, NFT_MSG_GETTABLE, 0);
 		mnl_attr_put_strz(message, NFTA_TABLE_NAME, NFT_TABLE);
 	} else {
@@ -656,6 +656,6 @@ int nft_holds(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bo
 		return code;
 	if (code == -EPERM)
 		return pfw_fail_errno(err, code, "cannot read table inet " NFT_TABLE);
-	*ret = plan->keys.live ? !code : code == -ENOENT;
+	*ret = nft_has_table(plan) ? !code : code == -ENOENT;
 	return 0;
 }

@@ -94,6 +94,13 @@ void nft_match_new(struct nft_rule *rule)
 	nft_say(rule, "ct state new");
 }
 
+void nft_match_reply(struct nft_rule *rule)
+{
+	nft_expr_ct_bit(rule, NFT_CT_STATE,
+			NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED));
+	nft_say(rule, "ct state established,related");
+}
+
 void nft_match_dnat(struct nft_rule *rule)
 {
 	nft_expr_ct_bit(rule, NFT_CT_STATUS, IPS_DST_NAT);
@@ -115,6 +122,16 @@ static void load_hairpin_key(struct nft_rule *rule)
 {
 	nft_expr_meta(rule, NFT_META_IIFNAME, nft_register(0));
 	nft_expr_meta(rule, NFT_META_OIFNAME, nft_register(PFW_IFNAME_SIZE));
+}
+
+void nft_match_links(struct nft_rule *rule, const char *set)
+{
+	nft_expr_meta(rule, NFT_META_IIFNAME, NFT_REG_1);
+	nft_expr_lookup(rule, set, false, 0);
+	nft_expr_meta(rule, NFT_META_OIFNAME, NFT_REG_1);
+	nft_expr_lookup(rule, set, false, 0);
+	pfw_buffer_printf(&rule->text, "%siifname @%s oifname @%s", rule->text.len ? " " : "", set,
+			  set);
 }
 
 void nft_match_hairpin(struct nft_rule *rule)
@@ -178,6 +195,14 @@ static void load_key(struct nft_rule *rule, uint8_t family, uint8_t tier, bool i
 		nft_expr_meta(rule, NFT_META_IIFNAME, nft_register(at));
 		pfw_buffer_puts(&rule->text, " . iifname");
 	}
+}
+
+void nft_match_key(struct nft_rule *rule, uint8_t family, uint8_t tier, const char *set)
+{
+	pfw_buffer_puts(&rule->text, rule->text.len ? " " : "");
+	load_key(rule, family, tier, false);
+	nft_expr_lookup(rule, set, false, 0);
+	pfw_buffer_printf(&rule->text, " @%s", set);
 }
 
 static void load_ct_original(struct nft_rule *rule, uint32_t key, uint32_t reg)

@@ -71,6 +71,10 @@ void nft_match_from_elsewhere(struct nft_rule *rule);	/* fib saddr type != local
 void nft_match_from_machine(struct nft_rule *rule);	/* fib saddr type local */
 void nft_match_off_loopback(struct nft_rule *rule, uint8_t family); /* ip daddr != 127.0.0.0/8 */
 void nft_match_new(struct nft_rule *rule);		/* ct state new */
+void nft_match_reply(struct nft_rule *rule);		/* ct state established,related */
+void nft_match_links(struct nft_rule *rule, const char *set);	/* iifname @set oifname @set */
+/* ip daddr . meta l4proto . th dport @set */
+void nft_match_key(struct nft_rule *rule, uint8_t family, uint8_t tier, const char *set);
 void nft_match_dnat(struct nft_rule *rule);		/* ct status dnat */
 void nft_match_way_back(struct nft_rule *rule);	/* fib daddr . mark . iif oif exists */
 void nft_match_hairpin(struct nft_rule *rule);		/* iifname . oifname @hairpin */

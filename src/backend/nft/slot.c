@@ -181,6 +181,24 @@ static int add_destination(const struct pfw_slot *slot, const struct pfw_forward
 	}
 }
 
+/* What the guard must let pass though its rewrite changes nothing; of a range each port. */
+static int add_unchanged(const struct pfw_plan *plan, const struct pfw_slot *slot,
+			 struct pfw_image *image)
+{
+	uint8_t key[NFT_ELEMENT_KEY_MAX];
+	uint32_t port;
+	size_t len;
+	int ret = 0;
+
+	if (!slot->unchanged)
+		return 0;
+	for (port = slot->key.port.lo; !ret && port <= slot->key.port.hi; port++) {
+		len = put_key(&slot->key, (uint16_t)port, key);
+		ret = nft_guard_add_slot(plan, slot, key, len, image);
+	}
+	return ret;
+}
+
 int nft_compile_slot(const struct pfw_plan *plan, const struct pfw_slot *slot,
 		     struct pfw_image *image)
 {
@@ -195,6 +213,8 @@ int nft_compile_slot(const struct pfw_plan *plan, const struct pfw_slot *slot,
 		claims = several;
 	}
 	ret = add_destination(slot, claims, n, image);
+	if (!ret)
+		ret = add_unchanged(plan, slot, image);
 	if (!ret && pfw_slot_speaks(plan, slot))
 		ret = add_source(plan, slot, claims, n, image);
 	free(several);

@@ -8,6 +8,7 @@
 #include "../unit.h"
 
 TCase *compile_case(void);
+TCase *guard_case(void);
 TCase *host_case(void);
 TCase *incremental_case(void);
 TCase *layout_case(void);

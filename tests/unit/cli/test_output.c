@@ -138,13 +138,25 @@ START_TEST(status_is_readable)
 	fake.answer = "{\"backend\": \"nftables\", \"kernel\": \"6.1\", \"forwards\": "
 		"{\"configured\": 3, \"active\": 2}, \"in_sync\": false, \"ip_forward\": "
 		"{\"ipv4\": true, \"ipv6\": false}, \"guard\": false, \"daemon\": "
-		"{\"running\": false, \"pid\": null}}";
+		"{\"running\": false, \"pid\": null}, \"warnings\": [\"it is gone\"]}";
 	EXPECT(0,
 	       "backend:      nftables\n"
 	       "kernel:       6.1\n"
 	       "forwards:     3 configured, 2 active\n"
 	       "in sync:      no, \"portfwd diff\" tells more\n"
-	       "ip_forward:   IPv4 on, IPv6 off\n", "", "status");
+	       "ip_forward:   IPv4 on, IPv6 off\n"
+	       "guard:        off\n"
+	       "warning:      it is gone\n", "", "status");
+	fake.answer = "{\"backend\": \"nftables\", \"kernel\": \"6.1\", \"forwards\": "
+		"{\"configured\": 1, \"active\": 1}, \"in_sync\": true, \"ip_forward\": "
+		"{\"ipv4\": true, \"ipv6\": true}, \"guard\": true, \"warnings\": []}";
+	EXPECT(0,
+	       "backend:      nftables\n"
+	       "kernel:       6.1\n"
+	       "forwards:     1 configured, 1 active\n"
+	       "in sync:      yes\n"
+	       "ip_forward:   IPv4 on, IPv6 on\n"
+	       "guard:        on\n", "", "status");
 }
 END_TEST
 

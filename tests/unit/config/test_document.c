@@ -72,7 +72,7 @@ START_TEST(test_syntax)
 		{ "{\"settings\": {\"backend\": \"iptables\"}}",
 		  "settings.backend: iptables is not built into this portfwd yet; use auto or nftables" },
 		{ "{\"settings\": {\"backend\": \"pf\"}}", "settings.backend: pf is not auto or nftables" },
-		{ "{\"settings\": {\"guard\": true}}", "settings.guard: unknown key" },
+		{ "{\"settings\": {\"guard\": 1}}", "settings.guard: 1 is not true or false" },
 		{ "{\"settings\": {\"own_table\": true}}", "settings.own_table: unknown key" },
 		{ "{\"settings\": {\"snat\": \"198.51.100.1\"}}", "settings.snat: 198.51.100.1 is not auto" },
 		{ "{\"settings\": {\"counters\": 1}}", "settings.counters: 1 is not true or false" },

@@ -326,7 +326,7 @@ START_TEST(test_settings)
 	char *text = json_dumps(json, 0);
 
 	turn(text, '"', '\'');
-	ck_assert_str_eq(text, "{'backend': 'auto', 'ip_forward': true, 'counters': true, "
+	ck_assert_str_eq(text, "{'backend': 'auto', 'ip_forward': true, 'guard': true, 'counters': true, "
 			 "'hairpin': true, 'local': true, 'snat': 'auto'}");
 	free(text);
 	json_decref(json);

@@ -5,6 +5,7 @@
 
 #include "../unit.h"
 
+TCase *facts_case(void);
 TCase *forward_case(void);
 TCase *key_case(void);
 TCase *name_case(void);

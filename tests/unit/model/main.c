@@ -4,8 +4,8 @@
 
 int main(void)
 {
-	TCase *const cases[] = { forward_case(), key_case(), name_case(), ruleset_case(),
-				 source_case() };
+	TCase *const cases[] = { facts_case(), forward_case(), key_case(), name_case(),
+				 ruleset_case(), source_case() };
 
 	return unit_run("model", cases, COUNT(cases));
 }
