@@ -133,6 +133,7 @@ static int stage(struct pfw_engine *engine, const struct work *work, size_t n,
 static int apply(struct pfw_engine *engine, const struct pfw_touched *keys, bool holds,
 		 struct side sides[ENGINE_BACKENDS], struct pfw_error *err)
 {
+	bool first = !engine->state.config;
 	unsigned int attempt;
 	int ret = -ESTALE;
 
@@ -152,8 +153,11 @@ static int apply(struct pfw_engine *engine, const struct pfw_touched *keys, bool
 	ret = engine_remember_config(engine, err);
 	if (!ret)
 		ret = pfw_store_commit(engine->store, err);
-	if (ret)
+	if (ret) {
 		sides_take_back(engine, sides, ENGINE_BACKENDS, err);
+		if (first)
+			engine_forget_config(engine, err);
+	}
 	return ret;
 }
 

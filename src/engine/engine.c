@@ -31,7 +31,7 @@ int pfw_engine_open(const struct pfw_engine_options *options, struct pfw_engine 
 	}
 	if (options->backend && pfw_name_value(pfw_backend_names, options->backend,
 					       strlen(options->backend)) < 0) {
-		code = pfw_fail(err, PFW_USAGE, -EINVAL, "there is no backend \"%s\"; there are %s",
+		code = pfw_fail(err, PFW_USAGE, -EINVAL, "there is no backend \"%s\"; give %s",
 				options->backend,
 				pfw_name_list(pfw_backend_names, names, sizeof(names)));
 		goto fail;
@@ -105,6 +105,16 @@ int engine_remember_config(struct pfw_engine *engine, struct pfw_error *err)
 	free(state->config);
 	state->config = config;
 	return state_save(state, &state->host, err);
+}
+
+void engine_forget_config(struct pfw_engine *engine, struct pfw_error *err)
+{
+	struct pfw_error failed = PFW_ERROR_INIT;
+
+	free(engine->state.config);
+	engine->state.config = NULL;
+	if (state_save(&engine->state, &engine->state.host, &failed))
+		pfw_error_add(err, PFW_FAILED, "%s", failed.item[0].message);
 }
 
 static int check_config(const struct pfw_engine *engine, struct pfw_error *err)

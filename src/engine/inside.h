@@ -59,6 +59,8 @@ int sides_report(const struct pfw_engine *engine, const struct side sides[ENGINE
 int engine_open_backends(struct pfw_engine *engine, struct pfw_error *err);
 /* Remembers that this configuration is the applied one. */
 int engine_remember_config(struct pfw_engine *engine, struct pfw_error *err);
+/* Remembers none; a failure is added to the words in err. */
+void engine_forget_config(struct pfw_engine *engine, struct pfw_error *err);
 
 /* How long to wait for another portfwd, and how often to follow a kernel that others change. */
 #define ENGINE_LOCK_SECONDS 60

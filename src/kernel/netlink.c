@@ -364,6 +364,10 @@ int pfw_netlink_generation(struct pfw_netlink *nl, uint32_t *ret, struct pfw_err
 			       put_header(buf, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, 0,
 					  AF_UNSPEC, 0),
 			       take_generation, &generation, err);
+	if (code == -EPERM && !err->count)
+		return pfw_fail(err, PFW_NOT_PERMITTED, code,
+				"cannot read nf_tables: %s; it takes CAP_NET_ADMIN, so run as root",
+				strerror(-code));
 	if (code && !err->count)
 		return pfw_fail_errno(err, code, "cannot ask nf_tables for its generation");
 	if (code)

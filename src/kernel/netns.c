@@ -25,7 +25,8 @@ int pfw_netns_enter(const char *name, struct pfw_error *err)
 	if (snprintf(path, sizeof(path), "%s%s", strchr(name, '/') ? "" : "/run/netns/", name) >=
 	    (int)sizeof(path))
 		return pfw_fail(err, PFW_FAILED, -ENAMETOOLONG, "the namespace's name is too long");
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* Whatever stands there, such as a pipe, must not make us wait. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 && errno == ENOENT)
 		return pfw_fail(err, PFW_FAILED, -ENOENT,
 				"there is no network namespace %s; \"ip netns list\" shows those that are",

@@ -169,37 +169,32 @@ static int resolve(const struct pfw_ruleset *ruleset, const char *word, bool by_
 struct selection {
 	struct pfw_change *changes;
 	size_t n;
+	bool *seen;	/* by id of the forward */
 	json_t *rows;	/* for the answer, one a name */
 };
-
-static bool is_selected(const struct selection *selection, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < selection->n; i++)
-		if (!strcmp(selection->changes[i].name, name))
-			return true;
-	return false;
-}
 
 static int select_names(struct pfw_engine *engine, const struct pfw_request *request,
 			bool by_listen, struct selection *ret, struct pfw_error *err)
 {
 	const struct pfw_ruleset *ruleset = pfw_engine_ruleset(engine);
 	const struct pfw_forward *forward;
+	bool *seen;
 	size_t i;
 	int code;
 
 	ret->changes = calloc(request->n_names + 1, sizeof(*ret->changes));
+	ret->seen = calloc((size_t)ruleset->n_forwards + 1, sizeof(*ret->seen));
 	ret->rows = json_array();
-	if (!ret->changes || !ret->rows)
+	if (!ret->changes || !ret->seen || !ret->rows)
 		return pfw_fail_memory(err);
 	for (i = 0; i < request->n_names; i++) {
 		code = resolve(ruleset, request->names[i], by_listen, &forward, err);
 		if (code)
 			return code;
-		if (is_selected(ret, forward->name))
+		seen = &ret->seen[forward - ruleset->forwards];
+		if (*seen)
 			continue;
+		*seen = true;
 		ret->changes[ret->n].name = forward->name;
 		ret->changes[ret->n].forward = *forward;
 		ret->n++;
@@ -238,6 +233,7 @@ static int carry_out(struct pfw_engine *engine, const struct pfw_request *reques
 static void selection_free(struct selection *selection)
 {
 	free(selection->changes);
+	free(selection->seen);
 	json_decref(selection->rows);
 }
 

@@ -17,6 +17,7 @@
 #include <libnftnl/udata.h>
 
 #include "nft.h"
+#include "portfwd/base/index.h"
 
 /* How often a read is started anew because somebody else changed the ruleset meanwhile. */
 #define READ_ATTEMPTS 50
@@ -410,6 +411,42 @@ static int read_all_elements(struct reader *reader)
 	return ret;
 }
 
+static bool is_element(const void *array, uint32_t id, const void *key)
+{
+	const struct pfw_item *item = (const struct pfw_item *)array + id, *other = key;
+
+	return item->key_len == other->key_len && !memcmp(item->bytes, other->bytes, item->key_len);
+}
+
+/*
+ * The kernel dumps a hash in pieces; for each it walks from the beginning and skips as many
+ * elements as it told before (nf_tables_dump_set()). Where it enlarges the hash in
+ * between, which it does in the background after many were added and which no
+ * generation tells, the order is another: some elements come twice then, and as many
+ * never. So one that came twice says that the picture is not whole.
+ */
+static int check_elements(const struct pfw_image *image)
+{
+	struct pfw_index index = { 0 };
+	const struct pfw_item *item;
+	uint64_t hash;
+	uint32_t i;
+	int ret = image->n_items ? pfw_index_grow(&index, image->n_items) : 0;
+
+	for (i = 0; !ret && i < image->n_items; i++) {
+		item = &image->items[i];
+		if (item->kind != NFT_KIND_ELEMENT)
+			continue;
+		hash = pfw_hash(item->bytes, item->key_len);
+		if (pfw_index_find(&index, hash, is_element, image->items, item) != PFW_INDEX_NONE)
+			ret = -EINTR;
+		else
+			ret = pfw_index_put(&index, hash, i);
+	}
+	pfw_index_free(&index);
+	return ret;
+}
+
 static int add_chain(struct reader *reader, const struct nftnl_chain *chain)
 {
 	struct nft_chain_value head = { 0 };
@@ -560,7 +597,7 @@ static void reader_free(struct reader *reader)
 	free(reader->sets);
 }
 
-/* -EINTR: the ruleset changed meanwhile. -ENOENT: there is no table. */
+/* -EINTR: the ruleset or the shape of a hash changed meanwhile. -ENOENT: there is no table. */
 static int read_once(struct pfw_backend_handle *handle, struct pfw_image *image,
 		     struct pfw_error *err)
 {
@@ -577,6 +614,8 @@ static int read_once(struct pfw_backend_handle *handle, struct pfw_image *image,
 		ret = read_sets(&reader);
 	if (!ret)
 		ret = read_all_elements(&reader);
+	if (!ret)
+		ret = check_elements(image);
 	if (!ret)
 		ret = read_chains(&reader);
 	if (!ret)
@@ -655,7 +694,9 @@ int nft_holds(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bo
 	if (err->count)
 		return code;
 	if (code == -EPERM)
-		return pfw_fail_errno(err, code, "cannot read table inet " NFT_TABLE);
+		return pfw_fail(err, PFW_NOT_PERMITTED, code,
+				"cannot read nf_tables: %s; it takes CAP_NET_ADMIN, so run as root",
+				strerror(-code));
 	*ret = nft_has_table(plan) ? !code : code == -ENOENT;
 	return 0;
 }
