@@ -3,7 +3,7 @@
 #include "images.h"
 #include "unit.h"
 
-void images_compile(const struct pfw_plan *plan, const struct pfw_keys *only,
+void images_compile(const struct pfw_plan *plan, const struct pfw_touched *only,
 		    struct pfw_image *ret)
 {
 	struct pfw_error err = PFW_ERROR_INIT;

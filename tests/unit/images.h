@@ -6,7 +6,7 @@
 #include "portfwd/backend/backend.h"
 
 /* Fails the test unless compiling works; NULL: all keys. */
-void images_compile(const struct pfw_plan *plan, const struct pfw_keys *only,
+void images_compile(const struct pfw_plan *plan, const struct pfw_touched *only,
 		    struct pfw_image *ret);
 /* A line a step, sorted: "+ set dnat4_any", with the values in hexadecimal. */
 void images_steps(const struct pfw_image *before, const struct pfw_image *after,

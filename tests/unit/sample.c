@@ -70,6 +70,7 @@ static void make_targets(const struct sample *sample, struct pfw_arena *arena,
 	for (i = 0; i < n; i++) {
 		target = &forward->targets[i];
 		target->port = (struct pfw_ports){ sample->port, sample->port };
+		target->weight = 1;
 		target->self = !strcmp(words[i], "self");
 		if (!target->self)
 			ck_assert_int_eq(pfw_addr_parse(words[i], strlen(words[i]),
@@ -216,6 +217,35 @@ int sample_change(struct pfw_ruleset *ruleset, struct pfw_plan *plan,
 	return ret;
 }
 
+static bool same_claims(const struct pfw_plan *a, const struct pfw_slot *x,
+			const struct pfw_plan *b, const struct pfw_slot *y)
+{
+	const struct pfw_forward **of_x, **of_y;
+	int n = pfw_slot_claims(a, x, &of_x), m = pfw_slot_claims(b, y, &of_y), i;
+	bool same = n == m;
+
+	ck_assert_int_gt(n, 0);
+	ck_assert_int_gt(m, 0);
+	for (i = 0; same && i < n; i++)
+		same = pfw_forward_equal(of_x[i], of_y[i]) &&
+		       pfw_plan_source(a, of_x[i]) == pfw_plan_source(b, of_y[i]) &&
+		       pfw_plan_remote(a, of_x[i]) == pfw_plan_remote(b, of_y[i]) &&
+		       pfw_plan_needs_to(a, of_x[i]) == pfw_plan_needs_to(b, of_y[i]) &&
+		       pfw_plan_needs_from(a, of_x[i]) == pfw_plan_needs_from(b, of_y[i]);
+	free(of_x);
+	free(of_y);
+	return same;
+}
+
+bool sample_same_slot(const struct pfw_plan *a, const struct pfw_plan *b, const struct pfw_key *key)
+{
+	const struct pfw_slot *x = pfw_plan_slot(a, key), *y = pfw_plan_slot(b, key);
+
+	return x && y && x->shape == y->shape && x->outspoken == y->outspoken &&
+	       x->remote == y->remote && pfw_slot_speaks(a, x) == pfw_slot_speaks(b, y) &&
+	       same_claims(a, x, b, y);
+}
+
 void sample_step_choose(struct sample_random *random, const struct pfw_ruleset *ruleset,
 			unsigned int names, struct pfw_arena *arena, struct sample_step *ret)
 {
@@ -236,7 +266,7 @@ void sample_step_choose(struct sample_random *random, const struct pfw_ruleset *
 }
 
 void sample_step_touch(const struct pfw_plan *plan, const struct sample_step *step,
-		       struct pfw_keys *keys)
+		       struct pfw_touched *keys)
 {
 	const struct pfw_forward *forwards[2 * SAMPLE_STEP_MAX];
 	struct pfw_error err = PFW_ERROR_INIT;

@@ -50,6 +50,9 @@ int sample_change(struct pfw_ruleset *ruleset, struct pfw_plan *plan,
 		  const struct pfw_forward *forward);
 void sample_drop(struct pfw_ruleset *ruleset, struct pfw_plan *plan, const char *name);
 
+/* Whether the backends see the same of this key's slot in both plans; rulesets may differ. */
+bool sample_same_slot(const struct pfw_plan *a, const struct pfw_plan *b, const struct pfw_key *key);
+
 /* A few forwards dropped, added or replaced at once, as the engine does it. */
 #define SAMPLE_STEP_MAX 4
 struct sample_step {
@@ -62,7 +65,7 @@ void sample_step_choose(struct sample_random *random, const struct pfw_ruleset *
 			unsigned int names, struct pfw_arena *arena, struct sample_step *ret);
 /* The keys that it concerns, to be asked before it is made. */
 void sample_step_touch(const struct pfw_plan *plan, const struct sample_step *step,
-		       struct pfw_keys *keys);
+		       struct pfw_touched *keys);
 /* Drops all old ones, then puts the new ones; those that conflict are left out. */
 void sample_step_make(struct pfw_ruleset *ruleset, struct pfw_plan *plan,
 		      const struct sample_step *step);

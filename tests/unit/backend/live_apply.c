@@ -142,7 +142,7 @@ static void change_at_random(struct sample_random *random, struct pfw_ruleset *r
 {
 	struct pfw_image before, after, whole;
 	struct pfw_error err = PFW_ERROR_INIT;
-	struct pfw_keys keys = { 0 };
+	struct pfw_touched keys = { 0 };
 	struct sample_step step;
 	char line[1024];
 	int ret;
@@ -157,7 +157,7 @@ static void change_at_random(struct sample_random *random, struct pfw_ruleset *r
 	ret = live_apply(handle, &before, &after, false, &err);
 	ck_assert_msg(!ret, "change %u: %d, %s", i, ret, err.count ? unit_error(&err, 0, line) : "");
 	live_holds(handle, &whole, "after a change");
-	pfw_keys_free(&keys);
+	pfw_touched_free(&keys);
 	pfw_image_free(&before);
 	pfw_image_free(&after);
 	pfw_image_free(&whole);

@@ -22,18 +22,19 @@ static void check_element(const struct pfw_image *image, const struct pfw_item *
 {
 	struct nft_verdict_value verdict;
 	struct nft_set set;
-	uint32_t data_len;
+	uint32_t key_len, data_len;
 
 	ck_assert_uint_lt(nft_element_set(item), NFT_SETS);
 	nft_set_describe(nft_element_set(item), &set);
 	ck_assert_msg(find_item(image, NFT_KIND_SET, set.name), "an element of %s, which is not there",
 		      set.name);
-	ck_assert_uint_eq(item->key_len, 1 + nft_fields_size(set.key, NFT_SET_FIELDS));
+	key_len = nft_fields_size(set.key, NFT_SET_FIELDS);
+	ck_assert_uint_eq(item->key_len, 1 + key_len * (set.flags & NFT_SET_INTERVAL ? 2 : 1));
 	data_len = nft_fields_size(set.data, 2);
 	if (set.data[0] == NFT_FIELD_VERDICT) {
 		data_len = sizeof(verdict);
 		memcpy(&verdict, pfw_item_value(item), sizeof(verdict));
-		if (verdict.code == NFT_GOTO)
+		if (verdict.code == NFT_GOTO || verdict.code == NFT_JUMP)
 			ck_assert_msg(find_item(image, NFT_KIND_CHAIN, verdict.chain),
 				      "an element goes to %s, which is not there", verdict.chain);
 		else
@@ -62,12 +63,69 @@ static void check_set_is_used(const struct pfw_image *image, const struct pfw_it
 			rules += strstr(image->items[i].text, name) != NULL;
 	if (number == NFT_SET_REVISION)
 		ck_assert_uint_eq(elements, 1);
-	else if (number == NFT_SET_HAIRPIN)
+	else if (number == NFT_SET_HAIRPIN || set->owner)
 		ck_assert_uint_eq(elements, 0);
 	else
 		ck_assert_msg(elements > 0, "%s is empty", nft_item_name(set));
 	ck_assert_msg(rules > 0 || number == NFT_SET_REVISION, "no rule looks into %s",
 		      nft_item_name(set));
+}
+
+/* If this fails, the kernel refuses the rule, or chains stay behind that nothing leads to. */
+static void check_jumps(const struct pfw_image *image, const struct pfw_item *chain)
+{
+	static const char *const words[] = { "jump ", "goto " };
+	char name[NFT_CHAIN_NAME];
+	const char *at;
+	size_t i, len;
+
+	for (i = 0; i < COUNT(words); i++)
+		for (at = chain->text; (at = strstr(at, words[i]));) {
+			at += strlen(words[i]);
+			len = strcspn(at, " \n");
+			ck_assert_uint_lt(len, sizeof(name));
+			memcpy(name, at, len);
+			name[len] = '\0';
+			ck_assert_msg(find_item(image, NFT_KIND_CHAIN, name),
+				      "a rule goes to %s, which is not there", name);
+		}
+}
+
+static bool leads_to(const struct pfw_item *item, const char *name)
+{
+	struct nft_verdict_value verdict;
+	struct nft_set set;
+	const char *at;
+	size_t len = strlen(name);
+
+	if (item->kind == NFT_KIND_CHAIN) {
+		for (at = item->text; (at = strstr(at, name)); at += len)
+			if (at >= item->text + 5 && at[len] == '\n' &&
+			    (!strncmp(at - 5, "jump ", 5) || !strncmp(at - 5, "goto ", 5)))
+				return true;
+		return false;
+	}
+	if (item->kind != NFT_KIND_ELEMENT)
+		return false;
+	nft_set_describe(nft_element_set(item), &set);
+	if (set.data[0] != NFT_FIELD_VERDICT || item->value_len != sizeof(verdict))
+		return false;
+	memcpy(&verdict, pfw_item_value(item), sizeof(verdict));
+	return !strcmp(verdict.chain, name);
+}
+
+static void check_chain_is_used(const struct pfw_image *image, const struct pfw_item *chain)
+{
+	struct nft_chain_value head;
+	uint32_t i;
+
+	memcpy(&head, pfw_item_value(chain), sizeof(head));
+	if (head.is_base)
+		return;
+	for (i = 0; i < image->n_items; i++)
+		if (leads_to(&image->items[i], nft_item_name(chain)))
+			return;
+	ck_abort_msg("nothing leads to %s", nft_item_name(chain));
 }
 
 /* Whether no rule looks into a set that is not there; every "@name" of the chain's text is one. */
@@ -76,7 +134,7 @@ static void check_chain(const struct pfw_image *image, const struct pfw_item *ch
 	const char *at = chain->text;
 	struct nft_chain_value head;
 	const uint8_t *records;
-	char name[NFT_SET_NAME];
+	char name[NFT_CHAIN_NAME];
 	size_t pos = 0, len;
 	unsigned int rules = 0, lines = 0;
 
@@ -89,7 +147,7 @@ static void check_chain(const struct pfw_image *image, const struct pfw_item *ch
 		lines += *line == '\n';
 	ck_assert_uint_eq(rules, lines);
 	while ((at = strchr(at, '@'))) {
-		len = strspn(++at, "abcdefghijklmnopqrstuvwxyz0123456789_");
+		len = strcspn(++at, " \n");
 		ck_assert_uint_lt(len, sizeof(name));
 		memcpy(name, at, len);
 		name[len] = '\0';
@@ -114,13 +172,16 @@ static void check_image(const struct pfw_image *image)
 	for (i = 0; i < image->n_items; i++) {
 		item = &image->items[i];
 		if (i)
-			ck_assert_uint_ge(item->kind, image->items[i - 1].kind);
+			ck_assert_uint_ne(item->kind, NFT_KIND_TABLE);
 		if (item->kind == NFT_KIND_ELEMENT)
 			check_element(image, item);
 		else if (item->kind == NFT_KIND_SET)
 			check_set_is_used(image, item);
-		else if (item->kind == NFT_KIND_CHAIN)
-			check_chain(image, item);
+		if (item->kind != NFT_KIND_CHAIN)
+			continue;
+		check_chain(image, item);
+		check_jumps(image, item);
+		check_chain_is_used(image, item);
 	}
 }
 

@@ -33,18 +33,18 @@ START_TEST(test_what_is_wanted)
 		struct pfw_facts facts;
 		const char *want;
 	} rows[] = {
-		{ &four, true, { { false, false }, { false, false } }, "ipv4.ip_forward" },
-		{ &six, true, { { false, false }, { false, false } }, "ipv6.forwarding" },
-		{ &both, true, { { false, false }, { false, false } },
+		{ &four, true, { .routing_on = { false, false }, .routing_held = { false, false } }, "ipv4.ip_forward" },
+		{ &six, true, { .routing_on = { false, false }, .routing_held = { false, false } }, "ipv6.forwarding" },
+		{ &both, true, { .routing_on = { false, false }, .routing_held = { false, false } },
 		  "ipv4.ip_forward ipv6.forwarding" },
-		{ &both, true, { { true, false }, { false, false } }, "ipv6.forwarding" },
-		{ &both, false, { { false, false }, { false, false } }, "" },
-		{ &self, true, { { false, false }, { false, false } }, "" },
+		{ &both, true, { .routing_on = { true, false }, .routing_held = { false, false } }, "ipv6.forwarding" },
+		{ &both, false, { .routing_on = { false, false }, .routing_held = { false, false } }, "" },
+		{ &self, true, { .routing_on = { false, false }, .routing_held = { false, false } }, "" },
 		/* What is held stays until a flush, also where nothing needs it now. */
-		{ &self, true, { { true, false }, { true, false } }, "ipv4.ip_forward" },
-		{ &four, false, { { false, false }, { true, true } },
+		{ &self, true, { .routing_on = { true, false }, .routing_held = { true, false } }, "ipv4.ip_forward" },
+		{ &four, false, { .routing_on = { false, false }, .routing_held = { true, true } },
 		  "ipv4.ip_forward ipv6.forwarding" },
-		{ &four, true, { { true, true }, { false, false } }, "" },
+		{ &four, true, { .routing_on = { true, true }, .routing_held = { false, false } }, "" },
 	};
 	struct pfw_error err = PFW_ERROR_INIT;
 	struct pfw_ruleset ruleset;

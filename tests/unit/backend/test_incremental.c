@@ -17,7 +17,7 @@ START_TEST(test_same_steps)
 	struct sample_random random;
 	struct pfw_ruleset ruleset;
 	struct sample_step step;
-	struct pfw_keys keys;
+	struct pfw_touched keys;
 	struct pfw_plan plan;
 	uint64_t seed;
 	unsigned int i;
@@ -27,7 +27,7 @@ START_TEST(test_same_steps)
 		sample_ruleset(&ruleset, NULL, 0);
 		sample_plan(&ruleset, &plan);
 		for (i = 0; i < CHANGES; i++) {
-			keys = (struct pfw_keys){ 0 };
+			keys = (struct pfw_touched){ 0 };
 			all = some = (struct pfw_buffer){ 0 };
 			/* Few names at first, so that the last of a map often goes. */
 			sample_step_choose(&random, &ruleset, i < CHANGES / 2 ? 3 : 40,
@@ -49,7 +49,7 @@ START_TEST(test_same_steps)
 			pfw_image_free(&after);
 			pfw_image_free(&some_before);
 			pfw_image_free(&some_after);
-			pfw_keys_free(&keys);
+			pfw_touched_free(&keys);
 		}
 		pfw_plan_free(&plan);
 		pfw_ruleset_free(&ruleset);
@@ -62,7 +62,7 @@ END_TEST
 /* If this fails, one forward among many is compiled with all of them. */
 START_TEST(test_size)
 {
-	struct pfw_keys keys = { 0 };
+	struct pfw_touched keys = { 0 };
 	struct pfw_forward forward;
 	struct pfw_ruleset ruleset;
 	struct sample_step step = { .n = 1 };
@@ -91,7 +91,7 @@ START_TEST(test_size)
 	ck_assert_uint_eq(elements, 2);
 	ck_assert_uint_lt(image.n_items, 20);
 	pfw_image_free(&image);
-	pfw_keys_free(&keys);
+	pfw_touched_free(&keys);
 	pfw_plan_free(&plan);
 	pfw_ruleset_free(&ruleset);
 }

@@ -75,15 +75,17 @@ START_TEST(test_frame)
 	struct pfw_plan plan;
 	struct pfw_frame want = { 0 };
 
-	want.n_target[0][PFW_TIER_ADDRESS_INTERFACE][0] = 1;
-	want.n_target[0][PFW_TIER_ADDRESS][1] = 1;
-	want.n_self[0][PFW_TIER_INTERFACE][0] = 1;
-	want.n_self[1][PFW_TIER_INTERFACE][0] = 1;
-	want.n_target[1][PFW_TIER_ANY][0] = 2;
-	want.n_self[0][PFW_TIER_ANY][1] = 1;
-	want.n_self[1][PFW_TIER_ANY][1] = 1;
-	want.n_source[1][PFW_TIER_ANY][0] = 2;
-	want.n_auto[0] = 2;
+	want.n_shape[PFW_SHAPE_TARGET][0][PFW_TIER_ADDRESS_INTERFACE][0] = 1;
+	want.n_shape[PFW_SHAPE_TARGET][0][PFW_TIER_ADDRESS][1] = 1;
+	want.n_shape[PFW_SHAPE_SELF][0][PFW_TIER_INTERFACE][0] = 1;
+	want.n_shape[PFW_SHAPE_SELF][1][PFW_TIER_INTERFACE][0] = 1;
+	want.n_shape[PFW_SHAPE_TARGET][1][PFW_TIER_ANY][0] = 2;
+	want.n_shape[PFW_SHAPE_SELF][0][PFW_TIER_ANY][1] = 1;
+	want.n_shape[PFW_SHAPE_SELF][1][PFW_TIER_ANY][1] = 1;
+	want.n_source[0][1][PFW_TIER_ANY][0] = 2;
+	want.n_routed[0] = 2;
+	want.n_routed[1] = 2;
+	want.n_auto = 2;
 	want.n_masquerade = 2;
 	sample_ruleset(&ruleset, samples, COUNT(samples));
 	sample_plan(&ruleset, &plan);
@@ -133,6 +135,7 @@ START_TEST(test_source)
 	};
 	struct pfw_ruleset ruleset;
 	struct pfw_plan plan;
+	enum pfw_source source;
 	size_t i;
 
 	for (i = 0; i < COUNT(rows); i++) {
@@ -144,10 +147,9 @@ START_TEST(test_source)
 		ruleset.settings.snat = (uint8_t)rows[i].settings_snat;
 		ruleset.settings.hairpin = rows[i].settings_hairpin;
 		sample_plan(&ruleset, &plan);
-		ck_assert_msg(plan.slots[0].source == rows[i].want, "row %zu: %u", i,
-			      plan.slots[0].source);
-		ck_assert(pfw_plan_outspoken(&plan, &ruleset.forwards[0]) ==
-			  (rows[i].want != PFW_SOURCE_AUTO));
+		source = pfw_plan_source(&plan, &ruleset.forwards[0]);
+		ck_assert_msg(source == rows[i].want, "row %zu: %u", i, source);
+		ck_assert(plan.slots[0].outspoken == (rows[i].want != PFW_SOURCE_AUTO));
 		pfw_plan_free(&plan);
 		pfw_ruleset_free(&ruleset);
 	}
@@ -370,9 +372,9 @@ static void speak(const struct pfw_plan *plan, bool any, bool address, bool inte
 	ck_assert(!slot || pfw_slot_speaks(plan, slot) == address);
 	slot = slot_of(plan, AF_INET, PFW_TIER_INTERFACE, IPPROTO_TCP, 80);
 	ck_assert(!slot || pfw_slot_speaks(plan, slot) == interface);
-	ck_assert_uint_eq(plan->frame.n_source[0][PFW_TIER_ANY][0], any);
-	ck_assert_uint_eq(plan->frame.n_source[0][PFW_TIER_ADDRESS][0], address);
-	ck_assert_uint_eq(plan->frame.n_source[0][PFW_TIER_INTERFACE][0], interface);
+	ck_assert_uint_eq(plan->frame.n_source[0][0][PFW_TIER_ANY][0], any);
+	ck_assert_uint_eq(plan->frame.n_source[0][0][PFW_TIER_ADDRESS][0], address);
+	ck_assert_uint_eq(plan->frame.n_source[0][0][PFW_TIER_INTERFACE][0], interface);
 	same_as_from_scratch(plan);
 }
 

@@ -12,7 +12,7 @@
 static void same_plan(const struct pfw_plan *plan, const struct pfw_plan *scratch, uint64_t seed,
 		      unsigned int step)
 {
-	const struct pfw_slot *slot, *other;
+	const struct pfw_slot *slot;
 	uint32_t i, live = 0;
 
 	ck_assert_msg(plan->keys.live == scratch->keys.live, "seed %lu, step %u: keys", seed, step);
@@ -24,12 +24,7 @@ static void same_plan(const struct pfw_plan *plan, const struct pfw_plan *scratc
 		if (slot->forward == PFW_INDEX_NONE)
 			continue;
 		live++;
-		other = pfw_plan_slot(scratch, &slot->key);
-		ck_assert_msg(other && other->forward == slot->forward &&
-				      other->source == slot->source && other->self == slot->self &&
-				      other->remote == slot->remote &&
-				      pfw_slot_speaks(plan, slot) ==
-					      pfw_slot_speaks(scratch, other),
+		ck_assert_msg(sample_same_slot(plan, scratch, &slot->key),
 			      "seed %lu, step %u: slot %u", seed, step, i);
 		ck_assert_ptr_eq(pfw_plan_slot(plan, &slot->key), slot);
 	}

@@ -7,7 +7,7 @@
 static size_t touched(const struct pfw_plan *plan, const struct sample *sample)
 {
 	struct pfw_error err = PFW_ERROR_INIT;
-	struct pfw_keys keys = { 0 };
+	struct pfw_touched keys = { 0 };
 	struct pfw_arena arena = { 0 };
 	const struct pfw_forward *list[1];
 	struct pfw_forward forward;
@@ -17,8 +17,8 @@ static size_t touched(const struct pfw_plan *plan, const struct sample *sample)
 	list[0] = &forward;
 	ck_assert_int_eq(pfw_plan_touch(plan, list, 1, &keys, &err), 0);
 	n = keys.n_keys;
-	pfw_keys_free(&keys);
-	pfw_keys_free(&keys);
+	pfw_touched_free(&keys);
+	pfw_touched_free(&keys);
 	pfw_arena_free(&arena);
 	return n;
 }
@@ -73,7 +73,7 @@ START_TEST(test_no_key_twice)
 						   .targets = "10.0.0.2" } };
 	struct pfw_error err = PFW_ERROR_INIT;
 	const struct pfw_forward *list[4];
-	struct pfw_keys keys = { 0 };
+	struct pfw_touched keys = { 0 };
 	struct pfw_ruleset ruleset;
 	struct pfw_plan plan;
 	size_t i, j;
@@ -89,25 +89,14 @@ START_TEST(test_no_key_twice)
 	for (i = 0; i < keys.n_keys; i++)
 		for (j = 0; j < i; j++)
 			ck_assert(!pfw_key_equal(&keys.keys[i], &keys.keys[j]));
-	pfw_keys_free(&keys);
+	pfw_touched_free(&keys);
 	pfw_plan_free(&plan);
 	pfw_ruleset_free(&ruleset);
 }
 END_TEST
 
-/* What the backends see of a slot. */
-static bool same_slot(const struct pfw_plan *a, const struct pfw_plan *b, const struct pfw_key *key)
-{
-	const struct pfw_slot *x = pfw_plan_slot(a, key), *y = pfw_plan_slot(b, key);
-
-	return x && y && x->source == y->source && x->self == y->self && x->remote == y->remote &&
-	       pfw_slot_speaks(a, x) == pfw_slot_speaks(b, y) &&
-	       pfw_forward_equal(&a->ruleset->forwards[x->forward],
-				 &b->ruleset->forwards[y->forward]);
-}
-
 static void untouched_is_unchanged(const struct pfw_plan *before, const struct pfw_plan *after,
-				   const struct pfw_keys *keys, unsigned int step)
+				   const struct pfw_touched *keys, unsigned int step)
 {
 	const struct pfw_slot *slot;
 	bool listed;
@@ -116,7 +105,7 @@ static void untouched_is_unchanged(const struct pfw_plan *before, const struct p
 
 	for (i = 0; i < before->n_slots; i++) {
 		slot = &before->slots[i];
-		if (slot->forward == PFW_INDEX_NONE || same_slot(before, after, &slot->key))
+		if (slot->forward == PFW_INDEX_NONE || sample_same_slot(before, after, &slot->key))
 			continue;
 		for (k = 0, listed = false; !listed && k < keys->n_keys; k++)
 			listed = pfw_key_equal(&keys->keys[k], &slot->key);
@@ -131,7 +120,7 @@ START_TEST(test_all_that_changes_is_touched)
 	struct pfw_ruleset ruleset, old_ruleset;
 	struct pfw_plan plan, old_plan;
 	struct sample_step step;
-	struct pfw_keys keys;
+	struct pfw_touched keys;
 	unsigned int i;
 	uint32_t id;
 
@@ -144,13 +133,13 @@ START_TEST(test_all_that_changes_is_touched)
 				ck_assert_int_eq(pfw_ruleset_put(&old_ruleset,
 								 &ruleset.forwards[id], NULL), 0);
 		sample_plan(&old_ruleset, &old_plan);
-		keys = (struct pfw_keys){ 0 };
+		keys = (struct pfw_touched){ 0 };
 		sample_step_choose(&random, &ruleset, 25, &ruleset.arena, &step);
 		sample_step_touch(&plan, &step, &keys);
 		sample_step_make(&ruleset, &plan, &step);
 		untouched_is_unchanged(&old_plan, &plan, &keys, i);
 		untouched_is_unchanged(&plan, &old_plan, &keys, i);
-		pfw_keys_free(&keys);
+		pfw_touched_free(&keys);
 		pfw_plan_free(&old_plan);
 		pfw_ruleset_free(&old_ruleset);
 	}
