@@ -49,6 +49,35 @@ static int check_range(const struct pfw_listen *listen, const struct pfw_target 
 			     wants, from, has == 1 ? "is" : "has", has);
 }
 
+static bool is_range(const struct pfw_target *target)
+{
+	return target->port.lo != target->port.hi;
+}
+
+/* How the targets of one family share connections: each by the same kind of rewrite. */
+static int check_sharing(const struct pfw_forward *forward, uint8_t family, struct pfw_error *err)
+{
+	const struct pfw_target *first = pfw_forward_target(forward, family), *target = first;
+	const char *text = family_text(family);
+	char ports[PFW_PORTS_TEXT];
+	uint16_t i;
+
+	for (i = 0; i < forward->n_targets; i++) {
+		if (forward->targets[i].address.family != family || &forward->targets[i] == first)
+			continue;
+		target = &forward->targets[i];
+		if (is_range(first) || is_range(target))
+			return pfw_error_add(err, PFW_FAILED, "the range %s goes to one %s target "
+					     "only; use a forward for each, or one port",
+					     pfw_ports_print(is_range(first) ? first->port :
+							     target->port, ports), text);
+		if (!first->port.lo != !target->port.lo)
+			return pfw_error_add(err, PFW_FAILED, "of several %s targets all give a "
+					     "port or none does; add the port to each", text);
+	}
+	return 0;
+}
+
 static int check_targets(const struct pfw_forward *forward, struct pfw_error *err)
 {
 	const struct pfw_target *target = forward->targets;
@@ -60,8 +89,10 @@ static int check_targets(const struct pfw_forward *forward, struct pfw_error *er
 	if (several && is_self(forward))
 		ret = pfw_error_add(err, PFW_FAILED,
 				    "\"self\" serves both families and stands alone");
+	for (i = 0; several && !ret && i < sizeof(families); i++)
+		ret = check_sharing(forward, families[i], err);
 	for (i = 0; i < forward->n_targets; i++, target++) {
-		if (target->port.lo == target->port.hi)
+		if (!is_range(target))
 			continue;
 		inner = several ? pfw_error_enter_index(err, i) : 0;
 		if (check_range(&forward->listen, target, err) < 0)

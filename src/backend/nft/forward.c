@@ -105,7 +105,11 @@ static void add_self_rule(struct build *build, const struct pfw_target *target, 
 	if (!redirect)
 		nft_match_to_machine(rule);
 	count(build);
-	if (is_range(target->port))
+	if (!target->port.lo && redirect)
+		nft_add_redirect_kept(rule);
+	else if (!target->port.lo)
+		nft_add_verdict(rule, NF_ACCEPT, NULL);
+	else if (is_range(target->port))
 		nft_add_shift(rule, AF_UNSPEC, target, build->forward->listen.ports[0], redirect);
 	else if (redirect)
 		nft_add_redirect_to(rule, target->port.lo);
@@ -116,11 +120,6 @@ static void add_self_rule(struct build *build, const struct pfw_target *target, 
 
 static void add_self(struct build *build, const struct pfw_target *target)
 {
-	if (!target->port.lo) {
-		count(build);
-		end_with(build, NF_ACCEPT, NULL);
-		return;
-	}
 	add_self_rule(build, target, false);
 	add_self_rule(build, target, true);
 }

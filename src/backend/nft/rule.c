@@ -107,6 +107,24 @@ void nft_match_dnat(struct nft_rule *rule)
 	nft_say(rule, "ct status dnat");
 }
 
+#define NANOSECONDS 1000000000u	/* of a second */
+
+void nft_match_until(struct nft_rule *rule, int64_t until)
+{
+	const uint64_t be_until = htobe64((uint64_t)until * NANOSECONDS);
+
+	nft_expr_meta(rule, NFT_META_TIME_NS, NFT_REG_1);
+	nft_expr_numbers(rule, "byteorder",
+			 NFT_NUMBERS({ NFTNL_EXPR_BYTEORDER_SREG, NFT_REG_1 },
+				     { NFTNL_EXPR_BYTEORDER_DREG, NFT_REG_1 },
+				     { NFTNL_EXPR_BYTEORDER_OP, NFT_BYTEORDER_HTON },
+				     { NFTNL_EXPR_BYTEORDER_LEN, sizeof(be_until) },
+				     { NFTNL_EXPR_BYTEORDER_SIZE, sizeof(be_until) }));
+	nft_expr_cmp(rule, NFT_CMP_LT, &be_until, sizeof(be_until));
+	nft_say(rule, "meta time < ");
+	pfw_buffer_printf(&rule->text, "%lld", (long long)until);
+}
+
 void nft_match_way_back(struct nft_rule *rule)
 {
 	/* The kernel stores one byte and clears the rest of the register. */

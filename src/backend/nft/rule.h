@@ -25,7 +25,7 @@ struct nft_record {
 
 /*
  * An anonymous set and the lookup in it. Elements follow, in ascending order of
- * their bytes: the key, flags (NFT_SET_ELEM_..., host order), data (zero where an
+ * their bytes, whatever the order in which they were given: the key, flags (NFT_SET_ELEM_..., host order), data (zero where an
  * interval ends).
  */
 struct nft_anonymous {
@@ -76,6 +76,7 @@ void nft_match_links(struct nft_rule *rule, const char *set);	/* iifname @set oi
 /* ip daddr . meta l4proto . th dport @set */
 void nft_match_key(struct nft_rule *rule, uint8_t family, uint8_t tier, const char *set);
 void nft_match_dnat(struct nft_rule *rule);		/* ct status dnat */
+void nft_match_until(struct nft_rule *rule, int64_t until);	/* meta time < 1801436400 */
 void nft_match_way_back(struct nft_rule *rule);	/* fib daddr . mark . iif oif exists */
 void nft_match_hairpin(struct nft_rule *rule);		/* iifname . oifname @hairpin */
 /* ip saddr [!=] { 203.0.113.0/24, ... }: those of the family; -ENOENT if there is none. */
@@ -113,6 +114,7 @@ void nft_add_dnat_to(struct nft_rule *rule, const struct pfw_addr *address, uint
 /* dnat to :PORT or redirect to :PORT. */
 void nft_add_dnat_to_port(struct nft_rule *rule, uint16_t port);
 void nft_add_redirect_to(struct nft_rule *rule, uint16_t port);
+void nft_add_redirect_kept(struct nft_rule *rule);	/* redirect, to the same port */
 void nft_add_snat_to(struct nft_rule *rule, const struct pfw_addr *address);
 /* dnat to one of several targets, of one family, by their weights. */
 void nft_add_balance(struct nft_rule *rule, uint8_t family, enum pfw_balance balance,

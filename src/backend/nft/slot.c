@@ -93,7 +93,10 @@ static void key_chain_name(const char *prefix, const struct pfw_key *key, char r
 		 pfw_key_hash(key));
 }
 
-/* A chain that asks the forwards of a key one after the other. */
+/*
+ * A chain that asks the forwards of a key one after the other. Its element stays as long
+ * as any of them, so who expires is told by the time.
+ */
 static int add_key_chain(struct pfw_image *image, const char *name, const char *prefix,
 			 const struct pfw_forward *const *claims, int n)
 {
@@ -106,6 +109,8 @@ static int add_key_chain(struct pfw_image *image, const char *name, const char *
 	nft_chain_begin(&chain, name, &head);
 	for (i = 0; i < n; i++) {
 		snprintf(to, sizeof(to), "%s%s", prefix, claims[i]->name);
+		if (claims[i]->expires)
+			nft_match_until(&rule, claims[i]->expires);
 		nft_add_verdict(&rule, NFT_JUMP, to);
 		nft_chain_add(&chain, &rule);
 	}

@@ -60,6 +60,12 @@ void nft_add_redirect_to(struct nft_rule *rule, uint16_t port)
 	nft_expr_redir(rule);
 }
 
+void nft_add_redirect_kept(struct nft_rule *rule)
+{
+	nft_say(rule, "redirect");
+	nft_expr_add(rule, nftnl_expr_alloc("redir"));
+}
+
 void nft_add_snat_to(struct nft_rule *rule, const struct pfw_addr *address)
 {
 	char text[PFW_ADDR_TEXT];

@@ -209,8 +209,38 @@ START_TEST(test_check_ranges)
 	refused(&s, "target: the range 80-181 has 102 ports, but 8000 to listen on is 1");
 	s.forward.listen.n_ports = 2;
 	refused(&s, "target: the range 80-181 needs one range");
-	s.forward.n_targets = 3;
+	s.forward.n_targets = 2;
+	s.forward.listen.n_addresses = 2;
 	refused(&s, "target[0]: the range 80-181 needs one range");
+	ck_assert_uint_eq(err.count, 0);
+}
+END_TEST
+
+START_TEST(test_check_several_targets)
+{
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct sample s;
+
+	sample_init(&s);
+	s.forward.listen.n_addresses = 0;
+	s.forward.n_targets = 3;
+	s.targets[1].port = (struct pfw_ports){ 80, 80 };
+	ck_assert_int_eq(pfw_forward_check(&s.forward, &err), 0);
+	s.targets[2].port = (struct pfw_ports){ 80, 80 };
+	refused(&s, "target: of several IPv4 targets all give a port or none does");
+	s.targets[0].port = (struct pfw_ports){ 81, 81 };
+	ck_assert_int_eq(pfw_forward_check(&s.forward, &err), 0);
+	s.forward.listen.n_ports = 1;
+	s.ports[0] = (struct pfw_ports){ 8000, 8100 };
+	ck_assert_int_eq(pfw_forward_check(&s.forward, &err), 0);
+	s.targets[2].port = (struct pfw_ports){ 80, 180 };
+	refused(&s, "target: the range 80-180 goes to one IPv4 target only");
+	s.targets[0].port = (struct pfw_ports){ 80, 180 };
+	refused(&s, "target: the range 80-180 goes to one IPv4 target only");
+	/* One of each family is no sharing. */
+	s.targets[1].port = (struct pfw_ports){ 80, 180 };
+	s.forward.n_targets = 2;
+	ck_assert_int_eq(pfw_forward_check(&s.forward, &err), 0);
 	ck_assert_uint_eq(err.count, 0);
 }
 END_TEST
@@ -269,6 +299,6 @@ TCase *forward_case(void)
 
 	UNIT_CASE(tcase, "forward", test_copy_is_deep, test_order_does_not_matter,
 		  test_each_part_counts, test_target_of_family, test_check,
-		  test_check_ranges, test_check_options, test_check_bounds_the_work);
+		  test_check_ranges, test_check_several_targets, test_check_options, test_check_bounds_the_work);
 	return tcase;
 }
