@@ -12,6 +12,8 @@ struct pfw_facts {
 	/* By family, IPv4 and IPv6. */
 	bool routing_on[2];	/* the machine routes */
 	bool routing_held[2];	/* portfwd switched that on, and flush will put it back */
+	/* Connections of removed forwards may finish: something must go on rewriting them. */
+	bool draining;
 };
 
 #endif

@@ -13,9 +13,6 @@
 #define PRIORITY_FILTER 0
 #define PRIORITY_SRCNAT 100
 
-#define CHAIN_MASQUERADE "masquerades"
-#define CHAIN_HAIRPIN "hairpins"
-
 static const uint8_t families[] = { AF_INET, AF_INET6 };
 
 static bool machine_can_open(uint8_t tier, bool remote)
@@ -148,6 +145,11 @@ static int add_dnat_chain(const struct pfw_plan *plan, bool output, struct pfw_i
 	struct nft_set set;
 
 	nft_chain_begin(&chain, output ? "output" : "prerouting", &head);
+	if (!has_slots(plan)) {
+		/* Connections are tracked while a rule asks for something of them. */
+		nft_match_dnat(&rule);
+		nft_chain_add(&chain, &rule);
+	}
 	for (f = 0; f < 2; f++)
 		for (tier = 0; tier < PFW_TIERS; tier++)
 			for (remote = 0; remote < 2; remote++) {
@@ -198,7 +200,7 @@ static int add_hairpin_chain(struct pfw_image *image)
 	struct nft_rule rule = { 0 };
 	struct nft_chain chain;
 
-	nft_chain_begin(&chain, CHAIN_HAIRPIN, &head);
+	nft_chain_begin(&chain, NFT_CHAIN_HAIRPIN, &head);
 	nft_match_dnat(&rule);
 	nft_match_hairpin(&rule);
 	nft_add_masquerade(&rule);
@@ -212,7 +214,7 @@ static int add_masquerade_chain(struct pfw_image *image)
 	struct nft_rule rule = { 0 };
 	struct nft_chain chain;
 
-	nft_chain_begin(&chain, CHAIN_MASQUERADE, &head);
+	nft_chain_begin(&chain, NFT_CHAIN_MASQUERADE, &head);
 	nft_add_masquerade(&rule);
 	nft_chain_add(&chain, &rule);
 	return nft_chain_end(&chain, image);
@@ -256,7 +258,7 @@ static int add_postrouting_chain(const struct pfw_plan *plan, struct pfw_image *
 				nft_chain_add(&chain, &rule);
 			}
 	if (has_auto(plan)) {
-		nft_add_goto(&rule, CHAIN_HAIRPIN);
+		nft_add_goto(&rule, NFT_CHAIN_HAIRPIN);
 		nft_chain_add(&chain, &rule);
 	}
 	return nft_chain_end(&chain, image);
@@ -343,9 +345,9 @@ static size_t put_target(const struct pfw_target *target, const struct pfw_key *
 static struct nft_verdict_value source_verdict(const struct pfw_slot *slot)
 {
 	if (slot->source == PFW_SOURCE_MASQUERADE)
-		return (struct nft_verdict_value){ NFT_GOTO, CHAIN_MASQUERADE };
+		return (struct nft_verdict_value){ NFT_GOTO, NFT_CHAIN_MASQUERADE };
 	if (slot->source == PFW_SOURCE_AUTO && !slot->self)
-		return (struct nft_verdict_value){ NFT_GOTO, CHAIN_HAIRPIN };
+		return (struct nft_verdict_value){ NFT_GOTO, NFT_CHAIN_HAIRPIN };
 	return (struct nft_verdict_value){ NF_ACCEPT, "" };
 }
 
@@ -400,7 +402,11 @@ static int add_stamp(const struct pfw_plan *plan, struct pfw_image *image)
 	return pfw_image_add(image, NFT_KIND_ELEMENT, key, sizeof(key), NULL, 0, NULL) ? 0 : -ENOMEM;
 }
 
-/* No forward, no table: a machine without forwards looks as if portfwd had never been there. */
+/*
+ * No forward, no table: a machine without forwards looks as if portfwd had never been there. But
+ * the kernel rewrites connections only while there is a nat chain and somebody who tracks them,
+ * so for those that are left to finish such a chain stays, which does nothing to new ones.
+ */
 int nft_compile(const struct pfw_plan *plan, const struct pfw_keys *only, struct pfw_image *ret,
 		struct pfw_error *err)
 {
@@ -408,7 +414,7 @@ int nft_compile(const struct pfw_plan *plan, const struct pfw_keys *only, struct
 	struct pfw_image image = { 0 };
 	int code = -ENOMEM;
 
-	if (!has_slots(plan)) {
+	if (!has_slots(plan) && !plan->facts.draining) {
 		*ret = image;
 		return 0;
 	}

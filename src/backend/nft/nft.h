@@ -35,6 +35,10 @@ bool nft_chain_next_rule(const struct pfw_item *item, size_t *at, const uint8_t 
 uint8_t nft_element_set(const struct pfw_item *item);
 const char *nft_item_name(const struct pfw_item *item);
 
+/* Chains that elements of the source maps go to. */
+#define NFT_CHAIN_MASQUERADE "masquerades"
+#define NFT_CHAIN_HAIRPIN "hairpins"
+
 /* The stamp of a plan: the key of its element in the set "revision". */
 void nft_stamp(const struct pfw_plan *plan, uint8_t ret[8]);
 
@@ -45,6 +49,8 @@ int nft_holds(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bo
 	      struct pfw_error *err);
 int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 	      const struct pfw_difference *difference, bool dry_run, struct pfw_error *err);
+int nft_flows(const struct pfw_image *image, bool (*wanted)(const void *ctx, const char *owner),
+	      const void *ctx, struct pfw_flows *flows);
 void nft_print(const struct pfw_item *item, struct pfw_buffer *ret);
 void nft_text(const struct pfw_image *image, struct pfw_buffer *ret);
 

@@ -550,11 +550,12 @@ int nft_holds(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bo
 	_Alignas(struct nlmsghdr) char buf[REQUEST_SIZE];
 	struct nlmsghdr *message;
 	struct nlattr *elements, *element, *key;
+	const bool wanted = plan->keys.live || plan->facts.draining;
 	uint8_t stamp[8];
 	int code;
 
 	handle->generation = 0;
-	if (!plan->keys.live) {
+	if (!wanted) {
 		message = request(buf, NFT_MSG_GETTABLE, 0);
 		mnl_attr_put_strz(message, NFTA_TABLE_NAME, NFT_TABLE);
 	} else {
@@ -575,6 +576,6 @@ int nft_holds(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bo
 		return code;
 	if (code == -EPERM)
 		return pfw_fail_errno(err, code, "cannot read table inet " NFT_TABLE);
-	*ret = plan->keys.live ? !code : code == -ENOENT;
+	*ret = wanted ? !code : code == -ENOENT;
 	return 0;
 }
