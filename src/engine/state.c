@@ -156,6 +156,7 @@ static int take_state(struct state *state, const json_t *root, struct pfw_error 
 		if (!state->config)
 			return pfw_fail_memory(err);
 	}
+	state->draining = json_is_true(json_object_get(root, "draining"));
 	return take_entries(state, json_object_get(root, "sysctl")) ? pfw_fail_memory(err) : 0;
 }
 
@@ -201,7 +202,8 @@ static json_t *pack_state(const struct state *state, const struct pfw_host_recor
 		if (json_array_append_new(entries, json_pack("{s:s, s:s}", "key", host->entries[i].key,
 							     "was", host->entries[i].was)))
 			goto fail;
-	return json_pack("{s:s, s:s?, s:o}", "boot", boot, "config", state->config, "sysctl", entries);
+	return json_pack("{s:s, s:s?, s:b, s:o}", "boot", boot, "config", state->config, "draining",
+			 (int)state->draining, "sysctl", entries);
 fail:
 	json_decref(entries);
 	return NULL;
