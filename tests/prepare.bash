@@ -11,7 +11,7 @@ PACKAGES_BUILD=(
 	libjansson-dev libmnl-dev libnftnl-dev libsmartcols-dev libxxhash-dev
 )
 PACKAGES_HOSTS=(iproute2 nftables socat util-linux)
-PACKAGES_TEST=(bats check clang jq libc6-dbg mandoc valgrind xz-utils)
+PACKAGES_TEST=(bats check clang conntrack jq libc6-dbg mandoc strace valgrind xz-utils)
 export PACKAGES_BUILD PACKAGES_HOSTS PACKAGES_TEST
 
 die() {
