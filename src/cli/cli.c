@@ -32,6 +32,8 @@ int pfw_cli_answer(struct pfw_cli *cli, enum pfw_verb verb, const struct pfw_req
 	if (!ret)
 		ret = cli->args.json ? pfw_output_json(cli, answer, err)
 				     : print(cli, answer, err);
+	if (!ret)
+		ret = pfw_output_warning(cli, answer, err);
 	json_decref(answer);
 	return ret;
 }

@@ -180,6 +180,7 @@ int pfw_cmd_add(struct pfw_cli *cli, struct pfw_error *err)
 {
 	struct pfw_request request = {
 		.replace = cli->args.replace,
+		.drain = cli->args.drain,
 		.dry_run = cli->args.dry_run,
 	};
 	int ret;

@@ -108,6 +108,7 @@ static int change_names(struct pfw_cli *cli, enum pfw_verb verb, pfw_printer *pr
 	const struct pfw_request request = {
 		.names = cli->args.operands,
 		.n_names = cli->args.n_operands,
+		.drain = cli->args.drain,
 		.dry_run = cli->args.dry_run,
 	};
 
@@ -144,7 +145,10 @@ static int print_reloaded(struct pfw_cli *cli, const json_t *answer, struct pfw_
 
 int pfw_cmd_reload(struct pfw_cli *cli, struct pfw_error *err)
 {
-	const struct pfw_request request = { .dry_run = cli->args.dry_run };
+	const struct pfw_request request = {
+		.drain = cli->args.drain,
+		.dry_run = cli->args.dry_run,
+	};
 
 	return pfw_cli_answer(cli, PFW_VERB_RELOAD, &request, print_reloaded, err);
 }

@@ -186,6 +186,9 @@ const struct pfw_option pfw_options[] = {
 	{ "replace", 0, NULL, "take the place of the forward that has this name",
 	  PFW_SCOPE_FORWARD, set_flag, MEMBER(replace) },
 
+	{ "drain", 0, NULL, "let open TCP connections finish, do not cut them",
+	  PFW_SCOPE_CUT, set_flag, MEMBER(drain) },
+
 	{ "columns", 'o', "COLUMNS", "the columns, separated by commas",
 	  PFW_SCOPE_COLUMNS, set_text, MEMBER(columns) },
 

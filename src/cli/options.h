@@ -33,6 +33,7 @@ struct pfw_arguments {
 	json_t *interfaces;	/* a list of texts; NULL: none */
 	const char *publish;
 	bool replace;
+	bool drain;
 	const char *columns;
 	const char *format;
 };
@@ -43,6 +44,7 @@ enum {
 	PFW_SCOPE_FORWARD = 1 << 1,
 	PFW_SCOPE_COLUMNS = 1 << 2,
 	PFW_SCOPE_FORMAT = 1 << 3,
+	PFW_SCOPE_CUT = 1 << 4,
 };
 
 struct pfw_option {

@@ -110,3 +110,22 @@ int pfw_output_changes(struct pfw_cli *cli, const json_t *answer, struct pfw_err
 	pfw_buffer_printf(&line, "%" JSON_INTEGER_FORMAT " kernel object%s changed", n, n == 1 ? "" : "s");
 	return pfw_output_say(cli, &line, err);
 }
+
+int pfw_output_warning(struct pfw_cli *cli, const json_t *answer, struct pfw_error *err)
+{
+	const char *text = json_string_value(json_object_get(answer, "warning"));
+	struct pfw_buffer line = { 0 };
+	int ret = 0;
+
+	if (!text)
+		return 0;
+	pfw_buffer_printf(&line, "portfwd: warning: %s", text);
+	if (line.failed) {
+		ret = pfw_fail_memory(err);
+	} else {
+		pfw_text_clean(line.data);
+		fprintf(cli->err, "%s\n", line.data);
+	}
+	pfw_buffer_free(&line);
+	return ret;
+}

@@ -24,6 +24,9 @@ int pfw_output_changes(struct pfw_cli *cli, const json_t *answer, struct pfw_err
 /* One line for each of the answer's changes. */
 int pfw_output_change_lines(struct pfw_cli *cli, const json_t *answer, struct pfw_error *err);
 
+/* The warning of the answer, if there is one, on standard error; --quiet does not silence it. */
+int pfw_output_warning(struct pfw_cli *cli, const json_t *answer, struct pfw_error *err);
+
 /*
  * The error on standard error, with --json on standard output too. code is what the
  * failed function returned. Returns the exit code.

@@ -127,11 +127,13 @@ static int stage(struct pfw_engine *engine, const struct work *work, size_t n,
 }
 
 /*
- * Applies, and commits the files. *holds: the kernel is known to hold what before says;
- * where it turns out not to, it is read and the difference is made from that.
+ * Applies, and commits the files. holds: the kernel is known to hold what before says;
+ * where it turns out not to, it is read and the difference is made from that, and *planned
+ * keeps what before said.
  */
 static int apply(struct pfw_engine *engine, const struct pfw_touched *keys, bool holds,
-		 struct side sides[ENGINE_BACKENDS], struct pfw_error *err)
+		 struct side sides[ENGINE_BACKENDS], struct pfw_image *planned,
+		 struct pfw_error *err)
 {
 	bool first = !engine->state.config;
 	unsigned int attempt;
@@ -143,6 +145,10 @@ static int apply(struct pfw_engine *engine, const struct pfw_touched *keys, bool
 				&sides[ENGINE_PACKETS], err);
 		if (!ret)
 			ret = sides_apply(engine, sides, err);
+		if (ret == -ESTALE && holds) {
+			*planned = sides[ENGINE_PACKETS].before;
+			sides[ENGINE_PACKETS].before = (struct pfw_image){ 0 };
+		}
 		holds = false;
 	}
 	if (ret == -ESTALE)
@@ -177,37 +183,48 @@ static int try_out(struct pfw_engine *engine, const struct pfw_touched *keys, bo
 	return ret;
 }
 
-static int make_changes(struct pfw_engine *engine, struct work *work, size_t n, bool dry_run,
-			struct pfw_report *report, struct pfw_error *err)
+static int make_changes(struct pfw_engine *engine, struct work *work, size_t n,
+			const struct pfw_manner *manner, struct pfw_report *report,
+			struct pfw_error *err)
 {
 	const struct engine_backend *to = &engine->backends[ENGINE_PACKETS];
 	struct side sides[ENGINE_BACKENDS] = { 0 };
+	struct pfw_image planned = { 0 };
 	struct pfw_touched keys = { 0 };
+	const bool forwarded = engine->plan.keys.live, draining = engine->plan.facts.draining;
 	bool holds = false;
 	int ret;
 
 	ret = touch(engine, work, n, &keys, err);
 	if (!ret)
 		ret = to->ops->holds(to->handle, &engine->plan, &holds, err);
-	if (!ret && holds)
-		ret = to->ops->compile(&engine->plan, &keys, &sides[ENGINE_PACKETS].before, err);
+	if (!ret)
+		ret = to->ops->compile(&engine->plan, &keys,
+				       holds ? &sides[ENGINE_PACKETS].before : &planned, err);
 	if (!ret)
 		ret = mutate(engine, work, n, err);
 	if (ret)
 		goto out;
+	if (manner->drain && forwarded && !engine->plan.keys.live)
+		engine->plan.facts.draining = true;
 	ret = side_fill_host(engine, &sides[ENGINE_HOST], err);
-	if (!ret && !dry_run)
+	if (!ret && !manner->dry_run)
 		ret = stage(engine, work, n, err);
 	if (!ret)
-		ret = dry_run ? try_out(engine, &keys, holds, sides, err) :
-				apply(engine, &keys, holds, sides, err);
-	if (ret || dry_run) {
+		ret = manner->dry_run ? try_out(engine, &keys, holds, sides, err) :
+					apply(engine, &keys, holds, sides, &planned, err);
+	if (!ret && !manner->dry_run)
+		side_cut(&sides[ENGINE_PACKETS], to->ops, &planned, &engine->plan, manner->drain,
+			 report);
+	if (ret || manner->dry_run) {
 		pfw_store_abort(engine->store);
 		undo(engine, work, n);
+		engine->plan.facts.draining = draining;
 	}
 	if (!ret)
 		ret = sides_report(engine, sides, report, err);
 out:
+	pfw_image_free(&planned);
 	pfw_touched_free(&keys);
 	sides_free(sides);
 	return ret;
@@ -245,7 +262,8 @@ static size_t find_expired(const struct pfw_engine *engine, const struct pfw_cha
 }
 
 int pfw_engine_change(struct pfw_engine *engine, const struct pfw_change *changes, size_t n,
-		      bool dry_run, struct pfw_report *report, struct pfw_error *err)
+		      const struct pfw_manner *manner, struct pfw_report *report,
+		      struct pfw_error *err)
 {
 	size_t n_all = n + (n ? find_expired(engine, changes, n, NULL) : 0);
 	struct pfw_change *all = calloc(n_all + 1, sizeof(*all));
@@ -262,7 +280,7 @@ int pfw_engine_change(struct pfw_engine *engine, const struct pfw_change *change
 	}
 	ret = prepare(engine, all, n_all, work, err);
 	if (!ret)
-		ret = make_changes(engine, work, n_all, dry_run, report, err);
+		ret = make_changes(engine, work, n_all, manner, report, err);
 out:
 	free(all);
 	free(work);

@@ -97,13 +97,15 @@ int engine_remember_config(struct pfw_engine *engine, struct pfw_error *err)
 	struct state *state = &engine->state;
 	char *config;
 
-	if (state->config && !strcmp(state->config, pfw_store_path(engine->store)))
+	if (state->config && !strcmp(state->config, pfw_store_path(engine->store)) &&
+	    state->draining == engine->plan.facts.draining)
 		return 0;
 	config = strdup(pfw_store_path(engine->store));
 	if (!config)
 		return pfw_fail_memory(err);
 	free(state->config);
 	state->config = config;
+	state->draining = engine->plan.facts.draining;
 	return state_save(state, &state->host, err);
 }
 
@@ -169,6 +171,7 @@ int pfw_engine_load(struct pfw_engine *engine, const struct pfw_engine_load *loa
 		ret = prepare_kernel(engine, load, err);
 		if (!ret)
 			ret = pfw_host_facts(&engine->state.host, &engine->facts, err);
+		engine->facts.draining = engine->state.draining;
 	} else {
 		/* Of words alone nothing is switched on, so nothing needs a guard. */
 		engine->facts.routing_on[0] = engine->facts.routing_on[1] = true;

@@ -56,8 +56,18 @@ size_t sides_steps(const struct side sides[ENGINE_BACKENDS]);
 int sides_report(const struct pfw_engine *engine, const struct side sides[ENGINE_BACKENDS],
 		 struct pfw_report *report, struct pfw_error *err);
 
+/*
+ * After the commit: cuts the connections that the change concerns, in one pass over them, and none
+ * if it concerns none. planned is what the old configuration asked for, if that is known: it counts
+ * as well as what the kernel held. plan is what stands now, NULL: nothing. A failure
+ * becomes the report's warning.
+ */
+void side_cut(const struct side *side, const struct pfw_backend *ops,
+	      const struct pfw_image *planned, const struct pfw_plan *plan, bool drain,
+	      struct pfw_report *report);
+
 int engine_open_backends(struct pfw_engine *engine, struct pfw_error *err);
-/* Remembers that this configuration is the applied one. */
+/* Remembers that this configuration is the applied one, and whether connections drain. */
 int engine_remember_config(struct pfw_engine *engine, struct pfw_error *err);
 /* Remembers none; a failure is added to the words in err. */
 void engine_forget_config(struct pfw_engine *engine, struct pfw_error *err);

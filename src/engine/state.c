@@ -174,6 +174,7 @@ static int take_state(struct state *state, const json_t *root, struct pfw_error 
 		if (!state->config)
 			return pfw_fail_memory(err);
 	}
+	state->draining = json_is_true(json_object_get(root, "draining"));
 	if (take_entries(state, json_object_get(root, "sysctl")) ||
 	    take_guarded(state, json_object_get(root, "guarded")))
 		return pfw_fail_memory(err);
@@ -235,10 +236,10 @@ static json_t *pack_state(const struct state *state, const struct pfw_host_recor
 		if (json_array_append_new(entries, json_pack("{s:s, s:s}", "key", host->entries[i].key,
 							     "was", host->entries[i].was)))
 			goto fail;
-	return json_pack("{s:s, s:s?, s:o, s:{s:o, s:o}}", "boot", boot, "config", state->config,
-			 "sysctl", entries, "guarded", family_names[0],
-			 pack_links(&host->guarded[0]), family_names[1],
-			 pack_links(&host->guarded[1]));
+	return json_pack("{s:s, s:s?, s:b, s:o, s:{s:o, s:o}}", "boot", boot, "config",
+			 state->config, "draining", (int)state->draining, "sysctl", entries,
+			 "guarded", family_names[0], pack_links(&host->guarded[0]),
+			 family_names[1], pack_links(&host->guarded[1]));
 fail:
 	json_decref(entries);
 	return NULL;

@@ -16,6 +16,7 @@ struct state {
 	char *folder;	/* RUN_DIR/net-ID */
 	char *config;	/* path of the applied configuration, or NULL */
 	struct pfw_host_record host;
+	bool draining;	/* connections were left to finish that no forward stands for */
 	int lock;
 };
 

@@ -7,20 +7,36 @@
 
 #include "inside.h"
 
-int pfw_engine_reload(struct pfw_engine *engine, bool dry_run, struct pfw_report *report,
-		      struct pfw_error *err)
+/* The difference; whoever wants the last forward's connections to finish keeps a bare table. */
+static int fill_packets(struct pfw_engine *engine, bool drain, struct side *side,
+			struct pfw_error *err)
+{
+	bool *draining = &engine->plan.facts.draining;
+	int ret;
+
+	*draining = *draining && drain;
+	ret = side_fill(engine, ENGINE_PACKETS, NULL, true, side, err);
+	if (ret || !drain || *draining || engine->plan.keys.live || !side->before.n_items)
+		return ret;
+	*draining = true;
+	return side_fill(engine, ENGINE_PACKETS, NULL, false, side, err);
+}
+
+int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner,
+		      struct pfw_report *report, struct pfw_error *err)
 {
 	const struct engine_backend *to = &engine->backends[ENGINE_PACKETS];
 	struct side sides[ENGINE_BACKENDS] = { 0 }, *packets = &sides[ENGINE_PACKETS];
+	const bool draining = engine->plan.facts.draining;
 	unsigned int attempt;
 	int ret = -ESTALE;
 
 	for (attempt = 0; ret == -ESTALE && attempt < ENGINE_ATTEMPTS; attempt++) {
 		pfw_error_clear(err);
-		ret = side_fill(engine, ENGINE_PACKETS, NULL, true, packets, err);
+		ret = fill_packets(engine, manner->drain, packets, err);
 		if (!ret)
 			ret = side_fill_host(engine, &sides[ENGINE_HOST], err);
-		if (!ret && dry_run)
+		if (!ret && manner->dry_run)
 			ret = to->ops->apply(to->handle, &packets->after, &packets->difference,
 					     true, err);
 		else if (!ret)
@@ -29,8 +45,12 @@ int pfw_engine_reload(struct pfw_engine *engine, bool dry_run, struct pfw_report
 	if (ret == -ESTALE)
 		ret = pfw_fail(err, PFW_FAILED, ret,
 			       "the nf_tables ruleset keeps changing; nothing was changed, try again");
-	if (!ret && !dry_run)
+	if (ret || manner->dry_run)
+		engine->plan.facts.draining = draining;
+	if (!ret && !manner->dry_run) {
+		side_cut(packets, to->ops, NULL, &engine->plan, manner->drain, report);
 		ret = engine_remember_config(engine, err);
+	}
 	if (!ret)
 		ret = sides_report(engine, sides, report, err);
 	sides_free(sides);
@@ -96,8 +116,11 @@ static int flush_locked(struct pfw_engine *engine, bool dry_run, struct pfw_repo
 	int ret = clear_all(engine, sides, dry_run, err);
 
 	if (!ret && !dry_run) {
+		side_cut(&sides[ENGINE_PACKETS], engine->backends[ENGINE_PACKETS].ops, NULL, NULL,
+			 false, report);
 		free(engine->state.config);
 		engine->state.config = NULL;
+		engine->state.draining = false;
 		ret = state_save(&engine->state, &engine->state.host, err);
 	}
 	if (!ret)

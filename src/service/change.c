@@ -92,6 +92,7 @@ static int add_forward(struct pfw_engine *engine, const struct pfw_request *requ
 		       struct pfw_error *err)
 {
 	const struct pfw_ruleset *ruleset = pfw_engine_ruleset(engine);
+	const struct pfw_manner manner = answer_manner(request);
 	struct pfw_change change = { .what = PFW_PUT };
 	const struct pfw_forward *there;
 	const char *file;
@@ -111,7 +112,7 @@ static int add_forward(struct pfw_engine *engine, const struct pfw_request *requ
 	if (replaced && !request->replace)
 		return refuse_other(there, engine, err);
 	/* What stands in the file may still be missing in the kernel. */
-	code = pfw_engine_change(engine, &change, stands ? 0 : 1, request->dry_run, report, err);
+	code = pfw_engine_change(engine, &change, stands ? 0 : 1, &manner, report, err);
 	if (code)
 		return code;
 	*ret = json_pack("{s:b, s:b, s:o, s:s}", "changed", (int)(!stands || report->n_steps),
@@ -210,12 +211,12 @@ static int carry_out(struct pfw_engine *engine, const struct pfw_request *reques
 		     struct selection *selection, bool changed, const char *rows, json_t **ret,
 		     struct pfw_error *err)
 {
+	const struct pfw_manner manner = answer_manner(request);
 	struct pfw_report report = { .verbose = request->dry_run };
 	json_t *answer;
 	int code;
 
-	code = pfw_engine_change(engine, selection->changes, selection->n, request->dry_run, &report,
-				 err);
+	code = pfw_engine_change(engine, selection->changes, selection->n, &manner, &report, err);
 	if (!code) {
 		answer = json_pack("{s:b, s:O}", "changed", (int)(changed || report.n_steps), rows,
 				   selection->rows);

@@ -119,6 +119,11 @@ int answer_check(struct pfw_engine *engine, const struct pfw_request *request, j
 	return 0;
 }
 
+struct pfw_manner answer_manner(const struct pfw_request *request)
+{
+	return (struct pfw_manner){ .dry_run = request->dry_run, .drain = request->drain };
+}
+
 static const char *const actions[] = {
 	[PFW_STEP_ADD] = "add",
 	[PFW_STEP_REMOVE] = "remove",
@@ -133,6 +138,8 @@ int answer_put_changes(json_t *answer, const struct pfw_report *report)
 	int ret;
 
 	ret = json_object_set_new(answer, "objects", json_integer((json_int_t)report->n_steps));
+	ret |= json_object_set_new(answer, "warning",
+				   report->warning ? json_string(report->warning) : json_null());
 	if (!report->verbose)
 		return ret | json_object_set_new(answer, "changes", json_null());
 	changes = json_array();
@@ -182,8 +189,9 @@ int answer_diff(struct pfw_engine *engine, const struct pfw_request *request, js
 int answer_reload(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
 		  struct pfw_error *err)
 {
+	const struct pfw_manner manner = answer_manner(request);
 	struct pfw_report report = { .verbose = request->dry_run };
-	int code = pfw_engine_reload(engine, request->dry_run, &report, err);
+	int code = pfw_engine_reload(engine, &manner, &report, err);
 
 	if (code) {
 		pfw_report_free(&report);

@@ -22,7 +22,9 @@ answer_function answer_reload;
 answer_function answer_flush;
 answer_function answer_export;
 
-/* Adds "objects" and "changes"; non-zero without memory. */
+/* How the request wants its changes made. */
+struct pfw_manner answer_manner(const struct pfw_request *request);
+/* Adds "objects", "changes" and "warning"; non-zero without memory. */
 int answer_put_changes(json_t *answer, const struct pfw_report *report);
 
 #endif

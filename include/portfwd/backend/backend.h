@@ -6,6 +6,7 @@
 #ifndef PORTFWD_BACKEND_BACKEND_H
 #define PORTFWD_BACKEND_BACKEND_H
 
+#include "portfwd/backend/flow.h"
 #include "portfwd/base/buffer.h"
 #include "portfwd/plan/image.h"
 #include "portfwd/plan/plan.h"
@@ -46,6 +47,16 @@ struct pfw_backend {
 	int (*apply)(struct pfw_backend_handle *handle, const struct pfw_image *after,
 		     const struct pfw_difference *difference, bool dry_run,
 		     struct pfw_error *err);
+
+	/*
+	 * Adds the flows that an image makes: of all its items, or with wanted only of those
+	 * whose owner it says yes to. Who may use them is put into clients. What this backend
+	 * would not have made is no flow. -ENOMEM. NULL: this backend's objects say nothing about
+	 * connections.
+	 */
+	int (*flows)(const struct pfw_image *image,
+		     bool (*wanted)(const void *ctx, const char *owner), const void *ctx,
+		     struct pfw_clients *clients, struct pfw_flows *flows);
 
 	/* One item as a line of this backend's language, without newline: for diff and dry run. */
 	void (*print)(const struct pfw_item *item, struct pfw_buffer *ret);

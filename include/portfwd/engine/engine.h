@@ -67,22 +67,38 @@ struct pfw_report {
 	size_t n_steps;
 	struct pfw_report_line *lines;
 	size_t n_lines;
+	const char *warning;	/* what was left undone though the change stands; or NULL */
 	struct pfw_arena arena;
 };
 void pfw_report_free(struct pfw_report *report);
 
 /*
- * Makes changes: in the kernel and in the files, all or none. With dry_run the kernel
- * checks them and nothing stays. A put without an origin goes to the main file.
+ * How to change. Once a change stands, the connections of what is gone or goes elsewhere now
+ * are cut, and UDP flows that would go past what is new; with drain, only UDP is cut, and
+ * what knows an end of its own may come to it. Where that fails, the change stands and the report
+ * has a warning.
+ */
+struct pfw_manner {
+	bool dry_run;	/* the kernel checks the change, and nothing stays */
+	bool drain;
+};
+
+/*
+ * Makes changes: in the kernel and in the files, all or none. A put without an origin
+ * goes to the main file.
  */
 int pfw_engine_change(struct pfw_engine *engine, const struct pfw_change *changes, size_t n,
-		      bool dry_run, struct pfw_report *report, struct pfw_error *err);
-
-/* Makes the kernel what the configuration says, whatever it is now. */
-int pfw_engine_reload(struct pfw_engine *engine, bool dry_run, struct pfw_report *report,
+		      const struct pfw_manner *manner, struct pfw_report *report,
 		      struct pfw_error *err);
 
-/* Takes all of portfwd out of the kernel and puts the host's settings back. Needs no load. */
+/* Makes the kernel what the configuration says, whatever it is now. */
+int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner,
+		      struct pfw_report *report, struct pfw_error *err);
+
+/*
+ * Takes all of portfwd out of the kernel, cuts its connections, and puts the host's
+ * settings back. Needs no load.
+ */
 int pfw_engine_flush(struct pfw_engine *engine, bool dry_run, struct pfw_report *report,
 		     struct pfw_error *err);
 

@@ -41,6 +41,8 @@ struct pfw_facts {
 	 * as the machine does not route, and should go on to when it does.
 	 */
 	struct pfw_links advertised;
+	/* Connections of removed forwards may finish: something must go on rewriting them. */
+	bool draining;
 };
 void pfw_facts_free(struct pfw_facts *facts);
 

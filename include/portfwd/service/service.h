@@ -29,15 +29,19 @@ struct pfw_service_options {
  * list of {"action": "add"|"remove"|"change", "kind": "element"|"map"|"set"|"chain"|
  * "table"|"sysctl", "forward": NAME|null, "text": TEXT} in the order in which
  * they are made, given where dry_run asks for it (else null); "objects" is their number
- * and stands wherever "changes" does. A forward is in the canonical form of
+ * and stands wherever "changes" does, and so does "warning": what could not be done though
+ * the request was (connections of before may go on), or null. A forward is in the canonical form of
  * portfwd.json(5) and has "state", "connections", "file" beside, where said "with state".
  *
- * ADD      forward, replace, dry_run -> {"changed": BOOL, "replaced": BOOL, "forward": FORWARD,
+ * drain: TCP and SCTP connections of what is removed or changed come to their own end; otherwise
+ * they are cut.
+ *
+ * ADD      forward, replace, drain, dry_run -> {"changed": BOOL, "replaced": BOOL, "forward": FORWARD,
  *            "file": PATH, "changes": [...]}. changed is false if it stood like that already.
  *            PFW_CONFLICT if the name stands with other content and replace is not set.
- * REMOVE   names (each a name, or else a listen part), dry_run
+ * REMOVE   names (each a name, or else a listen part), drain, dry_run
  *            -> {"changed": true, "removed": [{"name", "file"}], "changes"}
- * ENABLE, DISABLE  names, dry_run -> {"changed": BOOL, "forwards": [{"name", "changed", "file"}], "changes"}
+ * ENABLE, DISABLE  names, drain, dry_run -> {"changed": BOOL, "forwards": [{"name", "changed", "file"}], "changes"}
  * LIST     names (none: all) -> {"forwards": [FORWARD with state]}, in the order of the files.
  *            "state" is "active", "disabled", "expired" or "missing" (not in the kernel as it should
  *            be),
@@ -47,7 +51,7 @@ struct pfw_service_options {
  *            "daemon": {"running": BOOL, "pid": N|null}, "warnings": [TEXT]}
  * CHECK    file (NULL: the configuration) -> {"file": PATH, "forwards": N}
  * DIFF     -> {"in_sync": BOOL, "changes"}
- * RELOAD   dry_run -> {"changed": BOOL, "forwards": N, "changes"}
+ * RELOAD   drain, dry_run -> {"changed": BOOL, "forwards": N, "changes"}
  * FLUSH    dry_run -> {"changed": BOOL, "changes"}
  * EXPORT   format "json" or "nft" -> {"format": ..., "text": TEXT}
  */
@@ -73,6 +77,7 @@ struct pfw_request {
 	const char *file;
 	const char *format;
 	bool replace;
+	bool drain;
 	bool dry_run;
 };
 

@@ -199,10 +199,16 @@ static int add_dnat_chain(const struct pfw_plan *plan, bool output, struct pfw_i
 		.policy = NF_ACCEPT,
 		.type = "nat",
 	};
+	struct nft_rule rule = { 0 };
 	struct nft_chain chain;
 	unsigned int f;
 
 	nft_chain_begin(&chain, output ? "output" : "prerouting", &head);
+	if (!has_slots(plan)) {
+		/* Connections are tracked while a rule asks for something of them. */
+		nft_match_dnat(&rule);
+		nft_chain_add(&chain, &rule);
+	}
 	for (f = 0; f < 2; f++) {
 		add_lookups(plan, &chain, f, false, output);
 		add_lookups(plan, &chain, f, true, output);
@@ -347,7 +353,7 @@ static int add_chains(const struct pfw_plan *plan, struct pfw_image *image)
 {
 	int ret = 0;
 
-	if (has_slots(plan))
+	if (has_slots(plan) || plan->facts.draining)
 		ret = add_dnat_chain(plan, false, image);
 	if (!ret && any_from_machine(plan))
 		ret = add_dnat_chain(plan, true, image);
@@ -414,10 +420,14 @@ static int add_stamp(const struct pfw_plan *plan, struct pfw_image *image)
 	return pfw_image_add(image, NFT_KIND_ELEMENT, key, sizeof(key), NULL, 0, NULL) ? 0 : -ENOMEM;
 }
 
-/* Without either, a machine looks as if portfwd had never been there. */
+/*
+ * Without any of these, a machine looks as if portfwd had never been there. The kernel rewrites
+ * connections only while there is a nat chain and somebody who tracks them, so for those
+ * that are left to finish such a chain stays, which does nothing to new ones.
+ */
 bool nft_has_table(const struct pfw_plan *plan)
 {
-	return has_slots(plan) || nft_guards(plan);
+	return has_slots(plan) || plan->facts.draining || nft_guards(plan);
 }
 
 int nft_compile(const struct pfw_plan *plan, const struct pfw_touched *only, struct pfw_image *ret,

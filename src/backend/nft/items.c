@@ -117,8 +117,10 @@ void nft_comment_split(char *comment, int64_t *ret_until)
 
 void nft_stamp(const struct pfw_plan *plan, uint8_t ret[8])
 {
-	const uint64_t content[] = { plan->digest + nft_guard_digest(plan), NFT_LAYOUT_VERSION,
-				     plan->ruleset->settings.counters };
+	/* With forwards, draining asks for nothing more. */
+	const uint64_t draining = plan->facts.draining && !plan->keys.live;
+	const uint64_t content[] = { plan->digest + nft_guard_digest(plan) + draining,
+				     NFT_LAYOUT_VERSION, plan->ruleset->settings.counters };
 	uint64_t stamp = pfw_hash(content, sizeof(content));
 
 	memcpy(ret, &stamp, sizeof(stamp));

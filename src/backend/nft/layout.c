@@ -51,22 +51,31 @@ uint8_t nft_set_number(enum nft_purpose purpose, uint8_t family, uint8_t tier, b
 	return (uint8_t)(((purpose * 2 + (family == AF_INET6)) * PFW_TIERS + tier) * 2 + remote);
 }
 
+struct nft_map nft_set_map(uint8_t number)
+{
+	return (struct nft_map){
+		.purpose = number / 2 / PFW_TIERS / 2,
+		.family = number / 2 / PFW_TIERS % 2 ? AF_INET6 : AF_INET,
+		.tier = number / 2 % PFW_TIERS,
+		.remote = number % 2,
+	};
+}
+
 static void describe_map(uint8_t number, struct nft_set *ret)
 {
-	bool remote = number % 2;
-	unsigned int tier = number / 2 % PFW_TIERS;
-	bool v6 = number / 2 / PFW_TIERS % 2;
-	const struct purpose *purpose = &purposes[number / 2 / PFW_TIERS / 2];
+	struct nft_map map = nft_set_map(number);
+	const struct purpose *purpose = &purposes[map.purpose];
+	bool v6 = map.family == AF_INET6;
 	enum nft_field address = v6 ? NFT_FIELD_IPV6_ADDR : NFT_FIELD_IPV4_ADDR;
 	unsigned int n = 0;
 
 	snprintf(ret->name, sizeof(ret->name), "%s%c_%s%s", purpose->name, v6 ? '6' : '4',
-		 tiers[tier], remote ? "_remote" : "");
-	if (tier == PFW_TIER_ADDRESS_INTERFACE || tier == PFW_TIER_ADDRESS)
+		 tiers[map.tier], map.remote ? "_remote" : "");
+	if (nft_tier_has_address(map.tier))
 		ret->key[n++] = address;
 	ret->key[n++] = NFT_FIELD_INET_PROTO;
 	ret->key[n++] = NFT_FIELD_INET_SERVICE;
-	if (tier == PFW_TIER_ADDRESS_INTERFACE || tier == PFW_TIER_INTERFACE)
+	if (nft_tier_has_interface(map.tier))
 		ret->key[n++] = NFT_FIELD_IFNAME;
 	n = 0;
 	if (purpose->address)

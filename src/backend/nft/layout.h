@@ -89,6 +89,14 @@ static inline bool nft_tier_has_interface(uint8_t tier)
 
 uint8_t nft_set_number(enum nft_purpose purpose, uint8_t family, uint8_t tier, bool remote);
 void nft_set_describe(uint8_t number, struct nft_set *ret);
+/* The opposite of nft_set_number(); number < NFT_SET_MAPS. */
+struct nft_map {
+	enum nft_purpose purpose;
+	uint8_t family;
+	uint8_t tier;
+	bool remote;
+};
+struct nft_map nft_set_map(uint8_t number);
 /* The number of the set of that name, or NFT_SETS. */
 uint8_t nft_set_find(const char *name);
 

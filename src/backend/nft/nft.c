@@ -46,6 +46,7 @@ const struct pfw_backend pfw_backend_nftables = {
 	.read = nft_read,
 	.holds = nft_holds,
 	.apply = nft_apply,
+	.flows = nft_flows,
 	.print = nft_print,
 	.kind = nft_kind_name,
 	.text = nft_text,

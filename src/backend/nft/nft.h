@@ -85,6 +85,34 @@ int nft_holds(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bo
 	      struct pfw_error *err);
 int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 	      const struct pfw_difference *difference, bool dry_run, struct pfw_error *err);
+int nft_flows(const struct pfw_image *image, bool (*wanted)(const void *ctx, const char *owner),
+	      const void *ctx, struct pfw_clients *clients, struct pfw_flows *flows);
+
+/* What a chain of a forward or of a key says, read from its rules; the opposite of forward.c. */
+struct nft_route {
+	uint8_t family;		/* AF_UNSPEC with self: both */
+	bool self;
+	uint8_t target[16];
+	struct pfw_ports port;	/* lo 0: kept */
+};
+struct nft_admission {
+	bool said;		/* otherwise everyone */
+	struct pfw_client_range *ranges;
+	uint32_t n;
+};
+struct nft_decoded {
+	bool remote;
+	struct nft_admission admitted[2];	/* IPv4, IPv6 */
+	struct nft_route *routes;
+	uint32_t n_routes;
+	uint8_t source;			/* enum pfw_source */
+	uint8_t source_address[16];
+	char (*next)[NFT_CHAIN_NAME];	/* chains that it goes on to */
+	uint32_t n_next;
+};
+/* A rule that we would not have made says nothing. -ENOMEM leaves nothing in *ret. */
+int nft_decode_chain(const struct pfw_item *item, struct nft_decoded *ret);
+void nft_decoded_free(struct nft_decoded *decoded);
 void nft_print(const struct pfw_item *item, struct pfw_buffer *ret);
 void nft_text(const struct pfw_image *image, struct pfw_buffer *ret);
 

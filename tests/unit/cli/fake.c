@@ -65,6 +65,8 @@ static json_t *request_json(const struct pfw_request *request)
 	keep(json, "format", request->format);
 	if (request->replace)
 		json_object_set_new(json, "replace", json_true());
+	if (request->drain)
+		json_object_set_new(json, "drain", json_true());
 	if (request->dry_run)
 		json_object_set_new(json, "dry_run", json_true());
 	return json;

@@ -107,6 +107,20 @@ START_TEST(the_last_of_two_options_counts)
 }
 END_TEST
 
+START_TEST(requests_carry_drain)
+{
+	EXPECT(0, "", "", "add", "80", "self", "--replace", "--drain", "-q");
+	ck_assert_ptr_nonnull(json_object_get(fake.request, "drain"));
+	EXPECT(0, "", "", "remove", "web", "--drain", "-q");
+	EXPECT_REQUEST("{\"names\": [\"web\"], \"drain\": true}");
+	EXPECT(0, "", "", "-q", "disable", "--drain", "web");
+	EXPECT_REQUEST("{\"names\": [\"web\"], \"drain\": true}");
+	EXPECT(0, "", "", "-q", "reload", "--drain");
+	EXPECT_REQUEST("{\"drain\": true}");
+	EXPECT(2, "", "portfwd: \"flush\" takes no option \"--drain\"\n", "flush", "--drain");
+}
+END_TEST
+
 START_TEST(requests_carry_replace_and_dry_run)
 {
 	EXPECT(0, "", "", "add", "80", "self", "--replace", "-nq");
@@ -220,6 +234,7 @@ Suite *add_suite(void)
 	tcase_add_test(tcase, a_duration_ends_from_now);
 	tcase_add_test(tcase, wrong_limits_and_durations_are_refused);
 	tcase_add_test(tcase, the_last_of_two_options_counts);
+	tcase_add_test(tcase, requests_carry_drain);
 	tcase_add_test(tcase, requests_carry_replace_and_dry_run);
 	tcase_add_test(tcase, an_interface_cuts_the_listen_part);
 	tcase_add_test(tcase, what_cannot_be_cut_stays_whole);

@@ -25,6 +25,20 @@
 	"{\"action\": \"change\", \"kind\": \"sysctl\", \"forward\": null, \"text\": \"c\"}]"
 #define LINES "+ web: a : b\n- chain x {\n-         rule\n- }\n~ c\n"
 
+/* The change is done, so there is the answer, success, and the warning beside. */
+START_TEST(warnings_go_to_standard_error)
+{
+	fake.answer = "{\"changed\": true, \"removed\": [{\"name\": \"web\", \"file\": \"/etc/a.json\"}], "
+		      "\"objects\": 1, \"changes\": null, \"warning\": \"open\\nends\"}";
+	EXPECT(0, "removed \"web\" from /etc/a.json\n", "portfwd: warning: open?ends\n", "remove",
+	       "web");
+	EXPECT(0, "", "portfwd: warning: open?ends\n", "remove", "-q", "web");
+	fake.answer = "{\"changed\": true, \"warning\": \"w\"}";
+	EXPECT(0, "{\n  \"changed\": true,\n  \"warning\": \"w\"\n}\n", "portfwd: warning: w\n",
+	       "--json", "remove", "web");
+}
+END_TEST
+
 /* Not a terminal: aligned, but whole, however wide, and without colours. */
 START_TEST(list_is_a_table)
 {
@@ -314,6 +328,7 @@ Suite *output_suite(void)
 	TCase *tcase = tcase_create("output");
 
 	tcase_add_checked_fixture(tcase, fake_reset, fake_reset);
+	tcase_add_test(tcase, warnings_go_to_standard_error);
 	tcase_add_test(tcase, list_is_a_table);
 	tcase_add_test(tcase, columns_are_chosen);
 	tcase_add_test(tcase, options_of_the_rule_language_have_columns);
