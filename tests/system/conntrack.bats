@@ -170,6 +170,9 @@ send_on() { # HOST SOCAT-ADDRESS
 	in_ns gw sh -c 'nft list ruleset | nft -c -f -'
 	pfw reload
 	pfw diff
+	# The guard stays as long as routing is on; nothing rewrites any more.
+	equal 0 "$(in_ns gw nft list ruleset | grep -c 'type nat' || true)"
+	pfw flush
 	equal "" "$(in_ns gw nft list ruleset)"
 }
 
@@ -393,6 +396,166 @@ send_on() { # HOST SOCAT-ADDRESS
 	carries transit web flushed
 	carries foreign web flushed
 	carries query dns flushed
+}
+
+@test "ranges, kept, shifted and brought together: a removed one's are cut, another's go on" {
+	serve_tcp kept server "$SERVER4" 8005
+	serve_tcp shifted server "$SERVER4" 9005
+	serve_tcp one server "$SERVER4" 80
+	pfw add kept "$WAN4:8000-8010" "$SERVER4"
+	pfw add shifted "$WAN4:8100-8110" "$SERVER4:9000-9010"
+	pfw add one 8200-8210 "$SERVER4:80" --snat masquerade
+	pfw add logged "$WAN4:8300-8310" "$SERVER4:9000-9010" --log
+	pfw add single "$WAN4:8106" "$SERVER4:80"
+	hold kept client "TCP4:$WAN4:8005"
+	hold shifted client "TCP4:$WAN4:8105"
+	hold one client "TCP4:$WAN4:8205"
+	hold logged client "TCP4:$WAN4:8305"
+	hold single client "TCP4:$WAN4:8106"
+	carries kept kept before
+	carries shifted shifted before
+	carries one one before
+	carries logged shifted before
+	carries single one before
+	# The same by a chain, and again by elements.
+	pfw add --replace shifted "$WAN4:8100-8110" "$SERVER4:9000-9010" --log
+	pfw add --replace logged "$WAN4:8300-8310" "$SERVER4:9000-9010"
+	carries shifted shifted "by a chain"
+	carries logged shifted "by elements"
+	pfw remove kept
+	carries_nothing kept
+	carries shifted shifted after
+	pfw add --replace shifted "$WAN4:8100-8110" "$SERVER4:9100-9110"
+	carries_nothing shifted
+	carries logged shifted after
+	carries single one after
+	pfw add --replace one 8200-8210 "$SERVER4:80"
+	carries_nothing one
+	pfw flush
+	carries_nothing logged
+	carries_nothing single
+}
+
+@test "a range and a single port within it: the connection goes on as long as either leads there" {
+	serve_tcp web server "$SERVER4" 80
+	pfw add wide "$WAN4:8000-8100" "$SERVER4:80"
+	hold one client "TCP4:$WAN4:8050"
+	carries one web before
+	pfw add single 8050 "$SERVER4:80"
+	pfw remove wide
+	carries one web "by the single port"
+	pfw add wide "$WAN4:8000-8100" "$SERVER4:80"
+	pfw remove single
+	carries one web "by the range"
+	pfw disable wide
+	carries_nothing one
+}
+
+@test "several targets: what goes to one that is left out is cut" {
+	serve_tcp web server "$SERVER4" 80
+	serve_tcp new second "$SECOND4" 80
+	pfw add web "$WAN4:8080" "$SERVER4:80,$SECOND4:80" --balance round-robin
+	hold one client "TCP4:$WAN4:8080"
+	hold two client "TCP4:$WAN4:8080"
+	local first second
+	first=$(talk one before) second=$(talk two before)
+	[ "${first%% *}" != "${second%% *}" ]
+	pfw add other "$WAN4:8081" "$SERVER4:80"
+	local left=one gone=two
+	[ "${first%% *}" = web ] || left=two gone=one
+	pfw add --replace web "$WAN4:8080" "$SERVER4:80"
+	carries "$left" web after
+	carries_nothing "$gone"
+	config <<-JSON
+		{ "forwards": [ { "name": "web", "listen": "$WAN4:8080",
+		  "target": ["$SERVER4:80", "$SECOND4:80"], "limit": {"connections": 9} } ] }
+	JSON
+	pfw reload
+	carries "$left" web limited
+	pfw --quiet flush
+	carries_nothing "$left"
+}
+
+@test "sources: who is not admitted any more is cut, who shares the key is not" {
+	serve_tcp web server "$SERVER4" 80
+	serve_tcp new second "$SECOND4" 80
+	addr_add client wan 198.51.100.70/24
+	pfw add some "$WAN4:8080" "$SERVER4:80" --source 198.51.100.70
+	pfw add all "$WAN4:8080" "$SECOND4:80"
+	hold some client "TCP4:$WAN4:8080,bind=198.51.100.70"
+	hold all client "TCP4:$WAN4:8080,bind=$CLIENT4"
+	carries some web before
+	carries all new before
+	pfw remove all
+	carries some web after
+	carries_nothing all
+	pfw add --replace some "$WAN4:8080" "$SERVER4:80"
+	hold all2 client "TCP4:$WAN4:8080,bind=$CLIENT4"
+	carries all2 web before
+	carries some web widened
+	pfw add --replace some "$WAN4:8080" "$SERVER4:80" --source "!$CLIENT4"
+	carries some web narrowed
+	carries_nothing all2
+	echo '{}' | config
+	pfw reload
+	carries_nothing some
+}
+
+@test "one key, one target, two words on the source: each keeps its own" {
+	serve_tcp web server "$SERVER4" 80
+	addr_add client wan 198.51.100.70/24
+	pfw add some "$WAN4:8080" "$SERVER4:80" --source 198.51.100.70 --snat masquerade
+	pfw add all "$WAN4:8080" "$SERVER4:80"
+	hold some client "TCP4:$WAN4:8080,bind=198.51.100.70"
+	hold all client "TCP4:$WAN4:8080,bind=$CLIENT4"
+	carries some web before
+	carries all web before
+	pfw remove all
+	carries some web after
+	carries_nothing all
+}
+
+@test "an own source address: another one cuts" {
+	serve_tcp web server "$SERVER4" 80
+	addr_add gw lan0 10.0.0.71/24 10.0.0.72/24
+	pfw add web "$WAN4:8080" "$SERVER4:80" --snat 10.0.0.71
+	hold one client "TCP4:$WAN4:8080"
+	carries one web before
+	pfw add --replace web "$WAN4:8080" "$SERVER4:80" --snat 10.0.0.71 --log
+	carries one web logged
+	pfw add --replace web "$WAN4:8080" "$SERVER4:80" --snat 10.0.0.72
+	carries_nothing one
+}
+
+@test "a forward that expires is cut when it is removed before, and flush sees its chain" {
+	serve_tcp web server "$SERVER4" 80
+	pfw add web "$WAN4:8080" "$SERVER4:80" --expires 2099-01-01T00:00:00Z
+	pfw add limited "$WAN4:8081" "$SERVER4:80" --limit connections=5
+	hold one client "TCP4:$WAN4:8080"
+	hold two client "TCP4:$WAN4:8081"
+	carries one web before
+	carries two web before
+	pfw add --replace web "$WAN4:8080" "$SERVER4:80" --expires 2098-01-01T00:00:00Z
+	carries one web "sooner"
+	pfw remove web
+	carries_nothing one
+	carries two web after
+	pfw flush
+	carries_nothing two
+}
+
+@test "a client of narrower sources is taken over at once by udp, and others are not" {
+	serve_udp dns server "$SERVER4" 53
+	serve_udp new second "$SECOND4" 53
+	addr_add client wan 198.51.100.70/24
+	pfw add all "$WAN4:50-60/udp" "$SERVER4"
+	hold some client "UDP4:$WAN4:53,bind=198.51.100.70"
+	hold all client "UDP4:$WAN4:53,bind=$CLIENT4"
+	carries some dns before
+	carries all dns before
+	pfw add some "$WAN4:50-60/udp" "$SECOND4" --source 198.51.100.70
+	carries some new after
+	carries all dns after
 }
 
 @test "a udp client that sent before the forward was there is forwarded without a pause" {
