@@ -201,5 +201,6 @@ TCase *live_host_case(void)
 
 	UNIT_CASE(tcase, "host", test_on_and_back, test_saved_before_written, test_not_saved,
 		  test_interface_gone);
+	tcase_set_timeout(tcase, 30);
 	return tcase;
 }
