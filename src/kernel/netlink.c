@@ -16,6 +16,8 @@
 /* The kernel answers dumps in pieces of at most 32 KiB (netlink_dump()). */
 #define RECEIVE_SIZE (64 * 1024)
 #define RECEIVE_BUFFER (4 * 1024 * 1024)
+/* How often a generation may be gone before it is settled. */
+#define SETTLE_ATTEMPTS 1000
 
 struct pfw_netlink {
 	struct mnl_socket *socket;
@@ -292,8 +294,8 @@ static int make_room(int fd, size_t len)
 	return setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
 
-int pfw_batch_send(struct pfw_netlink *nl, struct pfw_batch *batch, uint32_t generation,
-		   bool dry_run, struct pfw_refusal *refusal, struct pfw_error *err)
+static int transmit(struct pfw_netlink *nl, struct pfw_batch *batch, uint32_t generation,
+		    bool dry_run, struct pfw_refusal *refusal, struct pfw_error *err)
 {
 	_Alignas(struct nlmsghdr) char begin[64], end[64];
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
@@ -307,11 +309,6 @@ int pfw_batch_send(struct pfw_netlink *nl, struct pfw_batch *batch, uint32_t gen
 	};
 	uint32_t first_seq;
 	size_t i;
-
-	if (batch->failed || batch->bytes.failed)
-		return pfw_fail_memory(err);
-	if (!batch->n_messages)
-		return 0;
 
 	first_seq = nl->seq + 1;
 	message = put_header(begin, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
@@ -343,6 +340,16 @@ int pfw_batch_send(struct pfw_netlink *nl, struct pfw_batch *batch, uint32_t gen
 	return collect_refusals(nl, batch, first_seq, refusal, err);
 }
 
+int pfw_batch_send(struct pfw_netlink *nl, struct pfw_batch *batch, uint32_t generation,
+		   bool dry_run, struct pfw_refusal *refusal, struct pfw_error *err)
+{
+	if (batch->failed || batch->bytes.failed)
+		return pfw_fail_memory(err);
+	if (!batch->n_messages)
+		return 0;
+	return transmit(nl, batch, generation, dry_run, refusal, err);
+}
+
 static int take_generation(void *ctx, const struct nlmsghdr *message)
 {
 	const struct nlattr *attr;
@@ -354,7 +361,7 @@ static int take_generation(void *ctx, const struct nlmsghdr *message)
 	return 0;
 }
 
-int pfw_netlink_generation(struct pfw_netlink *nl, uint32_t *ret, struct pfw_error *err)
+static int ask_generation(struct pfw_netlink *nl, uint32_t *ret, struct pfw_error *err)
 {
 	_Alignas(struct nlmsghdr) char buf[64];
 	uint32_t generation = 0;
@@ -374,4 +381,31 @@ int pfw_netlink_generation(struct pfw_netlink *nl, uint32_t *ret, struct pfw_err
 		return code;
 	*ret = generation ? generation : 1;
 	return 0;
+}
+
+/*
+ * The kernel counts a new generation at the beginning of a commit, and shows what it
+ * holds a moment later. A transaction waits for the commit that is under way, an empty
+ * one too; that it is not refused says that the generation is still this one and all of it is seen.
+ */
+int pfw_netlink_generation(struct pfw_netlink *nl, uint32_t *ret, struct pfw_error *err)
+{
+	struct pfw_refusal refusal = { 0 };
+	struct pfw_batch nothing = { 0 };
+	uint32_t generation = 0;
+	unsigned int attempt;
+	int code = -ERESTART;
+
+	for (attempt = 0; code == -ERESTART && attempt < SETTLE_ATTEMPTS; attempt++) {
+		code = ask_generation(nl, &generation, err);
+		if (!code)
+			code = transmit(nl, &nothing, generation, false, &refusal, err);
+	}
+	if (code == -ECANCELED)
+		code = refusal.code;
+	if (code && !err->count)
+		return pfw_fail_errno(err, code, "cannot ask nf_tables for its generation");
+	if (!code)
+		*ret = generation;
+	return code;
 }

@@ -24,6 +24,19 @@ static void print_value(const struct pfw_item *item, struct pfw_buffer *ret)
 		pfw_buffer_printf(ret, "%02x", pfw_item_value(item)[i]);
 }
 
+/* The time left goes on while two differences are told; the value says until when. */
+static void cut_timeout(struct pfw_buffer *line)
+{
+	char *at = line->data ? strstr(line->data, " timeout ") : NULL, *end;
+
+	if (!at)
+		return;
+	at += strlen(" timeout ");
+	end = at + strspn(at, "0123456789dhms");
+	memmove(at, end, strlen(end) + 1);
+	line->len -= (size_t)(end - at);
+}
+
 static char *print_step(const struct pfw_step *step)
 {
 	const struct pfw_item *item = step->after ? step->after : step->before;
@@ -31,6 +44,7 @@ static char *print_step(const struct pfw_step *step)
 
 	pfw_buffer_puts(&line, !step->before ? "+ " : !step->after ? "- " : "~ ");
 	pfw_backend_nftables.print(item, &line);
+	cut_timeout(&line);
 	print_value(step->before, &line);
 	print_value(step->after, &line);
 	ck_assert(!line.failed);

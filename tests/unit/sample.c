@@ -2,8 +2,10 @@
 /* Forwards in few words, and random ones. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
+#include "portfwd/base/buffer.h"
 #include "sample.h"
 #include "unit.h"
 
@@ -56,25 +58,52 @@ static void make_listen(const struct sample *sample, struct pfw_arena *arena,
 							     strlen(words[i]));
 }
 
+/* "10.0.0.2@81*3": address or self, port or range, weight. Cuts the word. */
+static void make_target(char *word, struct pfw_target *target)
+{
+	char *weight = strchr(word, '*'), *ports = strchr(word, '@');
+	struct pfw_error err = PFW_ERROR_INIT;
+
+	target->weight = weight ? (uint16_t)atoi(weight + 1) : 1;
+	if (weight)
+		*weight = '\0';
+	if (ports) {
+		*ports++ = '\0';
+		ck_assert_int_eq(pfw_ports_parse(ports, strlen(ports), &target->port, &err), 0);
+	}
+	target->self = !strcmp(word, "self");
+	if (!target->self)
+		ck_assert_int_eq(pfw_addr_parse(word, strlen(word), &target->address, &err), 0);
+}
+
+static struct pfw_prefix *make_prefixes(const char *list, struct pfw_arena *arena, uint16_t *ret_n)
+{
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_prefix *prefixes;
+	char *words[LIST_MAX];
+	size_t n, i;
+
+	n = list ? split(list, arena, words) : 0;
+	prefixes = pfw_arena_array(arena, n + 1, sizeof(*prefixes));
+	for (i = 0; i < n; i++)
+		ck_assert_int_eq(pfw_prefix_parse(words[i], strlen(words[i]), &prefixes[i], &err),
+				 0);
+	*ret_n = (uint16_t)n;
+	return prefixes;
+}
+
 static void make_targets(const struct sample *sample, struct pfw_arena *arena,
 			 struct pfw_forward *forward)
 {
 	const char *list = sample->targets ? sample->targets : "10.0.0.2 fd00::2";
-	struct pfw_error err = PFW_ERROR_INIT;
-	struct pfw_target *target;
 	char *words[LIST_MAX];
 	size_t n, i;
 
 	n = split(list, arena, words);
 	forward->targets = pfw_arena_array(arena, n, sizeof(*forward->targets));
 	for (i = 0; i < n; i++) {
-		target = &forward->targets[i];
-		target->port = (struct pfw_ports){ sample->port, sample->port };
-		target->weight = 1;
-		target->self = !strcmp(words[i], "self");
-		if (!target->self)
-			ck_assert_int_eq(pfw_addr_parse(words[i], strlen(words[i]),
-							&target->address, &err), 0);
+		forward->targets[i].port = (struct pfw_ports){ sample->port, sample->port };
+		make_target(words[i], &forward->targets[i]);
 	}
 	forward->n_targets = (uint16_t)n;
 }
@@ -92,15 +121,25 @@ void sample_make(const struct sample *sample, struct pfw_arena *arena, struct pf
 {
 	struct pfw_forward forward = {
 		.name = sample->name,
-		.snat = (uint8_t)sample->snat,
+		.balance = (uint8_t)sample->balance,
+		.log = sample->log,
+		.limit = sample->limit,
+		.expires = sample->expires,
+		.snat = (uint8_t)(sample->snat_address ? PFW_SNAT_ADDRESS : sample->snat),
 		.hairpin = (uint8_t)sample->hairpin,
 		.local = (uint8_t)sample->local,
 		.enabled = !sample->disabled,
 		.origin = { PFW_ORIGIN_NONE, 0 },
 	};
+	struct pfw_error err = PFW_ERROR_INIT;
 
 	make_listen(sample, arena, &forward.listen);
 	make_targets(sample, arena, &forward);
+	forward.sources = make_prefixes(sample->sources, arena, &forward.n_sources);
+	forward.excluded = make_prefixes(sample->excluded, arena, &forward.n_excluded);
+	if (sample->snat_address)
+		ck_assert_int_eq(pfw_addr_parse(sample->snat_address, strlen(sample->snat_address),
+						&forward.snat_address, &err), 0);
 	must_be_valid(&forward);
 	*ret = forward;
 }
@@ -126,7 +165,7 @@ void sample_ruleset(struct pfw_ruleset *ruleset, const struct sample *samples, s
 
 void sample_plan(const struct pfw_ruleset *ruleset, struct pfw_plan *ret)
 {
-	const struct pfw_facts facts = { .routing_on = { true, true } };
+	const struct pfw_facts facts = { .now = SAMPLE_NOW, .routing_on = { true, true } };
 	struct pfw_error err = PFW_ERROR_INIT;
 	char line[1024];
 
@@ -152,12 +191,111 @@ static const char *choose(struct sample_random *random, const char *const *words
 	choose(random, (const char *const[]){ __VA_ARGS__ },				\
 	       COUNT(((const char *const[]){ __VA_ARGS__ })))
 
+/* Both lists as one; either may be NULL. */
 static const char *join(struct pfw_arena *arena, const char *a, const char *b)
 {
 	char text[128];
 
+	if (!a || !b)
+		return a ? a : b;
 	snprintf(text, sizeof(text), "%s %s", a, b);
 	return pfw_arena_text(arena, text, strlen(text));
+}
+
+static const char *join_word(struct pfw_arena *arena, const char *a, const char *b)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s%s", a, b);
+	return pfw_arena_text(arena, text, strlen(text));
+}
+
+/* Which families a random forward serves. */
+enum { ONLY_V4, ONLY_V6, BOTH };
+
+static const char *of_families(struct pfw_arena *arena, unsigned int families, const char *v4,
+			       const char *v6)
+{
+	return families == ONLY_V4 ? v4 : families == ONLY_V6 ? v6 : join(arena, v4, v6);
+}
+
+/* Ports to listen on; a range of four may be shifted by the targets. */
+#define FOUR "6-9"
+
+static const char *any_ports(struct sample_random *random)
+{
+	if (sample_below(random, 3))
+		return CHOOSE(random, "1", "2", "3", "4", "1 2", "3 4 5", "5");
+	return CHOOSE(random, "1-3", "1-3", "4-5", "2-4", "1-9", FOUR, FOUR, "1 4-5");
+}
+
+/* Behind an address: a port, a range, a weight. Targets of one family have ports of one kind. */
+static const char *any_suffix(struct sample_random *random, const char *ports)
+{
+	if (!strcmp(ports, FOUR) && sample_below(random, 2))
+		return CHOOSE(random, "@16-19", "@26-29", "@6-9");
+	return CHOOSE(random, "", "", "@1", "@2");
+}
+
+static const char *any_targets(struct sample_random *random, struct pfw_arena *arena,
+			       unsigned int families, const char *ports)
+{
+	const char *suffix = any_suffix(random, ports), *weight = "";
+	unsigned int n = 1, i, f;
+	struct pfw_buffer text = { 0 };
+	const char *list;
+
+	if (!strchr(suffix, '-') && !sample_below(random, 6))
+		n = 2 + sample_below(random, 3);
+	for (f = 0; f < 2; f++)
+		for (i = 0; i < n && (families == BOTH || families == f); i++) {
+			if (n > 1)
+				weight = CHOOSE(random, "", "", "*2", "*7");
+			pfw_buffer_printf(&text, "%s%s%u%s%s", text.len ? " " : "",
+					  f ? "fd00::" : "10.0.0.", 1 + i + sample_below(random, 2) * 4,
+					  suffix, weight);
+		}
+	ck_assert(!text.failed);
+	list = pfw_arena_text(arena, text.data, text.len);
+	pfw_buffer_free(&text);
+	return list;
+}
+
+static void any_sources(struct sample_random *random, struct pfw_arena *arena,
+			unsigned int families, struct sample *sample)
+{
+	const char *v4 = CHOOSE(random, "203.0.113.0/24", "203.0.113.0/24", "203.0.113.0/25",
+				"203.0.113.128/25", "203.0.113.0/25 203.0.113.128/25",
+				"203.0.113.9", "203.0.112.0/23", "198.51.100.0/24", "0.0.0.0/0");
+	const char *v6 = CHOOSE(random, "2001:db8:1::/48", "2001:db8:1::/48", "2001:db8:1:2::/64",
+				"2001:db8:1:3::/64", "2001:db8:1:2::9", "2001:db8:ff::/48",
+				"2001:db8:1:2::/64 2001:db8:ff::/48", "::/0");
+
+	/* Nobody of a family whose sources are left out. */
+	if (sample_below(random, 2))
+		sample->sources = of_families(arena, families == BOTH ? sample_below(random, 3) :
+								       families, v4, v6);
+	if (sample_below(random, 3))
+		return;
+	v4 = CHOOSE(random, "203.0.113.9", "203.0.113.64/26", "10.0.0.0/8", "192.0.2.0/25 192.0.2.128/25");
+	v6 = CHOOSE(random, "2001:db8:1:2::9", "2001:db8:1:2:3::/80", "fd00::/8");
+	sample->excluded = of_families(arena, families == BOTH ? sample_below(random, 3) : families,
+				       v4, v6);
+}
+
+static struct pfw_limit any_limit(struct sample_random *random)
+{
+	static const uint32_t units[] = { 1, 60, 3600, 86400 };
+	struct pfw_limit limit = { 0 };
+
+	if (sample_below(random, 3)) {
+		limit.rate = 1 + sample_below(random, 50);
+		limit.per = units[sample_below(random, COUNT(units))];
+		limit.burst = sample_below(random, 2) * 20;
+	}
+	if (!limit.rate || sample_below(random, 2))
+		limit.connections = 1 + sample_below(random, 9);
+	return limit;
 }
 
 void sample_any(struct sample_random *random, const char *name, struct pfw_arena *arena,
@@ -165,25 +303,36 @@ void sample_any(struct sample_random *random, const char *name, struct pfw_arena
 {
 	const char *v4 = CHOOSE(random, "0.0.0.0", "192.0.2.1", "192.0.2.2", "192.0.2.1 192.0.2.2");
 	const char *v6 = CHOOSE(random, "::", "2001:db8::1", "2001:db8::2", ":: 2001:db8::1");
-	const char *to4 = CHOOSE(random, "10.0.0.1", "10.0.0.2"), *to6 = "fd00::1";
 	const unsigned int families = sample_below(random, 3);
 	const bool self = !sample_below(random, 3);
 	struct sample sample = {
 		.name = name,
 		.interfaces = CHOOSE(random, NULL, NULL, "wan0", "wan1", "wan0 wan1"),
-		.ports = CHOOSE(random, "1", "2", "3", "4", "1 2", "3 4 5", "5"),
+		.ports = any_ports(random),
 		.protocols = CHOOSE(random, "tcp", "tcp", "udp", "sctp", "tcp udp"),
-		.port = (uint16_t)sample_below(random, 3),
+		.balance = sample_below(random, 3),
 		.snat = sample_below(random, 4),
 		.hairpin = sample_below(random, 3),
 		.local = sample_below(random, 3),
+		.log = !sample_below(random, 10),
 		.disabled = !sample_below(random, 10),
 	};
 
-	sample.targets = self ? "self" : families == 0 ? to4 : families == 1 ? to6 :
-							     join(arena, to4, to6);
+	if (self)
+		sample.targets = join_word(arena, "self", any_suffix(random, sample.ports));
+	else
+		sample.targets = any_targets(random, arena, families, sample.ports);
 	if (sample_below(random, 3))
-		sample.addresses = families == 0 ? v4 : families == 1 ? v6 : join(arena, v4, v6);
+		sample.addresses = of_families(arena, families, v4, v6);
+	if (sample_below(random, 2))
+		any_sources(random, arena, families, &sample);
+	if (!sample_below(random, 8))
+		sample.limit = any_limit(random);
+	if (!sample_below(random, 8))
+		sample.expires = sample_below(random, 4) ? SAMPLE_FAR : SAMPLE_NOW;
+	if (!self && families != BOTH && !sample_below(random, 6))
+		sample.snat_address = families == ONLY_V4 ?
+					      CHOOSE(random, "192.0.2.1", "192.0.2.9") : "2001:db8::9";
 	if (self && sample.snat == PFW_SNAT_MASQUERADE)
 		sample.snat = PFW_SNAT_AUTO;
 	sample_make(&sample, arena, ret);
@@ -229,9 +378,7 @@ static bool same_claims(const struct pfw_plan *a, const struct pfw_slot *x,
 	for (i = 0; same && i < n; i++)
 		same = pfw_forward_equal(of_x[i], of_y[i]) &&
 		       pfw_plan_source(a, of_x[i]) == pfw_plan_source(b, of_y[i]) &&
-		       pfw_plan_remote(a, of_x[i]) == pfw_plan_remote(b, of_y[i]) &&
-		       pfw_plan_needs_to(a, of_x[i]) == pfw_plan_needs_to(b, of_y[i]) &&
-		       pfw_plan_needs_from(a, of_x[i]) == pfw_plan_needs_from(b, of_y[i]);
+		       pfw_plan_remote(a, of_x[i]) == pfw_plan_remote(b, of_y[i]);
 	free(of_x);
 	free(of_y);
 	return same;
@@ -244,6 +391,20 @@ bool sample_same_slot(const struct pfw_plan *a, const struct pfw_plan *b, const 
 	return x && y && x->shape == y->shape && x->outspoken == y->outspoken &&
 	       x->remote == y->remote && pfw_slot_speaks(a, x) == pfw_slot_speaks(b, y) &&
 	       same_claims(a, x, b, y);
+}
+
+bool sample_same_needs(const struct pfw_plan *a, const struct pfw_plan *b, const char *name)
+{
+	uint32_t x = pfw_ruleset_find(a->ruleset, name), y = pfw_ruleset_find(b->ruleset, name);
+	const struct pfw_forward *of_x, *of_y;
+
+	if (x == PFW_INDEX_NONE || y == PFW_INDEX_NONE)
+		return x == y;
+	of_x = &a->ruleset->forwards[x];
+	of_y = &b->ruleset->forwards[y];
+	return pfw_forward_equal(of_x, of_y) &&
+	       pfw_plan_needs_to(a, of_x) == pfw_plan_needs_to(b, of_y) &&
+	       pfw_plan_needs_from(a, of_x) == pfw_plan_needs_from(b, of_y);
 }
 
 void sample_step_choose(struct sample_random *random, const struct pfw_ruleset *ruleset,

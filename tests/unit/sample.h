@@ -11,15 +11,27 @@ struct sample {
 	const char *name;
 	const char *addresses;	/* "198.51.100.1 2001:db8::1"; NULL: any */
 	const char *interfaces;	/* "wan0 wan1"; NULL: any */
-	const char *ports;	/* "80 443"; NULL: 80 */
+	const char *ports;	/* "80 443 8000-8100"; NULL: 80 */
 	const char *protocols;	/* "tcp udp"; NULL: tcp */
-	const char *targets;	/* "10.0.0.2 fd00::2" or "self"; NULL: both of these addresses */
-	uint16_t port;		/* of the targets; 0: kept */
+	/* "10.0.0.2 fd00::2", "self", "10.0.0.2@81*3 10.0.0.3@90-99"; NULL: the first two */
+	const char *targets;
+	uint16_t port;		/* of the targets that do not say theirs; 0: kept */
+	enum pfw_balance balance;
+	const char *sources;	/* "203.0.113.0/24 2001:db8::/32"; NULL: everyone */
+	const char *excluded;
+	struct pfw_limit limit;
+	bool log;
+	int64_t expires;
 	enum pfw_snat snat;
+	const char *snat_address;	/* takes the place of snat */
 	enum pfw_switch hairpin;
 	enum pfw_switch local;
 	bool disabled;
 };
+
+/* What time it is in all plans of samples; and a time long after any test is run. */
+#define SAMPLE_NOW INT64_C(1800000000)
+#define SAMPLE_FAR INT64_C(7258118400)
 
 /* Fails the test where the forward is none that a configuration could have. */
 void sample_make(const struct sample *sample, struct pfw_arena *arena, struct pfw_forward *ret);
@@ -52,6 +64,8 @@ void sample_drop(struct pfw_ruleset *ruleset, struct pfw_plan *plan, const char 
 
 /* Whether the backends see the same of this key's slot in both plans; rulesets may differ. */
 bool sample_same_slot(const struct pfw_plan *a, const struct pfw_plan *b, const struct pfw_key *key);
+/* Whether the forward of this name is in both or in none, says the same, and has the same chains. */
+bool sample_same_needs(const struct pfw_plan *a, const struct pfw_plan *b, const char *name);
 
 /* A few forwards dropped, added or replaced at once, as the engine does it. */
 #define SAMPLE_STEP_MAX 4

@@ -77,7 +77,10 @@ struct pfw_refusal {
 int pfw_batch_send(struct pfw_netlink *nl, struct pfw_batch *batch, uint32_t generation,
 		   bool dry_run, struct pfw_refusal *refusal, struct pfw_error *err);
 
-/* The generation id of the namespace's nf_tables ruleset, never 0. */
+/*
+ * The generation id of the namespace's nf_tables ruleset, never 0. All that belongs to
+ * this generation is seen by what is asked from now on.
+ */
 int pfw_netlink_generation(struct pfw_netlink *nl, uint32_t *ret, struct pfw_error *err);
 
 #endif

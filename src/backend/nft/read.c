@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <libnftnl/chain.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
@@ -18,9 +19,11 @@
 
 #include "nft.h"
 #include "portfwd/base/index.h"
+#include "portfwd/base/index.h"
 
-/* How often a read is started anew because somebody else changed the ruleset meanwhile. */
-#define READ_ATTEMPTS 50
+/* How often a read is started anew because the ruleset changed meanwhile, and the pause, in ms. */
+#define READ_ATTEMPTS 200
+#define READ_PAUSE 5
 #define REQUEST_SIZE 512
 
 /* An anonymous set, which one rule uses; its name is new with every rule. */
@@ -609,6 +612,8 @@ static int read_once(struct pfw_backend_handle *handle, struct pfw_image *image,
 		ret = read_chains(&reader);
 	if (!ret)
 		ret = read_rules(&reader);
+	if (!ret)
+		ret = check_twice(image);
 	reader_free(&reader);
 	/* What vanished between two requests is a change, not a failure. */
 	if (ret == -ENOENT && !absent)
@@ -625,10 +630,13 @@ static int read_once(struct pfw_backend_handle *handle, struct pfw_image *image,
 
 int nft_read(struct pfw_backend_handle *handle, struct pfw_image *ret, struct pfw_error *err)
 {
+	const struct timespec pause = { .tv_nsec = READ_PAUSE * 1000 * 1000 };
 	struct pfw_image image = { 0 };
 	int code = -EINTR, attempt;
 
 	for (attempt = 0; code == -EINTR && attempt < READ_ATTEMPTS; attempt++) {
+		if (attempt)
+			nanosleep(&pause, NULL);
 		pfw_image_free(&image);
 		code = read_once(handle, &image, err);
 	}

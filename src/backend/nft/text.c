@@ -8,12 +8,30 @@
 
 #include "nft.h"
 
+/* "1d2h3m4s", as nft does; of seconds alone it reads eight digits, which is three years. */
+static void print_left(int64_t seconds, struct pfw_buffer *ret)
+{
+	static const struct {
+		int64_t seconds;
+		char letter;
+	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
+	size_t i;
+
+	for (i = 0; i < sizeof(units) / sizeof(*units); i++) {
+		if (seconds >= units[i].seconds)
+			pfw_buffer_printf(ret, "%lld%c", (long long)(seconds / units[i].seconds),
+					  units[i].letter);
+		seconds %= units[i].seconds;
+	}
+}
+
 static void print_element(const struct pfw_item *item, const struct nft_set *set,
 			  struct pfw_buffer *ret)
 {
 	const uint8_t *key = pfw_item_key(item) + 1;
 	size_t len = item->key_len - 1u;
 	struct nft_verdict_value verdict = { 0 };
+	int64_t left;
 	char comment[NFT_COMMENT_SIZE];
 
 	if (!len)
@@ -24,10 +42,11 @@ static void print_element(const struct pfw_item *item, const struct nft_set *set
 		nft_fields_print(set->key, NFT_SET_FIELDS, key, len, ret);
 	if (set->data[0] == NFT_FIELD_VERDICT)
 		memcpy(&verdict, pfw_item_value(item), sizeof(verdict));
-	if (verdict.until)
-		pfw_buffer_printf(ret, " timeout %llds",
-				  (long long)(verdict.until > time(NULL) ?
-						      verdict.until - time(NULL) : 1));
+	if (verdict.until) {
+		left = verdict.until - time(NULL);
+		pfw_buffer_puts(ret, " timeout ");
+		print_left(left > 0 ? left : 1, ret);
+	}
 	if (item->owner) {
 		nft_comment_print(item->owner, verdict.until, comment);
 		pfw_buffer_printf(ret, " comment \"%s\"", comment);

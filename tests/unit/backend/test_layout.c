@@ -148,5 +148,6 @@ TCase *layout_case(void)
 	TCase *tcase;
 
 	UNIT_CASE(tcase, "layout", test_names, test_numbers, test_keys, test_types, test_print);
+	tcase_set_timeout(tcase, 30);
 	return tcase;
 }

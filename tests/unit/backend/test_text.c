@@ -125,5 +125,6 @@ TCase *text_case(void)
 	TCase *tcase;
 
 	UNIT_CASE(tcase, "text", test_lines, test_file, test_file_of_nothing);
+	tcase_set_timeout(tcase, 30);
 	return tcase;
 }

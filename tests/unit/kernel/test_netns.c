@@ -82,5 +82,6 @@ TCase *netns_case(void)
 	TCase *tcase;
 
 	UNIT_CASE(tcase, "netns", test_enter_and_id, test_refused);
+	tcase_set_timeout(tcase, 30);
 	return tcase;
 }

@@ -98,5 +98,6 @@ TCase *sysctl_case(void)
 	TCase *tcase;
 
 	UNIT_CASE(tcase, "sysctl", test_read_and_write, test_no_such_key, test_refused, test_each);
+	tcase_set_timeout(tcase, 30);
 	return tcase;
 }

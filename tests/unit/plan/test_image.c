@@ -175,5 +175,6 @@ TCase *image_case(void)
 	UNIT_CASE(tcase, "image", test_add_keeps_key_value_and_owner, test_difference,
 		  test_kind_and_length_are_part_of_the_key, test_what_is_not_compared, test_empty,
 		  test_many);
+	tcase_set_timeout(tcase, 60);
 	return tcase;
 }

@@ -511,5 +511,6 @@ TCase *plan_case(void)
 		  test_self_does_not_route, test_source, test_remote, test_conflicts,
 		  test_conflicts_of_files, test_half_a_claim_is_none, test_group_speaks,
 		  test_digest, test_digest_has_no_order);
+	tcase_set_timeout(tcase, 60);
 	return tcase;
 }

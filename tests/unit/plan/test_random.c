@@ -29,6 +29,11 @@ static void same_plan(const struct pfw_plan *plan, const struct pfw_plan *scratc
 		ck_assert_ptr_eq(pfw_plan_slot(plan, &slot->key), slot);
 	}
 	ck_assert_uint_eq(live, plan->keys.live);
+	for (i = 0; i < plan->ruleset->n_forwards; i++)
+		if (plan->ruleset->forwards[i].name)
+			ck_assert_msg(sample_same_needs(plan, scratch,
+							plan->ruleset->forwards[i].name),
+				      "seed %lu, step %u: forward %u", seed, step, i);
 }
 
 static void compare_with_scratch(const struct pfw_plan *plan, uint64_t seed, unsigned int step)
@@ -40,10 +45,54 @@ static void compare_with_scratch(const struct pfw_plan *plan, uint64_t seed, uns
 	pfw_plan_free(&scratch);
 }
 
+/* What of the language has been met in a plan so far. */
+struct met {
+	bool shapes[PFW_SHAPES];
+	bool ranges_speak;
+	bool covered;	/* a quiet port that an outspoken range makes speak */
+	uint32_t most_claims;
+};
+
+static void meet(struct met *met, const struct pfw_plan *plan)
+{
+	const struct pfw_forward **claims;
+	const struct pfw_slot *slot;
+	uint32_t i;
+	int n;
+
+	for (i = 0; i < plan->n_slots; i++) {
+		slot = &plan->slots[i];
+		if (slot->forward == PFW_INDEX_NONE)
+			continue;
+		met->shapes[slot->shape] = true;
+		if (pfw_slot_speaks(plan, slot) && !slot->outspoken) {
+			met->ranges_speak |= pfw_key_is_range(&slot->key);
+			met->covered |= slot->key.tier == PFW_TIER_ANY;
+		}
+		n = pfw_slot_claims(plan, slot, &claims);
+		free(claims);
+		if ((uint32_t)n > met->most_claims)
+			met->most_claims = (uint32_t)n;
+	}
+}
+
+/* If this fails, the samples leave a part of the language out, and the other tests say less. */
+static void all_was_met(const struct met *met)
+{
+	unsigned int i;
+
+	for (i = 0; i < PFW_SHAPES; i++)
+		ck_assert_msg(met->shapes[i], "no slot of shape %u", i);
+	ck_assert(met->ranges_speak);
+	ck_assert(met->covered);
+	ck_assert_uint_ge(met->most_claims, 3);
+}
+
 /* If this fails, a plan that lives long drifts away from what the files say. */
 START_TEST(test_changed_as_made)
 {
 	unsigned int step, conflicts, puts;
+	struct met met = { 0 };
 	struct sample_random random;
 	struct pfw_ruleset ruleset;
 	struct pfw_forward forward;
@@ -72,8 +121,10 @@ START_TEST(test_changed_as_made)
 					ck_assert_uint_eq(plan.digest, digest);
 				}
 			}
-			if (step % 25 == 0)
-				compare_with_scratch(&plan, seed, step);
+			if (step % 25)
+				continue;
+			compare_with_scratch(&plan, seed, step);
+			meet(&met, &plan);
 		}
 		/* The samples are of use only if both happen often. */
 		ck_assert_uint_gt(conflicts, puts / 10);
@@ -87,6 +138,7 @@ START_TEST(test_changed_as_made)
 		pfw_plan_free(&plan);
 		pfw_ruleset_free(&ruleset);
 	}
+	all_was_met(&met);
 }
 END_TEST
 

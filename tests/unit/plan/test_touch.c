@@ -95,6 +95,32 @@ START_TEST(test_no_key_twice)
 }
 END_TEST
 
+static bool lists_name(const struct pfw_touched *touched, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < touched->n_names; i++)
+		if (!strcmp(touched->names[i], name))
+			return true;
+	return false;
+}
+
+/* The same of the forwards with chains of their own. */
+static void unnamed_is_unchanged(const struct pfw_plan *before, const struct pfw_plan *after,
+				 const struct pfw_touched *touched, unsigned int step)
+{
+	const struct pfw_ruleset *ruleset = before->ruleset;
+	uint32_t i;
+
+	for (i = 0; i < ruleset->n_forwards; i++)
+		if (ruleset->forwards[i].name)
+			ck_assert_msg(lists_name(touched, ruleset->forwards[i].name) ||
+					      sample_same_needs(before, after,
+								ruleset->forwards[i].name),
+				      "step %u: %s changed, and was not touched", step,
+				      ruleset->forwards[i].name);
+}
+
 static void untouched_is_unchanged(const struct pfw_plan *before, const struct pfw_plan *after,
 				   const struct pfw_touched *keys, unsigned int step)
 {
@@ -139,6 +165,8 @@ START_TEST(test_all_that_changes_is_touched)
 		sample_step_make(&ruleset, &plan, &step);
 		untouched_is_unchanged(&old_plan, &plan, &keys, i);
 		untouched_is_unchanged(&plan, &old_plan, &keys, i);
+		unnamed_is_unchanged(&old_plan, &plan, &keys, i);
+		unnamed_is_unchanged(&plan, &old_plan, &keys, i);
 		pfw_touched_free(&keys);
 		pfw_plan_free(&old_plan);
 		pfw_ruleset_free(&old_ruleset);
