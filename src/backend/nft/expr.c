@@ -5,6 +5,7 @@
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <libnftnl/expr.h>
 #include <string.h>
 
@@ -81,15 +82,24 @@ void nft_expr_add(struct nft_rule *rule, struct nftnl_expr *expr)
 	nftnl_expr_free(expr);
 }
 
+static int compare_elements(const void *a, const void *b, void *size)
+{
+	return memcmp(a, b, *(const size_t *)size);
+}
+
 void nft_rule_add_anonymous(struct nft_rule *rule, const struct nft_anonymous *set,
 			    const void *elements)
 {
-	size_t len = (size_t)set->n * nft_anonymous_size(set);
+	size_t size = nft_anonymous_size(set), len = set->n * size;
 	struct nft_record record = { NFT_RECORD_ANONYMOUS, (uint32_t)(sizeof(*set) + len) };
 
 	pfw_buffer_append(&rule->records, &record, sizeof(record));
 	pfw_buffer_append(&rule->records, set, sizeof(*set));
 	pfw_buffer_append(&rule->records, elements, len);
+	/* Numbers as the machine has them need not be in the order of their bytes. */
+	if (len && !rule->records.failed)
+		qsort_r(rule->records.data + rule->records.len - len, set->n, size,
+			compare_elements, &size);
 }
 
 size_t nft_anonymous_size(const struct nft_anonymous *set)

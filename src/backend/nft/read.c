@@ -369,25 +369,14 @@ static int read_elements(struct reader *reader, const char *set)
 	return ask(reader, message, take_elements);
 }
 
-static int compare_elements(const void *a, const void *b, void *size)
-{
-	return memcmp(a, b, *(const size_t *)size);
-}
-
-/* Elements in ascending order, whatever the order of the dump. */
 static int read_anonymous(struct reader *reader, struct anonymous_set *set)
 {
-	size_t size = nft_anonymous_size(&set->set);
 	int ret;
 
 	reader->elements_of = set;
 	ret = read_elements(reader, set->name);
 	reader->elements_of = NULL;
-	if (set->elements.failed)
-		return -ENOMEM;
-	if (!ret && set->set.n)
-		qsort_r(set->elements.data, set->set.n, size, compare_elements, &size);
-	return ret;
+	return set->elements.failed ? -ENOMEM : ret;
 }
 
 static int read_all_elements(struct reader *reader)
