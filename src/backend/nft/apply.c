@@ -398,8 +398,7 @@ static void put_element(const struct transaction *tx, struct nlmsghdr *message,
 		put_element_data(message, item, is_verdict);
 	if (full && verdict.until)
 		mnl_attr_put_u64(message, NFTA_SET_ELEM_TIMEOUT,
-				 htobe64(verdict.until > tx->now ?
-						 (uint64_t)(verdict.until - tx->now) * 1000 : 1));
+				 htobe64((uint64_t)nft_seconds_left(verdict.until, tx->now) * 1000));
 	if (full && item->owner)
 		put_comment(message, item, verdict.until);
 	mnl_attr_nest_end(message, element);
