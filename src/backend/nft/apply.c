@@ -27,7 +27,7 @@ struct transaction {
 	struct pfw_batch batch;
 	uint32_t n_sets;
 	uint32_t n_anonymous;
-	int64_t now;
+	int64_t now;	/* ms since 1970 UTC */
 	/* Elements in the order of their messages, so that a refused one can be named. */
 	const struct pfw_item **deleted;
 	const struct pfw_item **added;
@@ -372,8 +372,8 @@ static void put_element(const struct transaction *tx, struct nlmsghdr *message,
 		put_element_data(message, item, is_verdict);
 	if (full && verdict.until)
 		mnl_attr_put_u64(message, NFTA_SET_ELEM_TIMEOUT,
-				 htobe64(verdict.until > tx->now ?
-						 (uint64_t)(verdict.until - tx->now) * 1000 : 1));
+				 htobe64(verdict.until * 1000 > tx->now ?
+						 (uint64_t)(verdict.until * 1000 - tx->now) : 1));
 	if (full && item->owner)
 		put_comment(message, item, verdict.until);
 	mnl_attr_nest_end(message, element);
@@ -634,12 +634,21 @@ static bool may_be_stale(const struct pfw_backend_handle *handle, int code)
 	return !handle->generation && (code == -ENOENT || code == -EEXIST || code == -EBUSY);
 }
 
+/* Whole seconds would let what expires live on for up to one more. */
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 	      const struct pfw_difference *difference, bool dry_run, struct pfw_error *err)
 {
 	struct pfw_difference everything = { 0 };
 	struct pfw_refusal refusal = { 0 };
-	struct transaction tx = { .now = time(NULL) };
+	struct transaction tx = { .now = now_ms() };
 	int ret;
 
 	if (!difference->n_steps)
