@@ -8,6 +8,15 @@
 
 #include "nft.h"
 
+/* nft takes so many seconds only in larger units. */
+static void print_timeout(int64_t left, struct pfw_buffer *ret)
+{
+	long long seconds = left > 0 ? left : 1;
+
+	pfw_buffer_printf(ret, " timeout %lldd%lldh%lldm%llds", seconds / 86400,
+			  seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+}
+
 static void print_element(const struct pfw_item *item, const struct nft_set *set,
 			  struct pfw_buffer *ret)
 {
@@ -23,9 +32,7 @@ static void print_element(const struct pfw_item *item, const struct nft_set *set
 	if (set->data[0] == NFT_FIELD_VERDICT)
 		memcpy(&verdict, pfw_item_value(item), sizeof(verdict));
 	if (verdict.until)
-		pfw_buffer_printf(ret, " timeout %llds",
-				  (long long)(verdict.until > time(NULL) ?
-						      verdict.until - time(NULL) : 1));
+		print_timeout(verdict.until - time(NULL), ret);
 	if (item->owner) {
 		nft_comment_print(item->owner, verdict.until, comment);
 		pfw_buffer_printf(ret, " comment \"%s\"", comment);
