@@ -124,6 +124,21 @@ setup() {
 	in_sync
 }
 
+@test "a narrower one without snat is not masqueraded by the wider, nor by a less specific one" {
+	pfw add narrow "$WAN4:8080" "$SERVER4:80" --source 198.51.100.0/28
+	pfw add wide "$WAN4:8080" "$SERVER4:81" --snat masquerade
+	pfw add any 8080 "$SERVER4:82" --snat masquerade
+	gets "a $CLIENT4" client tcp "$WAN4" 8080
+	gets "b $LAN4" client tcp "$WAN4" 8080 "$OTHER4"
+	gets "c $LAN4" client tcp "$LAN4" 8080
+	pfw remove wide
+	gets "a $CLIENT4" client tcp "$WAN4" 8080
+	gets "c $LAN4" client tcp "$WAN4" 8080 "$OTHER4"
+	pfw add --replace narrow "$WAN4:8080" "$SERVER4:80" --source 10.0.0.0/24
+	gets "a $LAN4" second tcp "$WAN4" 8080
+	in_sync
+}
+
 @test "many sources: neighbours, the lowest, the highest" {
 	local list=0.0.0.0/8,255.0.0.0/8,198.51.100.0/30,198.51.100.4/30,198.51.100.8/31 i
 	for i in {64..72..2}; do

@@ -84,7 +84,7 @@ near() { # N COUNT PERCENT
 		first=$(peer_ask client <<< "ask tcp $address 8080")
 		answers=$(peer_ask client <<< "times 50 ask tcp $address 8080")
 		equal "50 $first" "$(sort <<< "$answers" | uniq -c | sed 's/^ *//')"
-		pfw add other "909${#address}" self --replace
+		pfw add other "9${#address}" self --replace
 		pfw reload
 		equal "$first" "$(peer_ask client <<< "ask tcp $address 8080")"
 	done

@@ -26,7 +26,7 @@ struct transaction {
 	struct pfw_batch batch;
 	uint32_t n_sets;
 	uint32_t n_anonymous;
-	int64_t now;
+	int64_t now;	/* ms since 1970 UTC */
 	/* Elements in the order of their messages, so that a refused one can be named. */
 	const struct pfw_item **deleted;
 	const struct pfw_item **added;
@@ -384,6 +384,14 @@ static void put_keys(struct nlmsghdr *message, const struct pfw_item *item, cons
 		put_key(message, NFTA_SET_ELEM_KEY_END, key + len, len);
 }
 
+/* now is in milliseconds, so that an element goes with its second and not up to one later. */
+static int64_t milliseconds_left(int64_t until, int64_t now)
+{
+	int64_t left = nft_seconds_left(until, now / 1000) * 1000 - now % 1000;
+
+	return left > 0 ? left : 1;
+}
+
 static void put_element(const struct transaction *tx, struct nlmsghdr *message,
 			const struct pfw_item *item, const struct nft_set *set, bool full)
 {
@@ -398,8 +406,7 @@ static void put_element(const struct transaction *tx, struct nlmsghdr *message,
 		put_element_data(message, item, is_verdict);
 	if (full && verdict.until)
 		mnl_attr_put_u64(message, NFTA_SET_ELEM_TIMEOUT,
-				 htobe64(verdict.until > tx->now ?
-						 (uint64_t)(verdict.until - tx->now) * 1000 : 1));
+				 htobe64((uint64_t)milliseconds_left(verdict.until, tx->now)));
 	if (full && item->owner)
 		put_comment(message, item, verdict.until);
 	mnl_attr_nest_end(message, element);
@@ -663,12 +670,21 @@ static bool may_be_stale(const struct pfw_backend_handle *handle, int code)
 	return !handle->generation && (code == -ENOENT || code == -EEXIST || code == -EBUSY);
 }
 
+/* Whole seconds would let what expires live on for up to one more. */
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 	      const struct pfw_difference *difference, bool dry_run, struct pfw_error *err)
 {
 	struct pfw_difference everything = { 0 };
 	struct pfw_refusal refusal = { 0 };
-	struct transaction tx = { .now = time(NULL) };
+	struct transaction tx = { .now = now_ms() };
 	int ret;
 
 	if (!difference->n_steps)

@@ -96,7 +96,8 @@ void nft_rule_add_anonymous(struct nft_rule *rule, const struct nft_anonymous *s
 	pfw_buffer_append(&rule->records, &record, sizeof(record));
 	pfw_buffer_append(&rule->records, set, sizeof(*set));
 	pfw_buffer_append(&rule->records, elements, len);
-	if (set->n && !rule->records.failed)
+	/* Numbers as the machine has them need not be in the order of their bytes. */
+	if (len && !rule->records.failed)
 		qsort_r(rule->records.data + rule->records.len - len, set->n, size,
 			compare_elements, &size);
 }

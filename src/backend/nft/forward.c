@@ -271,10 +271,9 @@ static int compile_from(const struct pfw_plan *plan, const struct pfw_forward *f
 		end_rule(&build);
 		break;
 	case PFW_SOURCE_AUTO:
-		if (!forward->targets[0].self) {
-			end_with(&build, NFT_GOTO, NFT_CHAIN_HAIRPINS);
-			break;
-		}
+		/* What is no hairpin would come back from there, to be asked for by others. */
+		if (!forward->targets[0].self)
+			end_with(&build, NFT_JUMP, NFT_CHAIN_HAIRPINS);
 		/* fall through */
 	case PFW_SOURCE_KEEP:
 		end_with(&build, NF_ACCEPT, NULL);

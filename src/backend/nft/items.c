@@ -102,6 +102,16 @@ void nft_comment_print(const char *owner, int64_t until, char ret[NFT_COMMENT_SI
 		snprintf(ret, NFT_COMMENT_SIZE, "%s", owner);
 }
 
+/* The kernel counts no further than 584 years. */
+#define LEFT_MAX (INT64_C(100) * 365 * 24 * 60 * 60)
+
+int64_t nft_seconds_left(int64_t until, int64_t now)
+{
+	int64_t left = until - now;
+
+	return left < 1 ? 1 : left > LEFT_MAX ? LEFT_MAX : left;
+}
+
 void nft_comment_split(char *comment, int64_t *ret_until)
 {
 	struct pfw_error ignored = PFW_ERROR_INIT;

@@ -47,6 +47,8 @@ const char *nft_item_name(const struct pfw_item *item);
  */
 #define NFT_COMMENT_SIZE 128
 void nft_comment_print(const char *owner, int64_t until, char ret[NFT_COMMENT_SIZE]);
+/* How long an element that holds until then is given, in seconds. */
+int64_t nft_seconds_left(int64_t until, int64_t now);
 void nft_comment_split(char *comment, int64_t *ret_until);
 
 /* The stamp of a plan: the key of its element in the set "revision". */

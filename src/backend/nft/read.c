@@ -19,7 +19,6 @@
 
 #include "nft.h"
 #include "portfwd/base/index.h"
-#include "portfwd/base/index.h"
 
 /* How often a read is started anew because the ruleset changed meanwhile, and the pause, in ms. */
 #define READ_ATTEMPTS 200
@@ -612,8 +611,6 @@ static int read_once(struct pfw_backend_handle *handle, struct pfw_image *image,
 		ret = read_chains(&reader);
 	if (!ret)
 		ret = read_rules(&reader);
-	if (!ret)
-		ret = check_twice(image);
 	reader_free(&reader);
 	/* What vanished between two requests is a change, not a failure. */
 	if (ret == -ENOENT && !absent)

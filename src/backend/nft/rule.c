@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What rules match, and the lookups that rewrite. */
 #include <arpa/inet.h>
+#include <endian.h>
+#include <inttypes.h>
 #include <libnftnl/common.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -88,6 +90,23 @@ void nft_match_off_loopback(struct nft_rule *rule, uint8_t family)
 	nft_say(rule, family == AF_INET6 ? "ip6 daddr != ::1" : "ip daddr != 127.0.0.0/8");
 }
 
+void nft_match_before(struct nft_rule *rule, int64_t time)
+{
+	const int64_t most = INT64_MAX / 1000000000;	/* in the year 2262 */
+	const uint64_t be_ns = htobe64((uint64_t)(time < most ? time : most) * 1000000000u);
+
+	nft_expr_meta(rule, NFT_META_TIME_NS, NFT_REG_1);
+	nft_expr_numbers(rule, "byteorder",
+			 NFT_NUMBERS({ NFTNL_EXPR_BYTEORDER_SREG, NFT_REG_1 },
+				     { NFTNL_EXPR_BYTEORDER_DREG, NFT_REG_1 },
+				     { NFTNL_EXPR_BYTEORDER_OP, NFT_BYTEORDER_HTON },
+				     { NFTNL_EXPR_BYTEORDER_LEN, 8 },
+				     { NFTNL_EXPR_BYTEORDER_SIZE, 8 }));
+	nft_expr_cmp(rule, NFT_CMP_LT, &be_ns, sizeof(be_ns));
+	nft_say(rule, "meta time < ");
+	pfw_buffer_printf(&rule->text, "%" PRId64, time < most ? time : most);
+}
+
 void nft_match_new(struct nft_rule *rule)
 {
 	nft_expr_ct_bit(rule, NFT_CT_STATE, NF_CT_STATE_BIT(IP_CT_NEW));
@@ -105,24 +124,6 @@ void nft_match_dnat(struct nft_rule *rule)
 {
 	nft_expr_ct_bit(rule, NFT_CT_STATUS, IPS_DST_NAT);
 	nft_say(rule, "ct status dnat");
-}
-
-#define NANOSECONDS 1000000000u	/* of a second */
-
-void nft_match_until(struct nft_rule *rule, int64_t until)
-{
-	const uint64_t be_until = htobe64((uint64_t)until * NANOSECONDS);
-
-	nft_expr_meta(rule, NFT_META_TIME_NS, NFT_REG_1);
-	nft_expr_numbers(rule, "byteorder",
-			 NFT_NUMBERS({ NFTNL_EXPR_BYTEORDER_SREG, NFT_REG_1 },
-				     { NFTNL_EXPR_BYTEORDER_DREG, NFT_REG_1 },
-				     { NFTNL_EXPR_BYTEORDER_OP, NFT_BYTEORDER_HTON },
-				     { NFTNL_EXPR_BYTEORDER_LEN, sizeof(be_until) },
-				     { NFTNL_EXPR_BYTEORDER_SIZE, sizeof(be_until) }));
-	nft_expr_cmp(rule, NFT_CMP_LT, &be_until, sizeof(be_until));
-	nft_say(rule, "meta time < ");
-	pfw_buffer_printf(&rule->text, "%lld", (long long)until);
 }
 
 void nft_match_way_back(struct nft_rule *rule)

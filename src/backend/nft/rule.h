@@ -52,6 +52,7 @@ struct nft_rule {
 
 /* Adds an expression as the kernel would dump it. */
 void nft_rule_encode(struct nft_rule *rule, struct nftnl_expr *expr);
+/* Sorts the elements, which may be in any order. */
 void nft_rule_add_anonymous(struct nft_rule *rule, const struct nft_anonymous *set,
 			    const void *elements);
 void nft_rule_free(struct nft_rule *rule);
@@ -70,13 +71,13 @@ void nft_match_to_machine(struct nft_rule *rule);	/* fib daddr type local */
 void nft_match_from_elsewhere(struct nft_rule *rule);	/* fib saddr type != local */
 void nft_match_from_machine(struct nft_rule *rule);	/* fib saddr type local */
 void nft_match_off_loopback(struct nft_rule *rule, uint8_t family); /* ip daddr != 127.0.0.0/8 */
+void nft_match_before(struct nft_rule *rule, int64_t time);	/* meta time < 1798761600 */
 void nft_match_new(struct nft_rule *rule);		/* ct state new */
 void nft_match_reply(struct nft_rule *rule);		/* ct state established,related */
 void nft_match_links(struct nft_rule *rule, const char *set);	/* iifname @set oifname @set */
 /* ip daddr . meta l4proto . th dport @set */
 void nft_match_key(struct nft_rule *rule, uint8_t family, uint8_t tier, const char *set);
 void nft_match_dnat(struct nft_rule *rule);		/* ct status dnat */
-void nft_match_until(struct nft_rule *rule, int64_t until);	/* meta time < 1801436400 */
 void nft_match_way_back(struct nft_rule *rule);	/* fib daddr . mark . iif oif exists */
 void nft_match_hairpin(struct nft_rule *rule);		/* iifname . oifname @hairpin */
 /* ip saddr [!=] { 203.0.113.0/24, ... }: those of the family; -ENOENT if there is none. */

@@ -109,8 +109,9 @@ static int add_key_chain(struct pfw_image *image, const char *name, const char *
 	nft_chain_begin(&chain, name, &head);
 	for (i = 0; i < n; i++) {
 		snprintf(to, sizeof(to), "%s%s", prefix, claims[i]->name);
+		/* The element of the key stays for the others. */
 		if (claims[i]->expires)
-			nft_match_until(&rule, claims[i]->expires);
+			nft_match_before(&rule, claims[i]->expires);
 		nft_add_verdict(&rule, NFT_JUMP, to);
 		nft_chain_add(&chain, &rule);
 	}

@@ -31,7 +31,6 @@ static void print_element(const struct pfw_item *item, const struct nft_set *set
 	const uint8_t *key = pfw_item_key(item) + 1;
 	size_t len = item->key_len - 1u;
 	struct nft_verdict_value verdict = { 0 };
-	int64_t left;
 	char comment[NFT_COMMENT_SIZE];
 
 	if (!len)
@@ -43,9 +42,8 @@ static void print_element(const struct pfw_item *item, const struct nft_set *set
 	if (set->data[0] == NFT_FIELD_VERDICT)
 		memcpy(&verdict, pfw_item_value(item), sizeof(verdict));
 	if (verdict.until) {
-		left = verdict.until - time(NULL);
 		pfw_buffer_puts(ret, " timeout ");
-		print_left(left > 0 ? left : 1, ret);
+		print_left(nft_seconds_left(verdict.until, time(NULL)), ret);
 	}
 	if (item->owner) {
 		nft_comment_print(item->owner, verdict.until, comment);

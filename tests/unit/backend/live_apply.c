@@ -2,6 +2,7 @@
 /* What is applied is what is read, for every kind of forward and every way there. */
 #include <errno.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include "live.h"
 
@@ -235,6 +236,43 @@ START_TEST(test_counters_switched)
 }
 END_TEST
 
+#define TARGETS 400
+
+/* If this fails, a forward to very many targets is a difference for ever. */
+START_TEST(test_many_targets)
+{
+	static const struct sample one = { .name = "many", .targets = "10.0.0.1@80" };
+	struct pfw_backend_handle *handle;
+	struct pfw_forward *forward;
+	struct live live;
+	unsigned int weight, balance;
+	uint16_t i;
+
+	sandbox_enter();
+	handle = live_open();
+	for (weight = 1; weight <= 2; weight++)
+		for (balance = 0; balance <= PFW_BALANCE_SOURCE; balance++) {
+			sample_ruleset(&live.ruleset, &one, 1);
+			forward = &live.ruleset.forwards[0];
+			forward->balance = (uint8_t)balance;
+			forward->targets = pfw_arena_array(&live.ruleset.arena, TARGETS,
+							   sizeof(*forward->targets));
+			forward->n_targets = TARGETS;
+			for (i = 0; i < TARGETS; i++)
+				forward->targets[i] = (struct pfw_target){
+					.address = { AF_INET, { 10, 1, (uint8_t)(i >> 8), (uint8_t)i } },
+					.port = { 80, 80 },
+					.weight = (uint16_t)weight,
+				};
+			sample_plan(&live.ruleset, &live.plan);
+			images_compile(&live.plan, NULL, &live.image);
+			live_bring(handle, &live.image, "very many targets");
+			live_free(&live);
+		}
+	pfw_backend_nftables.close(handle);
+}
+END_TEST
+
 /* More elements than one message or one piece of a dump takes. */
 START_TEST(test_many)
 {
@@ -430,8 +468,8 @@ TCase *live_apply_case(void)
 	TCase *tcase;
 
 	UNIT_CASE(tcase, "apply", test_every_combination, test_dry_run, test_random_changes,
-		  test_holds, test_counters_switched, test_many, test_strangers,
-		  test_strange_rules, test_saved_and_loaded);
+		  test_holds, test_counters_switched, test_many, test_many_targets,
+		  test_strangers, test_strange_rules, test_saved_and_loaded);
 	tcase_set_timeout(tcase, 120);
 	return tcase;
 }

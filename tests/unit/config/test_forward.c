@@ -60,9 +60,9 @@ static const struct {
 	{ "{'listen':'80','target':[{'address':'10.0.0.2','weight':3},"
 	  "{'address':'10.0.0.3','weight':1},{'address':'fd00::2','weight':1000}],"
 	  "'balance':'source'}",
-	  "{'listen': '80', 'target': [{'address': '10.0.0.2', 'weight': 3}, '10.0.0.3:81', "
+	  "{'listen': '80', 'target': [{'address': '10.0.0.2', 'weight': 3}, '10.0.0.3', "
 	  "{'address': 'fd00::2', 'weight': 1000}], 'balance': 'source'}", "80/tcp",
-	  "10.0.0.2 weight 3,10.0.0.3:81,[fd00::2] weight 1000" },
+	  "10.0.0.2 weight 3,10.0.0.3,[fd00::2] weight 1000" },
 	{ "{'listen':'80','target':['10.0.0.2:80','10.0.0.2:81'],'balance':'round-robin'}",
 	  "{'listen': '80', 'target': ['10.0.0.2:80', '10.0.0.2:81'], 'balance': 'round-robin'}",
 	  "80/tcp", "10.0.0.2:80,10.0.0.2:81" },
@@ -225,6 +225,12 @@ static void random_forward(unsigned int *seed, struct random *ret)
 			.port = ports[pick(seed, COUNT(ports))],
 			.weight = (uint16_t)(1 + pick(seed, 2) * pick(seed, 1000)),
 		};
+	/* Targets of one family agree on the kind of their ports, and share no range. */
+	for (i = 2; i < f->n_targets; i++) {
+		if (ret->targets[i - 2].port.lo)
+			ret->targets[i - 2].port = (struct pfw_ports){ 80, 80 };
+		ret->targets[i].port = ret->targets[i - 2].port;
+	}
 	for (i = 0; i < COUNT(ret->sources); i++) {
 		ret->sources[i] = some_prefix(seed, i);
 		ret->excluded[i] = some_prefix(seed, i + 10);
