@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include "../sample.h"
 #include "cases.h"
 #include "portfwd/backend/backend.h"
 
@@ -149,10 +150,219 @@ START_TEST(words_on_the_source)
 }
 END_TEST
 
+/* All flows of a ruleset of these. */
+static void flows_of(const struct sample *samples, size_t n, struct pfw_clients *clients,
+		     struct pfw_flows *flows)
+{
+	struct pfw_ruleset ruleset = { 0 };
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_image image = { 0 };
+	struct pfw_plan plan;
+
+	sample_ruleset(&ruleset, samples, n);
+	sample_plan(&ruleset, &plan);
+	ck_assert_int_eq(pfw_backend_nftables.compile(&plan, NULL, &image, &err), 0);
+	ck_assert_int_eq(pfw_backend_nftables.flows(&image, NULL, NULL, clients, flows), 0);
+	pfw_image_free(&image);
+	pfw_plan_free(&plan);
+	pfw_ruleset_free(&ruleset);
+}
+
+static bool admits(const struct pfw_clients *clients, const struct pfw_flow *flow,
+		   const char *address)
+{
+	uint8_t bytes[16] = { 0 };
+
+	ck_assert_int_eq(inet_pton(flow->key.family, address, bytes), 1);
+	return pfw_clients_have(clients, flow->clients, bytes);
+}
+
+START_TEST(clients_of_a_chain)
+{
+	const struct sample sample = {
+		.name = "some",
+		.targets = "10.0.0.2 fd00::2",
+		.sources = "203.0.113.0/24 203.0.114.0/24 198.51.100.7 2001:db8::/32",
+		.excluded = "203.0.113.128/25 192.0.2.1 2001:db8:1::/48",
+		.snat_address = "10.0.0.9",
+	};
+	struct pfw_clients clients = { 0 };
+	struct pfw_flows flows = { 0 };
+	const struct pfw_flow *flow;
+	size_t i;
+
+	flows_of(&sample, 1, &clients, &flows);
+	ck_assert_uint_eq(flows.n_flows, 2);
+	for (i = 0; i < 2; i++) {
+		flow = &flows.flows[i];
+		if (flow->key.family == AF_INET) {
+			ck_assert(admits(&clients, flow, "203.0.113.127"));
+			ck_assert(!admits(&clients, flow, "203.0.113.128"));
+			ck_assert(!admits(&clients, flow, "203.0.113.255"));
+			ck_assert(admits(&clients, flow, "203.0.114.0"));
+			ck_assert(admits(&clients, flow, "198.51.100.7"));
+			ck_assert(!admits(&clients, flow, "198.51.100.8"));
+			ck_assert(!admits(&clients, flow, "0.0.0.0"));
+			ck_assert(!admits(&clients, flow, "255.255.255.255"));
+			ck_assert_int_eq(flow->source, PFW_SOURCE_ADDRESS);
+			ck_assert_mem_eq(flow->source_address, "\x0a\0\0\x09", 4);
+		} else {
+			ck_assert(admits(&clients, flow, "2001:db8::"));
+			ck_assert(!admits(&clients, flow, "2001:db8:1::1"));
+			ck_assert(admits(&clients, flow, "2001:db8:2::"));
+			ck_assert(!admits(&clients, flow, "2001:db9::"));
+		}
+	}
+	pfw_flows_free(&flows);
+	pfw_clients_free(&clients);
+}
+END_TEST
+
+/* Who is of no family's list is nobody's client; who is only excluded leaves all others. */
+START_TEST(clients_at_the_edges)
+{
+	const struct sample samples[] = {
+		{ .name = "six", .targets = "10.0.0.2", .ports = "1", .addresses = "198.51.100.1",
+		  .sources = "0.0.0.0/1 128.0.0.0/1", .excluded = "255.255.255.255" },
+		{ .name = "not", .targets = "10.0.0.2", .ports = "2", .addresses = "198.51.100.1",
+		  .excluded = "0.0.0.0/8" },
+		{ .name = "one", .targets = "10.0.0.2", .ports = "3", .addresses = "198.51.100.1",
+		  .sources = "10.1.0.0/20" },
+		{ .name = "none", .targets = "10.0.0.2 fd00::2", .ports = "4",
+		  .sources = "2001:db8::1" },
+	};
+	struct pfw_clients clients = { 0 };
+	struct pfw_flows flows = { 0 };
+	const struct pfw_flow *flow;
+	size_t i;
+
+	flows_of(samples, COUNT(samples), &clients, &flows);
+	ck_assert_uint_eq(flows.n_flows, 5);
+	for (i = 0; i < flows.n_flows; i++) {
+		flow = &flows.flows[i];
+		if (flow->key.family == AF_INET6) {
+			ck_assert(admits(&clients, flow, "2001:db8::1"));
+			ck_assert(!admits(&clients, flow, "2001:db8::2"));
+			continue;
+		}
+		ck_assert_int_eq(admits(&clients, flow, "0.0.0.0"), flow->key.port.lo == 1);
+		ck_assert_int_eq(admits(&clients, flow, "1.0.0.0"), flow->key.port.lo < 3);
+		ck_assert_int_eq(admits(&clients, flow, "255.255.255.255"), flow->key.port.lo == 2);
+		ck_assert_int_eq(admits(&clients, flow, "10.1.15.255"), flow->key.port.lo < 4);
+		ck_assert_int_eq(admits(&clients, flow, "10.1.16.0"), flow->key.port.lo < 3);
+	}
+	pfw_flows_free(&flows);
+	pfw_clients_free(&clients);
+}
+END_TEST
+
+static size_t count_to(const struct pfw_flows *flows, const char *target, uint16_t lo, uint16_t hi)
+{
+	uint8_t bytes[16] = { 0 };
+	size_t i, n = 0;
+
+	ck_assert_int_eq(inet_pton(AF_INET, target, bytes), 1);
+	for (i = 0; i < flows->n_flows; i++)
+		n += !memcmp(flows->flows[i].target, bytes, sizeof(bytes)) &&
+		     flows->flows[i].port.lo == lo && flows->flows[i].port.hi == hi;
+	return n;
+}
+
+/* Through elements or a chain, within limits or without, a forward does the same. */
+START_TEST(every_target)
+{
+	const struct sample samples[] = {
+		{ .name = "pool", .ports = "1", .targets = "10.0.0.2@81*3 10.0.0.3@82 10.0.0.4@83",
+		  .limit = { .connections = 3 } },
+		{ .name = "kept", .ports = "2-9", .targets = "10.0.0.5 10.0.0.6",
+		  .balance = PFW_BALANCE_SOURCE },
+		{ .name = "shift", .ports = "10-19", .targets = "10.0.0.7@110-119", .log = true },
+		{ .name = "plain", .ports = "20-29", .targets = "10.0.0.8@120-129",
+		  .snat = PFW_SNAT_MASQUERADE },
+		{ .name = "many", .ports = "30-39", .targets = "10.0.0.9@80", .log = true },
+		{ .name = "self", .ports = "40-49", .targets = "self@140-149", .protocols = "udp",
+		  .addresses = "198.51.100.1" },
+		{ .name = "logged", .ports = "50", .targets = "10.0.0.10", .log = true },
+	};
+	struct pfw_clients clients = { 0 };
+	struct pfw_flows flows = { 0 };
+	size_t i, selves = 0;
+
+	flows_of(samples, COUNT(samples), &clients, &flows);
+	ck_assert_uint_eq(clients.n_lists, 0);
+	ck_assert_uint_eq(flows.n_flows, 3 + 2 + 1 + 10 + 1 + 1 + 1);
+	ck_assert_uint_eq(count_to(&flows, "10.0.0.2", 81, 81), 1);
+	ck_assert_uint_eq(count_to(&flows, "10.0.0.3", 82, 82), 1);
+	ck_assert_uint_eq(count_to(&flows, "10.0.0.4", 83, 83), 1);
+	ck_assert_uint_eq(count_to(&flows, "10.0.0.5", 0, 0), 1);
+	ck_assert_uint_eq(count_to(&flows, "10.0.0.6", 0, 0), 1);
+	ck_assert_uint_eq(count_to(&flows, "10.0.0.7", 110, 119), 1);
+	ck_assert_uint_eq(count_to(&flows, "10.0.0.9", 80, 80), 1);
+	ck_assert_uint_eq(count_to(&flows, "10.0.0.10", 50, 50), 1);
+	for (i = 0; i < flows.n_flows; i++) {
+		const struct pfw_flow *flow = &flows.flows[i];
+
+		ck_assert_int_eq(flow->wide, flow->key.port.lo > 1 && flow->key.port.lo < 50);
+		ck_assert_int_eq(flow->source, flow->key.port.lo >= 20 && flow->key.port.lo < 30 ?
+						       PFW_SOURCE_MASQUERADE : PFW_SOURCE_AUTO);
+		if (flow->key.port.lo >= 20 && flow->key.port.lo < 30)
+			ck_assert_uint_eq(flow->port.lo, flow->key.port.lo + 100u);
+		if (!flow->self)
+			continue;
+		selves++;
+		ck_assert_uint_eq(flow->port.lo, 140);
+		ck_assert_uint_eq(flow->port.hi, 149);
+	}
+	ck_assert_uint_eq(selves, 1);
+	pfw_flows_free(&flows);
+	pfw_clients_free(&clients);
+}
+END_TEST
+
+/* Who shares a key has his own target and his own word on the source. */
+START_TEST(several_on_one_key)
+{
+	const struct sample samples[] = {
+		{ .name = "all", .targets = "10.0.0.2", .snat = PFW_SNAT_MASQUERADE },
+		{ .name = "few", .targets = "10.0.0.3", .sources = "203.0.113.0/24",
+		  .expires = SAMPLE_FAR },
+		{ .name = "one", .targets = "10.0.0.4", .sources = "203.0.113.7",
+		  .snat = PFW_SNAT_NONE, .local = PFW_OFF },
+	};
+	static const uint8_t sources[] = {
+		PFW_SOURCE_MASQUERADE, PFW_SOURCE_AUTO, PFW_SOURCE_KEEP,
+	};
+	uint32_t of[3] = { 0 };
+	struct pfw_clients clients = { 0 };
+	struct pfw_flows flows = { 0 };
+	size_t i;
+
+	flows_of(samples, COUNT(samples), &clients, &flows);
+	ck_assert_uint_eq(flows.n_flows, 3);
+	for (i = 0; i < 3; i++) {
+		const struct pfw_flow *flow = &flows.flows[i];
+
+		ck_assert_uint_ge(flow->target[3], 2);
+		ck_assert_uint_le(flow->target[3], 4);
+		of[flow->target[3] - 2] = flow->clients;
+		ck_assert_int_eq(flow->source, sources[flow->target[3] - 2]);
+		ck_assert_int_eq(flow->remote, flow->target[3] == 4);
+	}
+	ck_assert_uint_eq(of[0], 0);
+	ck_assert(pfw_clients_within(&clients, of[1], of[0]));
+	ck_assert(pfw_clients_within(&clients, of[2], of[1]));
+	ck_assert(!pfw_clients_within(&clients, of[1], of[2]));
+	ck_assert(!pfw_clients_within(&clients, of[1], of[1]));
+	pfw_flows_free(&flows);
+	pfw_clients_free(&clients);
+}
+END_TEST
+
 TCase *flows_case(void)
 {
 	TCase *tcase;
 
-	UNIT_CASE(tcase, "flows", every_tier_and_family, the_machine_itself, words_on_the_source);
+	UNIT_CASE(tcase, "flows", every_tier_and_family, the_machine_itself, words_on_the_source,
+		  clients_of_a_chain, clients_at_the_edges, every_target, several_on_one_key);
 	return tcase;
 }

@@ -256,6 +256,84 @@ START_TEST(ranges)
 }
 END_TEST
 
+START_TEST(ranges_shifted)
+{
+	struct pfw_flow shifted = flow_to(IPPROTO_TCP, WAN, NULL, SERVER);
+	struct pfw_connection connection = entry(IPPROTO_TCP, CLIENT, WAN, SERVER);
+
+	shifted.key.port = (struct pfw_ports){ 50, 60 };
+	shifted.port = (struct pfw_ports){ 5350, 5360 };
+	lose(shifted);
+	ck_assert_int_eq(cut(connection), 1);
+	connection.target_port = 5354;
+	ck_assert_int_eq(cut(connection), 0);
+	connection.port = 54;
+	ck_assert_int_eq(cut(connection), 1);
+	connection.port = 61;
+	connection.target_port = 5361;
+	ck_assert_int_eq(cut(connection), 0);
+}
+END_TEST
+
+/* A list of one address. */
+static uint32_t only(const char *address)
+{
+	struct pfw_client_range range = { 0 };
+	uint32_t list;
+
+	fill(address, range.low);
+	fill(address, range.high);
+	ck_assert_int_eq(pfw_clients_add(&match.clients, &range, 1, &list), 0);
+	return list;
+}
+
+START_TEST(by_client)
+{
+	struct pfw_flow few = flow_to(IPPROTO_TCP, WAN, NULL, SERVER);
+
+	few.clients = only(CLIENT);
+	lose(few);
+	ck_assert_int_eq(cut(entry(IPPROTO_TCP, CLIENT, WAN, SERVER)), 1);
+	ck_assert_int_eq(cut(entry(IPPROTO_TCP, ELSEWHERE, WAN, SERVER)), 0);
+	few.clients = only(ELSEWHERE);
+	stand(few);
+	ck_assert_int_eq(cut(entry(IPPROTO_TCP, CLIENT, WAN, SERVER)), 1);
+	stand(flow_to(IPPROTO_TCP, WAN, NULL, SERVER));
+	ck_assert_int_eq(cut(entry(IPPROTO_TCP, CLIENT, WAN, SERVER)), 0);
+}
+END_TEST
+
+/* One key, one target, another word on the source: whose connection it was counts. */
+START_TEST(by_client_and_source)
+{
+	struct pfw_flow few = flow_to(IPPROTO_TCP, WAN, NULL, SERVER);
+
+	few.clients = only(CLIENT);
+	few.source = PFW_SOURCE_MASQUERADE;
+	lose(flow_to(IPPROTO_TCP, WAN, NULL, SERVER));
+	stand(few);
+	ck_assert_int_eq(cut(entry(IPPROTO_TCP, CLIENT, WAN, SERVER)), 0);
+	ck_assert_int_eq(cut(entry(IPPROTO_TCP, ELSEWHERE, WAN, SERVER)), 1);
+	/* New, it takes over what was not its own. */
+	gain(few);
+	ck_assert_int_eq(cut(entry(IPPROTO_TCP, CLIENT, WAN, SERVER)), 1);
+}
+END_TEST
+
+START_TEST(udp_by_client)
+{
+	struct pfw_flow few = flow_to(IPPROTO_UDP, WAN, NULL, SERVER);
+
+	few.clients = only(CLIENT);
+	gain(few);
+	stand(flow_to(IPPROTO_UDP, WAN, NULL, SECOND));
+	ck_assert_int_eq(cut(entry(IPPROTO_UDP, CLIENT, WAN, SECOND)), 1);
+	ck_assert_int_eq(cut(entry(IPPROTO_UDP, ELSEWHERE, WAN, SECOND)), 0);
+	ck_assert_int_eq(cut(entry(IPPROTO_UDP, CLIENT, WAN, NULL)), 1);
+	ck_assert_int_eq(cut(entry(IPPROTO_UDP, ELSEWHERE, WAN, NULL)), 0);
+}
+END_TEST
+
 START_TEST(a_failure_is_no_answer)
 {
 	lose(flow_to(IPPROTO_TCP, NULL, NULL, SERVER));
@@ -302,7 +380,8 @@ TCase *match_case(void)
 		  the_machines_own_connections, to_the_machine_itself,
 		  what_another_forward_holds_stays, another_word_on_the_source,
 		  what_rewrites_nothing_is_not_cut, udp_that_would_go_past, udp_by_precedence,
-		  ranges, a_failure_is_no_answer, sets);
+		  ranges, ranges_shifted, by_client, by_client_and_source, udp_by_client,
+		  a_failure_is_no_answer, sets);
 	tcase_add_checked_fixture(tcase, begin, end);
 	return tcase;
 }
