@@ -29,8 +29,11 @@ int pfw_engine_reload(struct pfw_engine *engine, bool dry_run, struct pfw_report
 	if (ret == -ESTALE)
 		ret = pfw_fail(err, PFW_FAILED, ret,
 			       "the nf_tables ruleset keeps changing; nothing was changed, try again");
-	if (!ret && !dry_run)
+	if (!ret && !dry_run) {
 		ret = engine_remember_config(engine, err);
+		if (ret)
+			sides_take_back(engine, sides, ENGINE_BACKENDS, err);
+	}
 	if (!ret)
 		ret = sides_report(engine, sides, report, err);
 	sides_free(sides);
@@ -116,7 +119,7 @@ int pfw_engine_flush(struct pfw_engine *engine, bool dry_run, struct pfw_report 
 	if (!state->folder) {
 		ret = state_open(state, engine->run_dir, err);
 		if (!ret)
-			ret = state_lock(state, true, ENGINE_LOCK_SECONDS, err);
+			ret = state_lock(state, !dry_run, ENGINE_LOCK_SECONDS, err);
 		if (!ret)
 			ret = state_load(state, err);
 	}
