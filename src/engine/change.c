@@ -196,7 +196,8 @@ static int make_changes(struct pfw_engine *engine, struct work *work, size_t n,
 	int ret;
 
 	ret = touch(engine, work, n, &keys, err);
-	if (!ret)
+	/* Without a change the question is whether the kernel has all of it; the stamp cannot tell. */
+	if (!ret && n)
 		ret = to->ops->holds(to->handle, &engine->plan, &holds, err);
 	if (!ret)
 		ret = to->ops->compile(&engine->plan, &keys,
@@ -240,7 +241,29 @@ static bool is_changed(const struct pfw_change *changes, size_t n, const char *n
 	return false;
 }
 
-/* What has expired is in the kernel no more; whoever saves takes it out of the files too. */
+/* The file that a change is written to. */
+static uint32_t file_of(const struct pfw_engine *engine, const char *name)
+{
+	uint32_t id = pfw_ruleset_find(&engine->ruleset, name);
+
+	return id == PFW_INDEX_NONE ? 0 : engine->ruleset.forwards[id].origin.file;
+}
+
+static bool is_file_changed(const struct pfw_engine *engine, const struct pfw_change *changes,
+			    size_t n, uint32_t file)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (file_of(engine, changes[i].name) == file)
+			return true;
+	return false;
+}
+
+/*
+ * What has expired is in the kernel no more; whoever saves a file takes it out of that
+ * file too.
+ */
 static size_t find_expired(const struct pfw_engine *engine, const struct pfw_change *changes,
 			   size_t n, struct pfw_change *ret)
 {
@@ -252,7 +275,8 @@ static size_t find_expired(const struct pfw_engine *engine, const struct pfw_cha
 		forward = &engine->ruleset.forwards[id];
 		if (!forward->name || !forward->expires ||
 		    forward->expires > engine->plan.facts.now ||
-		    is_changed(changes, n, forward->name))
+		    is_changed(changes, n, forward->name) ||
+		    !is_file_changed(engine, changes, n, forward->origin.file))
 			continue;
 		if (ret)
 			ret[found] = (struct pfw_change){ .what = PFW_DROP, .name = forward->name };

@@ -62,6 +62,41 @@ static int make_folder(const struct state *state, struct pfw_error *err)
 	return ret;
 }
 
+/*
+ * What is read here is written back to sysctls as root, so nobody else may have a
+ * hand in it. A folder that is not there yet is fine.
+ */
+static int check_folder(const char *path, bool link_too, struct pfw_error *err)
+{
+	struct stat st;
+
+	if (link_too ? lstat(path, &st) : stat(path, &st))
+		return errno == ENOENT ? 0 : pfw_fail_errno(err, -errno, "cannot use %s", path);
+	if (!S_ISDIR(st.st_mode))
+		return pfw_fail(err, PFW_FAILED, -ENOTDIR, "%s is not a folder", path);
+	if ((st.st_uid != 0 && st.st_uid != geteuid()) ||
+	    (st.st_mode & (S_IWGRP | S_IWOTH) && !(st.st_mode & S_ISVTX)))
+		return pfw_fail(err, PFW_NOT_PERMITTED, -EPERM,
+				"%s belongs to somebody else, or others may write there; use another "
+				"--run-dir", path);
+	return 0;
+}
+
+static int check_folders(const struct state *state, struct pfw_error *err)
+{
+	char *above = strdup(state->folder), *slash;
+	int ret;
+
+	if (!above)
+		return pfw_fail_memory(err);
+	slash = strrchr(above, '/');
+	if (slash && slash != above)
+		*slash = '\0';
+	ret = check_folder(above, false, err);
+	free(above);
+	return ret ? ret : check_folder(state->folder, true, err);
+}
+
 static int open_lock(const struct state *state, bool exclusive, int *ret, struct pfw_error *err)
 {
 	char *path;
@@ -74,7 +109,7 @@ static int open_lock(const struct state *state, bool exclusive, int *ret, struct
 	}
 	if (asprintf(&path, "%s/lock", state->folder) < 0)
 		return pfw_fail_memory(err);
-	*ret = open(path, exclusive ? O_RDWR | O_CREAT | O_CLOEXEC : O_RDONLY | O_CLOEXEC, 0600);
+	*ret = open(path, (exclusive ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (*ret < 0)
 		code = pfw_fail_errno(err, -errno, "cannot open %s", path);
 	free(path);
@@ -95,6 +130,9 @@ int state_lock(struct state *state, bool exclusive, unsigned int seconds, struct
 	double until = now() + seconds;
 	int fd = -1, code;
 
+	code = check_folders(state, err);
+	if (code)
+		return code;
 	code = open_lock(state, exclusive, &fd, err);
 	if (code && !exclusive) {
 		pfw_error_clear(err);
@@ -123,6 +161,26 @@ int state_lock(struct state *state, bool exclusive, unsigned int seconds, struct
 	return 0;
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+	size_t len = strlen(text), end_len = strlen(end);
+
+	return len > end_len && !strcmp(text + len - end_len, end);
+}
+
+/* It is written back as root: nothing but what the host backend itself changes. */
+static bool is_entry(const char *key, const char *was)
+{
+	if (!key || !was || strstr(key, "..") || strspn(was, "0123456789") != strlen(was) ||
+	    strlen(was) > 2)
+		return false;
+	if (!strcmp(key, "net/ipv4/ip_forward") ||
+	    !strcmp(key, "net/ipv4/conf/all/accept_redirects"))
+		return true;
+	return (!strncmp(key, "net/ipv4/conf/", 14) || !strncmp(key, "net/ipv6/conf/", 14)) &&
+	       (ends_with(key, "/forwarding") || ends_with(key, "/accept_ra"));
+}
+
 static int take_entries(struct state *state, const json_t *entries)
 {
 	const char *key, *was;
@@ -132,8 +190,7 @@ static int take_entries(struct state *state, const json_t *entries)
 	json_array_foreach(entries, i, entry) {
 		key = json_string_value(json_object_get(entry, "key"));
 		was = json_string_value(json_object_get(entry, "was"));
-		/* It is written back as root: nothing but network sysctls, whatever the file says. */
-		if (!key || !was || strncmp(key, "net/", 4) || strstr(key, ".."))
+		if (!is_entry(key, was))
 			continue;
 		if (pfw_host_record_add(&state->host, key, was))
 			return -ENOMEM;
@@ -181,6 +238,20 @@ static int take_state(struct state *state, const json_t *root, struct pfw_error 
 	return 0;
 }
 
+/* NULL with errno; a link, or something that makes us wait, is not followed. */
+static FILE *open_plain(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	FILE *file;
+
+	if (fd < 0)
+		return NULL;
+	file = fdopen(fd, "r");
+	if (!file)
+		close(fd);
+	return file;
+}
+
 int state_load(struct state *state, struct pfw_error *err)
 {
 	json_error_t where;
@@ -191,7 +262,7 @@ int state_load(struct state *state, struct pfw_error *err)
 
 	if (asprintf(&path, "%s/state.json", state->folder) < 0)
 		return pfw_fail_memory(err);
-	file = fopen(path, "re");
+	file = open_plain(path);
 	if (!file) {
 		if (errno != ENOENT && errno != EACCES)
 			ret = pfw_fail_errno(err, -errno, "cannot read %s", path);
@@ -204,8 +275,9 @@ int state_load(struct state *state, struct pfw_error *err)
 		ret = take_state(state, root, err);
 	else
 		ret = pfw_fail(err, PFW_FAILED, -EBADMSG,
-			       "%s is damaged (line %d: %s); remove it, then \"portfwd reload\"", path,
-			       where.line, where.text);
+			       "%s is damaged (line %d: %s); set net.ipv4.ip_forward and "
+			       "net.ipv6.conf.all.forwarding to what they are without portfwd, remove "
+			       "the file, then \"portfwd reload\"", path, where.line, where.text);
 	json_decref(root);
 	free(path);
 	return ret;

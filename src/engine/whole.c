@@ -45,12 +45,15 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 	if (ret == -ESTALE)
 		ret = pfw_fail(err, PFW_FAILED, ret,
 			       "the nf_tables ruleset keeps changing; nothing was changed, try again");
+	if (!ret && !manner->dry_run) {
+		ret = engine_remember_config(engine, err);
+		if (ret)
+			sides_take_back(engine, sides, ENGINE_BACKENDS, err);
+	}
 	if (ret || manner->dry_run)
 		engine->plan.facts.draining = draining;
-	if (!ret && !manner->dry_run) {
+	else
 		side_cut(packets, to->ops, NULL, &engine->plan, manner->drain, report);
-		ret = engine_remember_config(engine, err);
-	}
 	if (!ret)
 		ret = sides_report(engine, sides, report, err);
 	sides_free(sides);
@@ -139,7 +142,7 @@ int pfw_engine_flush(struct pfw_engine *engine, bool dry_run, struct pfw_report 
 	if (!state->folder) {
 		ret = state_open(state, engine->run_dir, err);
 		if (!ret)
-			ret = state_lock(state, true, ENGINE_LOCK_SECONDS, err);
+			ret = state_lock(state, !dry_run, ENGINE_LOCK_SECONDS, err);
 		if (!ret)
 			ret = state_load(state, err);
 	}

@@ -40,20 +40,37 @@ static const struct pfw_forward *find_listen(const struct pfw_ruleset *ruleset,
 	return found;
 }
 
+/* Whether they say the same but for the name. */
+static bool says_the_same(const struct pfw_forward *there, struct pfw_forward forward)
+{
+	forward.name = there->name;
+	return pfw_forward_equal(there, &forward);
+}
+
 /*
- * A forward without a name is the one that listens there already, if there is
- * one; else it gets the name that its listen part gives.
+ * A forward without a name is the one that says just that already, or else the one that
+ * listens there, if there is one; else it gets the name that its listen part gives.
  */
 static int settle_name(const struct pfw_ruleset *ruleset, struct pfw_forward *forward,
 		       struct pfw_arena *arena, struct pfw_error *err)
 {
-	const struct pfw_forward *there;
+	const struct pfw_forward *there, *more = NULL;
 	char derived[PFW_NAME_MAX + 1];
 	char *name;
+	uint32_t id;
 
 	if (forward->name)
 		return 0;
-	there = find_listen(ruleset, &forward->listen, NULL);
+	there = find_listen(ruleset, &forward->listen, &more);
+	for (id = 0; more && id < ruleset->n_forwards; id++)
+		if (ruleset->forwards[id].name && says_the_same(&ruleset->forwards[id], *forward)) {
+			there = &ruleset->forwards[id];
+			more = NULL;
+		}
+	if (more)
+		return pfw_fail(err, PFW_CONFLICT, -EEXIST,
+				"\"%s\" and \"%s\" listen there already; give a name", there->name,
+				more->name);
 	if (there) {
 		forward->name = there->name;
 		return 0;

@@ -115,7 +115,7 @@ for_saving() { # ID CODE TEXT
 	umount "$RUN_DIR"
 	pfw -q reload
 	echo '{ "boot"' > "$NET/state.json"
-	for_applying state-damaged 1 "@NET@/state.json is damaged (line 2: ':' expected near end of file); remove it, then \"portfwd reload\""
+	for_applying state-damaged 1 "@NET@/state.json is damaged (line 2: ':' expected near end of file); set net.ipv4.ip_forward and net.ipv6.conf.all.forwarding to what they are without portfwd, remove the file, then \"portfwd reload\""
 	settle
 }
 

@@ -661,13 +661,29 @@ static int name_refusal(const struct transaction *tx, const struct pfw_refusal *
 	return refusal->code;
 }
 
+static bool is_deletion(const struct transaction *tx, const struct pfw_refusal *refusal)
+{
+	const struct nlmsghdr *message;
+
+	if (refusal->message >= tx->batch.n_messages)
+		return false;
+	message = (const struct nlmsghdr *)(tx->batch.bytes.data +
+					    tx->batch.messages[refusal->message].offset);
+	return (message->nlmsg_type & 0xff) == NFT_MSG_DELSETELEM;
+}
+
 /*
  * Without a read before, what is refused may be due to an old picture of the kernel;
- * after a read of this very generation it is not.
+ * after a read of this very generation it is not, but for elements that expire without
+ * a word.
  */
-static bool may_be_stale(const struct pfw_backend_handle *handle, int code)
+static bool may_be_stale(const struct pfw_backend_handle *handle, const struct transaction *tx,
+			 const struct pfw_refusal *refusal)
 {
-	return !handle->generation && (code == -ENOENT || code == -EEXIST || code == -EBUSY);
+	if (refusal->code == -ENOENT && is_deletion(tx, refusal))
+		return true;
+	return !handle->generation && (refusal->code == -ENOENT || refusal->code == -EEXIST ||
+				       refusal->code == -EBUSY);
 }
 
 /* Whole seconds would let what expires live on for up to one more. */
@@ -697,8 +713,8 @@ int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 		ret = pfw_batch_send(handle->nl, &tx.batch, handle->generation, dry_run, &refusal,
 				     err);
 	if (ret == -ECANCELED)
-		ret = may_be_stale(handle, refusal.code) ? -ESTALE :
-							   name_refusal(&tx, &refusal, err);
+		ret = may_be_stale(handle, &tx, &refusal) ? -ESTALE :
+							       name_refusal(&tx, &refusal, err);
 	else if (ret == -ERESTART || ret == -ENOBUFS)
 		ret = -ESTALE;
 	else if (ret == -ENOMEM)

@@ -384,12 +384,16 @@ static int take_verdict(struct reading *reading, const struct nlattr *nest)
 	case NFT_RETURN:
 		return take_return(reading);
 	case NF_ACCEPT:
-		to->source = PFW_SOURCE_KEEP;
+		if (!to->hairpin)
+			to->source = PFW_SOURCE_KEEP;
 		return add_route(to, &kept);
 	case NFT_GOTO:
 	case NFT_JUMP:
 		if (!strcmp(chain, NFT_CHAIN_MASQUERADES))
 			to->source = PFW_SOURCE_MASQUERADE;
+		/* What is no hairpin comes back from there, and is accepted. */
+		if (!strcmp(chain, NFT_CHAIN_HAIRPINS))
+			to->hairpin = true;
 		if (!strcmp(chain, NFT_CHAIN_MASQUERADES) || !strcmp(chain, NFT_CHAIN_HAIRPINS))
 			return 0;
 		if (grow((void **)&to->next, to->n_next, sizeof(*to->next)))

@@ -108,6 +108,7 @@ struct nft_decoded {
 	struct nft_route *routes;
 	uint32_t n_routes;
 	uint8_t source;			/* enum pfw_source */
+	bool hairpin;
 	uint8_t source_address[16];
 	char (*next)[NFT_CHAIN_NAME];	/* chains that it goes on to */
 	uint32_t n_next;

@@ -382,6 +382,22 @@ static int read_anonymous(struct reader *reader, struct anonymous_set *set)
 	return set->elements.failed ? -ENOMEM : ret;
 }
 
+/* Whether a set is what its name says, so that its elements have the form that is theirs. */
+static bool is_declared(const struct pfw_item *item, uint8_t number)
+{
+	struct nft_set_value value;
+	struct nft_set set;
+
+	if (number == NFT_SETS || item->value_len != sizeof(value))
+		return false;
+	memcpy(&value, pfw_item_value(item), sizeof(value));
+	nft_set_describe(number, &set);
+	return value.key_type == nft_fields_type(set.key, NFT_SET_FIELDS) &&
+	       value.key_len == nft_fields_size(set.key, NFT_SET_FIELDS) &&
+	       value.data_type == nft_fields_type(set.data, 2) &&
+	       value.data_len == nft_fields_size(set.data, 2) && value.flags == set.flags;
+}
+
 static int read_all_elements(struct reader *reader)
 {
 	uint32_t i, n = reader->image->n_items;
@@ -396,7 +412,8 @@ static int read_all_elements(struct reader *reader)
 		name = nft_item_name(&reader->image->items[i]);
 		reader->number = nft_set_find(name);
 		/* Foreign sets go as a whole, and what the hairpin learned is no difference. */
-		if (reader->number < NFT_SETS && reader->number != NFT_SET_HAIRPIN)
+		if (is_declared(&reader->image->items[i], reader->number) &&
+		    reader->number != NFT_SET_HAIRPIN)
 			ret = read_elements(reader, name);
 	}
 	return ret;

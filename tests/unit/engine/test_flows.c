@@ -184,7 +184,6 @@ START_TEST(clients_of_a_chain)
 		.targets = "10.0.0.2 fd00::2",
 		.sources = "203.0.113.0/24 203.0.114.0/24 198.51.100.7 2001:db8::/32",
 		.excluded = "203.0.113.128/25 192.0.2.1 2001:db8:1::/48",
-		.snat_address = "10.0.0.9",
 	};
 	struct pfw_clients clients = { 0 };
 	struct pfw_flows flows = { 0 };
@@ -204,14 +203,33 @@ START_TEST(clients_of_a_chain)
 			ck_assert(!admits(&clients, flow, "198.51.100.8"));
 			ck_assert(!admits(&clients, flow, "0.0.0.0"));
 			ck_assert(!admits(&clients, flow, "255.255.255.255"));
-			ck_assert_int_eq(flow->source, PFW_SOURCE_ADDRESS);
-			ck_assert_mem_eq(flow->source_address, "\x0a\0\0\x09", 4);
 		} else {
 			ck_assert(admits(&clients, flow, "2001:db8::"));
 			ck_assert(!admits(&clients, flow, "2001:db8:1::1"));
 			ck_assert(admits(&clients, flow, "2001:db8:2::"));
 			ck_assert(!admits(&clients, flow, "2001:db9::"));
 		}
+	}
+	pfw_flows_free(&flows);
+	pfw_clients_free(&clients);
+}
+END_TEST
+
+START_TEST(own_source_address)
+{
+	const struct sample samples[] = {
+		{ .name = "plain", .targets = "10.0.0.2", .ports = "80-90", .snat_address = "10.0.0.9" },
+		{ .name = "chain", .targets = "10.0.0.3", .snat_address = "10.0.0.9", .log = true },
+	};
+	struct pfw_clients clients = { 0 };
+	struct pfw_flows flows = { 0 };
+	size_t i;
+
+	flows_of(samples, COUNT(samples), &clients, &flows);
+	ck_assert_uint_eq(flows.n_flows, 2);
+	for (i = 0; i < flows.n_flows; i++) {
+		ck_assert_int_eq(flows.flows[i].source, PFW_SOURCE_ADDRESS);
+		ck_assert_mem_eq(flows.flows[i].source_address, "\x0a\0\0\x09", 4);
 	}
 	pfw_flows_free(&flows);
 	pfw_clients_free(&clients);
@@ -363,6 +381,6 @@ TCase *flows_case(void)
 	TCase *tcase;
 
 	UNIT_CASE(tcase, "flows", every_tier_and_family, the_machine_itself, words_on_the_source,
-		  clients_of_a_chain, clients_at_the_edges, every_target, several_on_one_key);
+		  clients_of_a_chain, own_source_address, clients_at_the_edges, every_target, several_on_one_key);
 	return tcase;
 }
