@@ -151,8 +151,8 @@ out:
 #define PORTS (UINT16_MAX + 1u)
 
 /*
- * Of one family and protocol: the next port, from each on, that a lost or gained flow has, or PORTS;
- * and the next of one without an address.
+ * Of one family and protocol: the next port, from each on, that a lost or gained flow has, or
+ * PORTS; and the next of one without an address.
  */
 struct touched_ports {
 	uint32_t next[PORTS];

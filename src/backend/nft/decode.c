@@ -296,7 +296,8 @@ static uint32_t number(const struct expression *expr, unsigned int attribute)
 }
 
 /* The bytes of a value, or NULL; no more than 16. */
-static const uint8_t *value(const struct expression *expr, unsigned int attribute, uint32_t *ret_len)
+static const uint8_t *value(const struct expression *expr, unsigned int attribute,
+			    uint32_t *ret_len)
 {
 	const struct nlattr *parts[ATTRIBUTES] = { 0 };
 
