@@ -100,8 +100,8 @@ for_saving() { # ID CODE TEXT
 @test "a run directory that cannot be used" {
 	pfw -q flush
 	RUN_DIR=$CONFIG/run
-	typed run-dir-below-a-file 1 'cannot make @FILE@/run: Not a directory' add extra 9999 10.0.0.9:80
-	typed run-dir-below-a-file 1 'cannot make @FILE@/run: Not a directory' reload
+	typed run-dir-below-a-file 1 'cannot use @FILE@/run: Not a directory' add extra 9999 10.0.0.9:80
+	typed run-dir-below-a-file 1 'cannot use @FILE@/run: Not a directory' reload
 	RUN_DIR=$BATS_TEST_TMPDIR/run
 	mount --bind "$RUN_DIR" "$RUN_DIR"
 	mount -o remount,bind,ro "$RUN_DIR"
@@ -143,7 +143,7 @@ for_applying() { # ID CODE TEXT
 	typed no-net-admin-diff 5 'cannot read nf_tables: Operation not permitted; it takes CAP_NET_ADMIN, so run as root' diff
 	typed no-net-admin-list 5 'cannot read nf_tables: Operation not permitted; it takes CAP_NET_ADMIN, so run as root' --json list
 	typed no-net-admin-status 5 'cannot read nf_tables: Operation not permitted; it takes CAP_NET_ADMIN, so run as root' status
-	typed no-net-admin-flush 5 'cannot read nf_tables: Operation not permitted; it takes CAP_NET_ADMIN, so run as root' flush
+	typed no-net-admin-flush 5 'cannot set sysctl net/ipv4/ip_forward to 0: Operation not permitted' flush
 	typed no-net-admin-netns 5 'cannot read nf_tables: Operation not permitted; it takes CAP_NET_ADMIN, so run as root' --netns gw list
 	settle
 }
@@ -198,6 +198,8 @@ refusing() { # NAME=VALUE
 }
 
 @test "the file cannot take its place after the kernel was changed: both go back" {
+	# It keeps the maps: what is made anew comes last in a listing.
+	pfw -q add keeps 198.51.100.1:4000 10.0.0.9
 	refusing REFUSE_RENAME=/portfwd.json
 	for_saving rename 1 'cannot save @FILE@: Input/output error'
 	refusing REFUSE_SYNC=1

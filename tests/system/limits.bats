@@ -80,7 +80,7 @@ answered() { # LINES
 }
 
 @test "connections: the count outlives changes of others, and reload" {
-	local line
+	local line questions
 	servers
 	pfw add two 8080 "$SERVER4:80" --limit connections=2,rate=100/second,burst=50
 	coproc peer_ask client
@@ -97,7 +97,8 @@ answered() { # LINES
 	# Sets of clients are there to be saved, too; the kernel counts anew then.
 	saved_by_nft
 	in_sync
-	exec {COPROC[1]}>&-
+	questions=${COPROC[1]}
+	exec {questions}>&-
 	wait "$COPROC_PID"
 	gets "web $CLIENT4 80" client tcp "$WAN4" 8080
 }

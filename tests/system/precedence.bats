@@ -123,8 +123,8 @@ forward_of() { # NAME: sets $listen and $options, and $to
 }
 
 @test "each row of the table reaches whom it must" {
-	local OTHER4=203.0.113.7 OTHER6=2001:db8:77::7 servers=() ports=() name at=0 rule
-	local forwards from proto address port expected listen options to arguments answer row=0 bad=0
+	local OTHER4=203.0.113.7 OTHER6=2001:db8:77::7 servers=() name at=0 rule
+	local forwards from proto address port expected listen options to answer row=0 bad=0
 	declare -A port_of
 
 	ip -n client route add "$OTHER4" via "$WAN4"
