@@ -22,6 +22,10 @@ load bad-input
 	rows targets
 }
 
+@test "files: sources, limits, ends and source addresses" {
+	rows rules
+}
+
 @test "files: forwards that do not go together" {
 	rows conflicts
 }
