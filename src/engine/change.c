@@ -262,7 +262,7 @@ static bool is_file_changed(const struct pfw_engine *engine, const struct pfw_ch
 
 /*
  * What has expired is in the kernel no more; whoever saves a file takes it out of that
- * file too.
+ * file too. What is disabled waits for its administrator.
  */
 static size_t find_expired(const struct pfw_engine *engine, const struct pfw_change *changes,
 			   size_t n, struct pfw_change *ret)
@@ -273,7 +273,7 @@ static size_t find_expired(const struct pfw_engine *engine, const struct pfw_cha
 
 	for (id = 0; id < engine->ruleset.n_forwards; id++) {
 		forward = &engine->ruleset.forwards[id];
-		if (!forward->name || !forward->expires ||
+		if (!forward->name || !forward->enabled || !forward->expires ||
 		    forward->expires > engine->plan.facts.now ||
 		    is_changed(changes, n, forward->name) ||
 		    !is_file_changed(engine, changes, n, forward->origin.file))
@@ -283,6 +283,25 @@ static size_t find_expired(const struct pfw_engine *engine, const struct pfw_cha
 		found++;
 	}
 	return found;
+}
+
+/* Nobody asked for this, so it is told. */
+static int tell_expired(const struct pfw_change *expired, size_t n, struct pfw_report *report,
+			struct pfw_error *err)
+{
+	struct pfw_buffer text = { 0 };
+	size_t i;
+
+	if (!n || report->warning)
+		return 0;
+	pfw_buffer_puts(&text, "had expired and left the files: ");
+	for (i = 0; i < n && i < 10; i++)
+		pfw_buffer_printf(&text, "%s\"%s\"", i ? ", " : "", expired[i].name);
+	if (n > 10)
+		pfw_buffer_printf(&text, " and %zu more", n - 10);
+	report->warning = text.failed ? NULL : pfw_arena_text(&report->arena, text.data, text.len);
+	pfw_buffer_free(&text);
+	return report->warning ? 0 : pfw_fail_memory(err);
 }
 
 int pfw_engine_change(struct pfw_engine *engine, const struct pfw_change *changes, size_t n,
@@ -305,6 +324,8 @@ int pfw_engine_change(struct pfw_engine *engine, const struct pfw_change *change
 	ret = prepare(engine, all, n_all, work, err);
 	if (!ret)
 		ret = make_changes(engine, work, n_all, manner, report, err);
+	if (!ret)
+		ret = tell_expired(all + n, n_all - n, report, err);
 out:
 	free(all);
 	free(work);

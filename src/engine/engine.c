@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "inside.h"
 #include "portfwd/kernel/netns.h"
@@ -131,6 +133,22 @@ static int check_config(const struct pfw_engine *engine, struct pfw_error *err)
 			applied, ours, applied, ours);
 }
 
+/*
+ * Where nothing is left of an applied configuration, it is lost rather than empty: going on
+ * would silently take all of its forwards away.
+ */
+static int check_lost(const struct pfw_engine *engine, struct pfw_error *err)
+{
+	const char *applied = engine->state.config;
+
+	if (!applied || engine->ruleset.n_live || !access(applied, F_OK) || errno != ENOENT)
+		return 0;
+	return pfw_fail(err, PFW_FAILED, -ENOENT,
+			"%s is applied in this network namespace, but the file is gone; put it back, or "
+			"clear the kernel with \"portfwd flush\"",
+			applied);
+}
+
 /* The order of the locks is the same for everybody: the namespace, then the files. */
 static int prepare_kernel(struct pfw_engine *engine, const struct pfw_engine_load *load,
 			  struct pfw_error *err)
@@ -156,6 +174,38 @@ static int prepare_kernel(struct pfw_engine *engine, const struct pfw_engine_loa
 	return ret ? ret : engine_open_backends(engine, err);
 }
 
+static int adopt_family(struct pfw_engine *engine, unsigned int f, bool *ret_adopted,
+			struct pfw_error *err)
+{
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
+	struct pfw_links links = { 0 };
+	int ret;
+
+	ret = pfw_nftables_guarded(engine->backends[ENGINE_PACKETS].handle, families[f], &links, err);
+	if (!ret && links.n) {
+		ret = pfw_host_adopt(&engine->state.host, families[f], &links) ?
+			      pfw_fail_memory(err) : 0;
+		*ret_adopted = true;
+	}
+	pfw_links_free(&links);
+	return ret;
+}
+
+int engine_gather_facts(struct pfw_engine *engine, struct pfw_error *err)
+{
+	bool adopted = false;
+	unsigned int f;
+	int ret = pfw_host_facts(&engine->state.host, &engine->facts, err);
+
+	for (f = 0; !ret && f < 2; f++)
+		if (engine->facts.routing_on[f] && !engine->facts.routing_held[f])
+			ret = adopt_family(engine, f, &adopted, err);
+	if (ret || !adopted)
+		return ret;
+	pfw_facts_free(&engine->facts);
+	return pfw_host_facts(&engine->state.host, &engine->facts, err);
+}
+
 static const char *file_name(const void *ctx, uint32_t file)
 {
 	return pfw_engine_file(ctx, file);
@@ -170,7 +220,7 @@ int pfw_engine_load(struct pfw_engine *engine, const struct pfw_engine_load *loa
 	if (load->purpose != PFW_ENGINE_WORDS) {
 		ret = prepare_kernel(engine, load, err);
 		if (!ret)
-			ret = pfw_host_facts(&engine->state.host, &engine->facts, err);
+			ret = engine_gather_facts(engine, err);
 		engine->facts.draining = engine->state.draining;
 	} else {
 		/* Of words alone nothing is switched on, so nothing needs a guard. */
@@ -178,6 +228,8 @@ int pfw_engine_load(struct pfw_engine *engine, const struct pfw_engine_load *loa
 	}
 	if (!ret)
 		ret = pfw_store_load(engine->store, load->required, &engine->ruleset, err);
+	if (!ret && load->purpose != PFW_ENGINE_WORDS)
+		ret = check_lost(engine, err);
 	engine->facts.now = time(NULL);
 	if (!ret)
 		ret = pfw_plan_make(&engine->ruleset, &engine->facts, file_name, engine, &engine->plan, err);

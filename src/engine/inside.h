@@ -67,6 +67,11 @@ void side_cut(const struct side *side, const struct pfw_backend *ops,
 	      struct pfw_report *report);
 
 int engine_open_backends(struct pfw_engine *engine, struct pfw_error *err);
+/*
+ * Fills in the engine's facts. Where routing is on and nothing is recorded of it, but the guard
+ * stands in the kernel, the record was lost, and is made anew from the guard.
+ */
+int engine_gather_facts(struct pfw_engine *engine, struct pfw_error *err);
 /* Remembers that this configuration is the applied one, and whether connections drain. */
 int engine_remember_config(struct pfw_engine *engine, struct pfw_error *err);
 /* Remembers none; a failure is added to the words in err. */

@@ -148,6 +148,8 @@ int pfw_engine_flush(struct pfw_engine *engine, bool dry_run, struct pfw_report 
 	}
 	if (!ret)
 		ret = engine_open_backends(engine, err);
+	if (!ret)
+		ret = engine_gather_facts(engine, err);
 	return ret ? ret : flush_locked(engine, dry_run, report, err);
 }
 

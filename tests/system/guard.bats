@@ -362,15 +362,22 @@ all_sysctls() {
 	equal 1 "${#lines[@]}" "$output"
 }
 
-@test "without its run directory portfwd takes routing for the administrator's" {
+@test "a record that is lost is made anew from the guard: it stays, and flush switches routing off" {
 	servers
 	pfw add web 8080 "$SERVER4:80"
 	closed 4
 	rm -rf "$RUN_DIR"
+	equal true "$(pfw_json .guard status)"
 	pfw add more 8081 "$SERVER4:80"
 	pfw diff
-	open 4
-	equal false "$(pfw_json .guard status)"
+	closed 4
+	rm -rf "$RUN_DIR"
+	pfw reload
+	closed 4
+	equal true "$(pfw_json .guard status)"
+	rm -rf "$RUN_DIR"
+	pfw flush
+	equal 0 "$(in_ns gw cat /proc/sys/net/ipv4/ip_forward)"
 }
 
 @test "flush puts every setting of every interface back" {

@@ -75,6 +75,12 @@ struct pfw_backend {
 /* nf_tables, table inet portfwd. */
 extern const struct pfw_backend pfw_backend_nftables;
 int pfw_nftables_open(struct pfw_backend_handle **ret, struct pfw_error *err);
+/*
+ * The interfaces of a guard that stands in the kernel for this family; none where there is no
+ * guard. It is there only because portfwd switched routing on. *ret is zero-initialised.
+ */
+int pfw_nftables_guarded(struct pfw_backend_handle *handle, uint8_t family, struct pfw_links *ret,
+			 struct pfw_error *err);
 
 /*
  * The host: sysctls that routing needs. What was changed is remembered in a record,
@@ -101,6 +107,11 @@ typedef int pfw_host_save(void *ctx, const struct pfw_host_record *record,
 			  struct pfw_error *err);
 int pfw_host_open(struct pfw_host_record *record, pfw_host_save *save, void *ctx,
 		  struct pfw_backend_handle **ret, struct pfw_error *err);
+/*
+ * Takes routing that is on for portfwd's own, whose record is lost: it was off before, and the guard
+ * covered these interfaces. -ENOMEM.
+ */
+int pfw_host_adopt(struct pfw_host_record *record, uint8_t family, const struct pfw_links *guarded);
 /* Fills in what the host tells for a plan; changes nothing. Free with pfw_facts_free(). */
 int pfw_host_facts(const struct pfw_host_record *record, struct pfw_facts *ret,
 		   struct pfw_error *err);

@@ -173,6 +173,21 @@ static int gather_family(const struct pfw_host_record *record, unsigned int i,
 	return code ? code : gather_advertised(&ra, RA_LATER);
 }
 
+int pfw_host_adopt(struct pfw_host_record *record, uint8_t family, const struct pfw_links *guarded)
+{
+	unsigned int i;
+
+	for (i = 0; i < ROUTINGS; i++) {
+		if (routings[i].family != family)
+			continue;
+		pfw_links_free(&record->guarded[i]);
+		if (pfw_links_copy(guarded, &record->guarded[i]) ||
+		    pfw_host_record_add(record, routings[i].key, "0"))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 int pfw_host_facts(const struct pfw_host_record *record, struct pfw_facts *ret,
 		   struct pfw_error *err)
 {
