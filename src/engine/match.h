@@ -31,7 +31,9 @@
  *   connections are like those that only pass, and they are never cut;
  * - what an earlier change left open on request (drain) with a target that is not the
  *   forward's any more: no later change knows of it;
- * - what a forward left open that has expired: its elements were gone before any change.
+ * - what a forward left open that has expired: its elements were gone before any change;
+ *   whole forwards that others took out of the kernel before a reload or flush, likewise: there
+ *   what stood before is known from the kernel alone (a change knows the configuration too).
  */
 #ifndef ENGINE_MATCH_H
 #define ENGINE_MATCH_H
