@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a guard that stands in the kernel tells, where the record of it is lost. */
+/* Short questions to the kernel: whether it holds a plan, and what a standing guard covers. */
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
@@ -12,6 +12,15 @@
 
 /* How often a dump that others disturb is begun anew. */
 #define ATTEMPTS 50
+#define REQUEST_SIZE 512
+
+/* Zeroed, because libmnl leaves the padding as it is. */
+static struct nlmsghdr *request(void *buf, uint16_t type, uint16_t flags)
+{
+	memset(buf, 0, REQUEST_SIZE);
+	return nftnl_nlmsg_build_hdr(buf, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), NFPROTO_INET,
+				     flags, 0);
+}
 
 static int take_key(const struct nlattr *key, struct pfw_links *links)
 {
@@ -47,7 +56,7 @@ static int take_links(void *ctx, const struct nlmsghdr *message)
 int pfw_nftables_guarded(struct pfw_backend_handle *handle, uint8_t family, struct pfw_links *ret,
 			 struct pfw_error *err)
 {
-	_Alignas(struct nlmsghdr) char buf[512];
+	_Alignas(struct nlmsghdr) char buf[REQUEST_SIZE];
 	struct pfw_links links = { 0 };
 	struct nlmsghdr *message;
 	struct nft_set set;
@@ -56,10 +65,7 @@ int pfw_nftables_guarded(struct pfw_backend_handle *handle, uint8_t family, stru
 	nft_set_describe(NFT_SET_GUARDED + (family == AF_INET6), &set);
 	for (attempt = 0; code == -EINTR && attempt < ATTEMPTS; attempt++) {
 		pfw_links_free(&links);
-		memset(buf, 0, sizeof(buf));
-		message = nftnl_nlmsg_build_hdr(buf,
-						NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETSETELEM,
-						NFPROTO_INET, NLM_F_DUMP, 0);
+		message = request(buf, NFT_MSG_GETSETELEM, NLM_F_DUMP);
 		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
 		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set.name);
 		code = pfw_netlink_ask(handle->nl, message, take_links, &links, err);
@@ -73,5 +79,50 @@ int pfw_nftables_guarded(struct pfw_backend_handle *handle, uint8_t family, stru
 		return err->count ? code : pfw_fail_errno(err, code, "cannot read set %s", set.name);
 	}
 	*ret = links;
+	return 0;
+}
+
+static int take_stamp(void *ctx, const struct nlmsghdr *message)
+{
+	(void)ctx;
+	(void)message;
+	return 0;
+}
+
+/* The stamp is the only element of its set, so finding it there says it all. */
+int nft_holds(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bool *ret,
+	      struct pfw_error *err)
+{
+	_Alignas(struct nlmsghdr) char buf[REQUEST_SIZE];
+	struct nlmsghdr *message;
+	struct nlattr *elements, *element, *key;
+	uint8_t stamp[8];
+	int code;
+
+	handle->generation = 0;
+	if (!nft_has_table(plan)) {
+		message = request(buf, NFT_MSG_GETTABLE, 0);
+		mnl_attr_put_strz(message, NFTA_TABLE_NAME, NFT_TABLE);
+	} else {
+		nft_stamp(plan, stamp);
+		message = request(buf, NFT_MSG_GETSETELEM, 0);
+		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
+		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, "revision");
+		elements = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+		element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+		key = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
+		mnl_attr_put(message, NFTA_DATA_VALUE, sizeof(stamp), stamp);
+		mnl_attr_nest_end(message, key);
+		mnl_attr_nest_end(message, element);
+		mnl_attr_nest_end(message, elements);
+	}
+	code = pfw_netlink_ask(handle->nl, message, take_stamp, NULL, err);
+	if (err->count)
+		return code;
+	if (code == -EPERM)
+		return pfw_fail(err, PFW_NOT_PERMITTED, code,
+				"cannot read nf_tables: %s; it takes CAP_NET_ADMIN, so run as root",
+				strerror(-code));
+	*ret = nft_has_table(plan) ? !code : code == -ENOENT;
 	return 0;
 }
