@@ -274,7 +274,7 @@ static int compile_from(const struct pfw_plan *plan, const struct pfw_forward *f
 		/* What is no hairpin would come back from there, to be asked for by others. */
 		if (!forward->targets[0].self)
 			end_with(&build, NFT_JUMP, NFT_CHAIN_HAIRPINS);
-		/* fall through */
+		__attribute__((fallthrough));
 	case PFW_SOURCE_KEEP:
 		end_with(&build, NF_ACCEPT, NULL);
 		break;
