@@ -67,6 +67,7 @@ static void free_world(struct world *world)
 	pfw_difference_free(&world->difference);
 	pfw_image_free(&world->before);
 	pfw_image_free(&world->after);
+	pfw_facts_free(&world->plan.facts);
 	pfw_plan_free(&world->plan);
 	pfw_ruleset_free(&world->ruleset);
 }
@@ -79,6 +80,7 @@ static void look(struct world *world, bool wanted)
 	pfw_image_free(&world->before);
 	pfw_image_free(&world->after);
 	pfw_difference_free(&world->difference);
+	pfw_facts_free(&world->plan.facts);
 	ck_assert_int_eq(pfw_host_facts(&world->record, &world->plan.facts, &err), 0);
 	ck_assert_int_eq(pfw_backend_host.read(world->handle, &world->before, &err), 0);
 	if (wanted)
