@@ -605,7 +605,10 @@ static void reader_free(struct reader *reader)
 	free(reader->sets);
 }
 
-/* -EINTR: the ruleset or the shape of a hash changed meanwhile. -ENOENT: there is no table. */
+/*
+ * Without a table the image stays empty. -EINTR: the ruleset, or the shape of a hash,
+ * changed meanwhile.
+ */
 static int read_once(struct pfw_backend_handle *handle, struct pfw_image *image,
 		     struct pfw_error *err)
 {
