@@ -50,13 +50,11 @@ static int check_few_ports(struct reader *r, const struct pfw_ports *ports, unsi
 	return 0;
 }
 
-int listen_check_ports(struct reader *r, const struct pfw_listen *listen)
+static int check_many_ports(struct reader *r, const struct pfw_listen *listen)
 {
 	uint8_t seen[(UINT16_MAX + 1) / 8] = { 0 };
 	uint32_t i, port;
 
-	if (listen->n_ports <= FEW_PORTS)
-		return check_few_ports(r, listen->ports, listen->n_ports);
 	for (i = 0; i < listen->n_ports; i++) {
 		for (port = listen->ports[i].lo; port <= listen->ports[i].hi; port++) {
 			if (seen[port / 8] & 1u << port % 8)
@@ -65,6 +63,13 @@ int listen_check_ports(struct reader *r, const struct pfw_listen *listen)
 		}
 	}
 	return 0;
+}
+
+int listen_check_ports(struct reader *r, const struct pfw_listen *listen)
+{
+	if (listen->n_ports <= FEW_PORTS)
+		return check_few_ports(r, listen->ports, listen->n_ports);
+	return check_many_ports(r, listen);
 }
 
 size_t listen_count_commas(const char *text, size_t len)

@@ -385,6 +385,26 @@ static int choose(void *ctx, const struct pfw_connection *connection, struct pfw
 	return match_is_cut(ctx, connection, err);
 }
 
+/*
+ * Whether there can be anything to cut: something of a forward goes or changes, or UDP comes.
+ * Where forwards only come, this spares looking at each of them.
+ */
+static bool can_matter(const struct side *side, const struct pfw_image *planned,
+		       const struct pfw_plan *plan)
+{
+	uint32_t i;
+
+	if (!plan || (planned && planned->n_items))
+		return true;
+	for (i = 0; i < side->difference.n_steps; i++)
+		if (side->difference.steps[i].before)
+			return true;
+	for (i = 0; i < plan->n_groups; i++)
+		if (plan->groups[i].protocol == IPPROTO_UDP)
+			return true;
+	return false;
+}
+
 static int cut(const struct side *side, const struct pfw_backend *ops,
 	       const struct pfw_image *planned, const struct pfw_plan *plan, bool drain,
 	       struct pfw_error *err)
@@ -395,6 +415,8 @@ static int cut(const struct side *side, const struct pfw_backend *ops,
 	size_t n;
 	int ret;
 
+	if (!can_matter(side, planned, plan))
+		return 0;
 	ret = compare(side, ops, planned, drain, &match);
 	if (ret || !make_filter(&match, &filter))
 		goto out;

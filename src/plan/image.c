@@ -58,7 +58,7 @@ static bool same_key(const struct pfw_item *a, const struct pfw_item *b)
 	       !memcmp(a->bytes, b->bytes, a->key_len);
 }
 
-static bool same_value(const struct pfw_item *a, const struct pfw_item *b)
+bool pfw_item_same_value(const struct pfw_item *a, const struct pfw_item *b)
 {
 	return a->value_len == b->value_len && same_owner(a->owner, b->owner) &&
 	       !memcmp(pfw_item_value(a), pfw_item_value(b), a->value_len);
@@ -74,22 +74,42 @@ static uint64_t item_hash(const struct pfw_item *item)
 	return pfw_hash(item->bytes, item->key_len) + item->kind;
 }
 
+int pfw_image_index(const struct pfw_image *image, struct pfw_index *ret)
+{
+	struct pfw_index index = { 0 };
+	int code = image->n_items ? pfw_index_grow(&index, image->n_items) : 0;
+	uint32_t i;
+
+	for (i = 0; !code && i < image->n_items; i++)
+		code = pfw_index_put(&index, item_hash(&image->items[i]), i);
+	if (code)
+		pfw_index_free(&index);
+	else
+		*ret = index;
+	return code;
+}
+
+const struct pfw_item *pfw_image_find(const struct pfw_image *image, const struct pfw_index *index,
+				      const struct pfw_item *like)
+{
+	uint32_t id = pfw_index_find(index, item_hash(like), item_has_key, image->items, like);
+
+	return id == PFW_INDEX_NONE ? NULL : &image->items[id];
+}
+
 /* For each item of after, the position of its like in before; what stays unmatched goes. */
 static int match(const struct pfw_image *before, const struct pfw_image *after, uint32_t *like,
 		 bool *stays)
 {
 	struct pfw_index index = { 0 };
-	int ret = 0;
+	const struct pfw_item *old;
+	int ret = pfw_image_index(before, &index);
 	uint32_t i;
 
-	if (before->n_items)
-		ret = pfw_index_grow(&index, before->n_items);
-	for (i = 0; !ret && i < before->n_items; i++)
-		ret = pfw_index_put(&index, item_hash(&before->items[i]), i);
 	for (i = 0; !ret && i < after->n_items; i++) {
-		like[i] = pfw_index_find(&index, item_hash(&after->items[i]), item_has_key,
-					 before->items, &after->items[i]);
-		if (like[i] != PFW_INDEX_NONE)
+		old = pfw_image_find(before, &index, &after->items[i]);
+		like[i] = old ? (uint32_t)(old - before->items) : PFW_INDEX_NONE;
+		if (old)
 			stays[like[i]] = true;
 	}
 	pfw_index_free(&index);
@@ -116,10 +136,10 @@ int pfw_difference_make(const struct pfw_image *before, const struct pfw_image *
 			steps[n++].before = &before->items[i];
 	for (i = 0; i < after->n_items; i++) {
 		old = like[i] == PFW_INDEX_NONE ? NULL : &before->items[like[i]];
-		if (!old || !same_value(old, &after->items[i]))
+		if (!old || !pfw_item_same_value(old, &after->items[i]))
 			steps[n++] = (struct pfw_step){ old, &after->items[i] };
 	}
-	*ret = (struct pfw_difference){ steps, n };
+	*ret = (struct pfw_difference){ before, steps, n };
 	steps = NULL;
 out:
 	free(steps);

@@ -13,6 +13,7 @@
 
 #include "portfwd/base/arena.h"
 #include "portfwd/base/error.h"
+#include "portfwd/base/index.h"
 
 struct pfw_item {
 	uint8_t kind;		/* the backend's own */
@@ -52,6 +53,14 @@ struct pfw_item *pfw_image_add(struct pfw_image *image, uint8_t kind, const void
 			       const char *owner);
 void pfw_image_free(struct pfw_image *image);
 
+/* The items of an image by kind and key; free with pfw_index_free(). -ENOMEM. */
+int pfw_image_index(const struct pfw_image *image, struct pfw_index *ret);
+/* The item with the same kind and key, or NULL. */
+const struct pfw_item *pfw_image_find(const struct pfw_image *image, const struct pfw_index *index,
+				      const struct pfw_item *like);
+/* Whether value and owner are the same. */
+bool pfw_item_same_value(const struct pfw_item *a, const struct pfw_item *b);
+
 /* One step from an image to another: before NULL adds, after NULL removes, both change. */
 struct pfw_step {
 	const struct pfw_item *before;
@@ -63,6 +72,7 @@ struct pfw_step {
  * after. It points into both images. Free with pfw_difference_free().
  */
 struct pfw_difference {
+	const struct pfw_image *before;
 	struct pfw_step *steps;
 	size_t n_steps;
 };

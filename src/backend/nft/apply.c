@@ -9,27 +9,36 @@
 
 #include "transaction.h"
 
-static int compare_sets(const void *a, const void *b)
+/* Puts those of one set side by side, each set's in the order that they have; -ENOMEM. */
+static int sort_by_set(const struct pfw_item **items, size_t n)
 {
-	const struct pfw_item *left = *(const struct pfw_item *const *)a;
-	const struct pfw_item *right = *(const struct pfw_item *const *)b;
+	const struct pfw_item **from = malloc((n + 1) * sizeof(*from));
+	size_t at[UINT8_MAX + 2] = { 0 }, i;
 
-	return nft_element_set(left) - nft_element_set(right);
+	if (!from)
+		return -ENOMEM;
+	memcpy(from, items, n * sizeof(*from));
+	for (i = 0; i < n; i++)
+		at[nft_element_set(from[i]) + 1]++;
+	for (i = 1; i <= UINT8_MAX; i++)
+		at[i] += at[i - 1];
+	for (i = 0; i < n; i++)
+		items[at[nft_element_set(from[i])]++] = from[i];
+	free(from);
+	return 0;
 }
 
-/* Whether the step takes a whole set away, and its elements with it. */
-static bool loses_set(const struct pfw_difference *difference, uint8_t number)
+/* Which sets go away whole, and their elements with them. */
+static void find_lost(const struct pfw_difference *difference, bool lost[NFT_SETS + 1])
 {
 	const struct pfw_step *step;
 	size_t i;
 
 	for (i = 0; i < difference->n_steps; i++) {
 		step = &difference->steps[i];
-		if (!step->after && step->before->kind == NFT_KIND_SET &&
-		    nft_set_find(nft_item_name(step->before)) == number)
-			return true;
+		if (!step->after && step->before->kind == NFT_KIND_SET)
+			lost[nft_set_find(nft_item_name(step->before))] = true;
 	}
-	return false;
 }
 
 static bool same_head(const struct pfw_item *a, const struct pfw_item *b)
@@ -55,30 +64,57 @@ static bool needs_rebuild(const struct pfw_difference *difference)
 	return false;
 }
 
+/*
+ * Whether all will fit in the sets that stand, as they were read. In one transaction what goes
+ * still takes its place beside what comes.
+ */
+static bool has_room(const struct pfw_backend_handle *handle, const struct pfw_image *after,
+		     const struct pfw_difference *difference)
+{
+	size_t n[UINT8_MAX + 1] = { 0 }, i;
+	const struct pfw_item *item;
+
+	if (!handle->generation)
+		return true;	/* not read; the kernel says so if they do not */
+	for (i = 0; i < after->n_items; i++)
+		if (after->items[i].kind == NFT_KIND_ELEMENT)
+			n[nft_element_set(&after->items[i])]++;
+	for (i = 0; i < difference->n_steps; i++) {
+		item = difference->steps[i].before;
+		if (item && item->kind == NFT_KIND_ELEMENT)
+			n[nft_element_set(item)]++;
+	}
+	for (i = 0; i < NFT_SETS; i++)
+		if (handle->room[i] && n[i] > handle->room[i])
+			return false;
+	return true;
+}
+
 /* Sorts the elements of a difference by set, so that few messages carry many. */
 static int collect_elements(struct transaction *tx, const struct pfw_difference *difference)
 {
 	bool lost[NFT_SETS + 1] = { false };
 	const struct pfw_step *step;
 	size_t i;
+	int ret;
 
 	tx->deleted = calloc(difference->n_steps + 1, sizeof(*tx->deleted));
 	tx->added = calloc(difference->n_steps + 1, sizeof(*tx->added));
 	if (!tx->deleted || !tx->added)
 		return -ENOMEM;
-	for (i = 0; i < NFT_SETS; i++)
-		lost[i] = loses_set(difference, (uint8_t)i);
+	find_lost(difference, lost);
 	for (i = 0; i < difference->n_steps; i++) {
 		step = &difference->steps[i];
 		if (step->before && step->before->kind == NFT_KIND_ELEMENT &&
 		    !lost[nft_element_set(step->before)])
 			tx->deleted[tx->n_deleted++] = step->before;
-		if (step->after && step->after->kind == NFT_KIND_ELEMENT)
+		if (step->after && step->after->kind == NFT_KIND_ELEMENT) {
 			tx->added[tx->n_added++] = step->after;
+			tx->n_added_to[nft_element_set(step->after)]++;
+		}
 	}
-	qsort(tx->deleted, tx->n_deleted, sizeof(*tx->deleted), compare_sets);
-	qsort(tx->added, tx->n_added, sizeof(*tx->added), compare_sets);
-	return 0;
+	ret = sort_by_set(tx->deleted, tx->n_deleted);
+	return ret ? ret : sort_by_set(tx->added, tx->n_added);
 }
 
 /* What goes: first what refers to others, then what is referred to. */
@@ -151,15 +187,19 @@ static int build(struct transaction *tx, const struct pfw_difference *difference
 	return 0;
 }
 
-/* The table anew, with everything that should be in it. */
-static int build_anew(struct transaction *tx, const struct pfw_image *after,
-		      struct pfw_difference *ret_everything, struct pfw_error *err)
+/* The table anew, with everything that should be in it; what stays goes on counting. */
+static int build_anew(struct transaction *tx, const struct pfw_image *before,
+		      const struct pfw_image *after, struct pfw_difference *ret_everything,
+		      struct pfw_error *err)
 {
 	const struct pfw_image nothing = { 0 };
-	int ret = pfw_difference_make(&nothing, after, ret_everything, err);
+	int ret = pfw_image_index(before, &tx->counted_keys);
 
+	if (!ret)
+		ret = pfw_difference_make(&nothing, after, ret_everything, err);
 	if (ret)
 		return ret;
+	tx->counted = before;
 	tx_put_table(tx, NFT_MSG_DELTABLE, 0, &ret_everything->steps[0].after);
 	return build(tx, ret_everything);
 }
@@ -167,6 +207,7 @@ static int build_anew(struct transaction *tx, const struct pfw_image *after,
 static void transaction_free(struct transaction *tx)
 {
 	pfw_batch_free(&tx->batch);
+	pfw_index_free(&tx->counted_keys);
 	free(tx->deleted);
 	free(tx->added);
 }
@@ -244,7 +285,7 @@ static bool may_be_stale(const struct pfw_backend_handle *handle, const struct t
 	if (refusal->code == -ENOENT && is_deletion(tx, refusal))
 		return true;
 	return !handle->generation && (refusal->code == -ENOENT || refusal->code == -EEXIST ||
-				       refusal->code == -EBUSY);
+				       refusal->code == -EBUSY || refusal->code == -ENFILE);
 }
 
 /* Whole seconds would let what expires live on for up to one more. */
@@ -266,8 +307,8 @@ int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 
 	if (!difference->n_steps)
 		return 0;
-	if (needs_rebuild(difference))
-		ret = build_anew(&tx, after, &everything, err);
+	if (needs_rebuild(difference) || !has_room(handle, after, difference))
+		ret = build_anew(&tx, difference->before, after, &everything, err);
 	else
 		ret = build(&tx, difference);
 	if (!ret)

@@ -26,8 +26,15 @@ struct source {
 	const struct pfw_item *item;
 };
 
+/* How long the keys and data of a map's elements are. */
+struct sizes {
+	uint32_t key;		/* 0: not asked for yet */
+	uint32_t value;
+};
+
 struct walk {
 	const struct pfw_image *image;
+	struct sizes sizes[NFT_SET_MAPS];
 	bool (*wanted)(const void *ctx, const char *owner);
 	const void *ctx;
 	struct pfw_clients *clients;
@@ -80,23 +87,36 @@ static void decode_key(const struct nft_map *map, const uint8_t *from, struct pf
 		memcpy(ret->ifname, from, PFW_IFNAME_SIZE);
 }
 
+static const struct sizes *sizes_of(struct walk *walk, uint8_t number)
+{
+	struct sizes *sizes = &walk->sizes[number];
+	struct nft_set set;
+
+	if (sizes->key)
+		return sizes;
+	nft_set_describe(number, &set);
+	sizes->key = nft_fields_size(set.key, NFT_SET_FIELDS);
+	sizes->value = set.data[0] == NFT_FIELD_VERDICT ? sizeof(struct nft_verdict_value) :
+							  nft_fields_size(set.data, 2);
+	return sizes;
+}
+
 /* An element's map and key; false for what is none of ours. */
-static bool decode_element(const struct pfw_item *item, struct nft_map *ret_map,
+static bool decode_element(struct walk *walk, const struct pfw_item *item, struct nft_map *ret_map,
 			   struct pfw_key *ret_key)
 {
+	const struct sizes *sizes;
 	struct pfw_key high;
-	struct nft_set set;
 	uint32_t size;
 
 	if (item->kind != NFT_KIND_ELEMENT || nft_element_set(item) >= NFT_SET_MAPS || !item->owner)
 		return false;
 	*ret_map = nft_set_map(nft_element_set(item));
-	nft_set_describe(nft_element_set(item), &set);
-	size = nft_fields_size(set.key, NFT_SET_FIELDS);
+	sizes = sizes_of(walk, nft_element_set(item));
+	size = sizes->key;
 	if (item->key_len != 1 + size && (!is_interval(ret_map->purpose) || item->key_len != 1 + 2 * size))
 		return false;
-	if (item->value_len != (set.data[0] == NFT_FIELD_VERDICT ? sizeof(struct nft_verdict_value) :
-								   nft_fields_size(set.data, 2)))
+	if (item->value_len != sizes->value)
 		return false;
 	decode_key(ret_map, pfw_item_key(item) + 1, ret_key);
 	if (item->key_len == 1 + size)
@@ -307,7 +327,7 @@ static int add_element(struct walk *walk, const struct pfw_item *item)
 	const uint8_t *value = pfw_item_value(item);
 	struct nft_map map;
 
-	if (!decode_element(item, &map, &flow.key) || is_source(map.purpose))
+	if (!decode_element(walk, item, &map, &flow.key) || is_source(map.purpose))
 		return 0;
 	/* The machine's own connections never come in by an interface. */
 	flow.remote = map.remote || *flow.key.ifname;
@@ -350,7 +370,7 @@ static int index_items(struct walk *walk)
 			walk->chains[walk->n_chains].item = item;
 			ret = pfw_index_put(&walk->names, pfw_hash(name, strlen(name)),
 					    walk->n_chains++);
-		} else if (decode_element(item, &map, &source.key) && is_source(map.purpose)) {
+		} else if (decode_element(walk, item, &map, &source.key) && is_source(map.purpose)) {
 			source.item = item;
 			walk->sources[walk->n_sources] = source;
 			if (map.purpose == NFT_SNAT_RANGE)

@@ -88,6 +88,7 @@ static void describe_map(uint8_t number, struct nft_set *ret)
 		     (purpose->timeout ? NFT_SET_TIMEOUT : 0);
 	/* Chains count for themselves whom they admit. */
 	ret->counts = ret->data[0] != NFT_FIELD_VERDICT;
+	ret->fitted = !purpose->interval && !purpose->timeout;
 }
 
 void nft_set_describe(uint8_t number, struct nft_set *ret)
@@ -133,6 +134,20 @@ void nft_set_describe(uint8_t number, struct nft_set *ret)
 		describe_map(number, ret);
 	else if (number < NFT_SETS)
 		*ret = others[number - NFT_SET_MAPS];
+}
+
+#define FITTED_FROM 4096
+#define FITTED_MOST (UINT32_C(1) << 30)
+
+uint32_t nft_fitted_size(size_t n)
+{
+	uint32_t size = FITTED_FROM;
+
+	if (n < FITTED_FROM)
+		return 0;
+	while (size < n * 2 && size < FITTED_MOST)
+		size *= 2;
+	return size;
 }
 
 uint8_t nft_set_find(const char *name)

@@ -75,6 +75,7 @@ struct nft_set {
 	uint32_t size;				/* elements at most; 0: no limit */
 	uint64_t timeout;			/* of an element, ms; 0: none */
 	bool counts;				/* may count connections */
+	bool fitted;				/* size follows what it holds; see nft_fitted_size() */
 };
 
 static inline bool nft_tier_has_address(uint8_t tier)
@@ -97,6 +98,13 @@ struct nft_map {
 	bool remote;
 };
 struct nft_map nft_set_map(uint8_t number);
+/*
+ * The size to declare for a fitted set that begins with n elements; 0: none. With a size that
+ * it knows the kernel makes a hash for so many at once, which is filled and read in a third of the
+ * time, and never grows. So there is room for as many again; the size is no part of what
+ * the set is, as long as all fits in. Small sets may grow.
+ */
+uint32_t nft_fitted_size(size_t n);
 /* The number of the set of that name, or NFT_SETS. */
 uint8_t nft_set_find(const char *name);
 

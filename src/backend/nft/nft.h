@@ -11,6 +11,7 @@
 struct pfw_backend_handle {
 	struct pfw_netlink *nl;
 	uint32_t generation;	/* of the last read; 0: none */
+	uint32_t room[NFT_SETS + 1];	/* of fitted sets, by number, as last read; 0: no limit */
 };
 
 /* A chain that is being put together. Free with nft_chain_free(). */

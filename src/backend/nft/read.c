@@ -116,6 +116,8 @@ static int add_anonymous(struct reader *reader, const struct nftnl_set *set, con
 
 static int add_set(struct reader *reader, const struct nftnl_set *set, const char *name)
 {
+	uint8_t number = nft_set_find(name);
+	struct nft_set declared;
 	struct nft_set_value value = {
 		.key_type = nftnl_set_get_u32(set, NFTNL_SET_KEY_TYPE),
 		.key_len = nftnl_set_get_u32(set, NFTNL_SET_KEY_LEN),
@@ -132,6 +134,11 @@ static int add_set(struct reader *reader, const struct nftnl_set *set, const cha
 
 	if (value.data_type == NFT_DATA_VERDICT)
 		value.data_len = 0;	/* the size of the kernel's own struct */
+	nft_set_describe(number, &declared);
+	if (declared.fitted) {
+		reader->handle->room[number] = value.size;
+		value.size = 0;
+	}
 	item = pfw_image_add(reader->image, NFT_KIND_SET, name, strlen(name) + 1, &value,
 			     sizeof(value), NULL);
 	if (!item)

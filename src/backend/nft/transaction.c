@@ -109,8 +109,10 @@ void tx_put_set(struct transaction *tx, const struct pfw_item *const *about)
 	struct nftnl_set *set = nftnl_set_alloc();
 	struct nlmsghdr *message = begin(tx, NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL, MESSAGE_ROOM,
 					 about);
+	uint8_t number = nft_set_find(nft_item_name(*about));
 	struct nft_set_value value;
 	struct nftnl_expr *counter;
+	struct nft_set declared;
 
 	if (!set || !message) {
 		tx->batch.failed = true;
@@ -132,6 +134,9 @@ void tx_put_set(struct transaction *tx, const struct pfw_item *const *about)
 		put_field_lengths(set, nft_item_name(*about));
 	if (value.timeout)
 		nftnl_set_set_u64(set, NFTNL_SET_TIMEOUT, value.timeout);
+	nft_set_describe(number, &declared);
+	if (declared.fitted)
+		value.size = nft_fitted_size(tx->n_added_to[number]);
 	if (value.size)
 		nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, value.size);
 	if (value.counter) {
@@ -377,12 +382,36 @@ static int64_t milliseconds_left(int64_t until, int64_t now)
 	return left > 0 ? left : 1;
 }
 
+/* { counter packets N bytes 0 }: bytes are nobody's question here. */
+static void put_count(struct nlmsghdr *message, uint64_t count)
+{
+	struct nlattr *expr = mnl_attr_nest_start(message, NFTA_SET_ELEM_EXPR), *data;
+
+	mnl_attr_put_strz(message, NFTA_EXPR_NAME, "counter");
+	data = mnl_attr_nest_start(message, NFTA_EXPR_DATA);
+	mnl_attr_put_u64(message, NFTA_COUNTER_BYTES, 0);
+	mnl_attr_put_u64(message, NFTA_COUNTER_PACKETS, htobe64(count));
+	mnl_attr_nest_end(message, data);
+	mnl_attr_nest_end(message, expr);
+}
+
+/* What the very same element has counted so far. */
+static uint64_t count_so_far(const struct transaction *tx, const struct pfw_item *item)
+{
+	const struct pfw_item *old = NULL;
+
+	if (tx->counted)
+		old = pfw_image_find(tx->counted, &tx->counted_keys, item);
+	return old && pfw_item_same_value(old, item) ? old->count : 0;
+}
+
 static void put_element(const struct transaction *tx, struct nlmsghdr *message,
 			const struct pfw_item *item, const struct nft_set *set, bool full)
 {
 	struct nlattr *element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
 	bool is_verdict = set->data[0] == NFT_FIELD_VERDICT;
 	struct nft_verdict_value verdict = { 0 };
+	uint64_t count = full && set->counts ? count_so_far(tx, item) : 0;
 
 	put_keys(message, item, set);
 	if (is_verdict)
@@ -394,6 +423,8 @@ static void put_element(const struct transaction *tx, struct nlmsghdr *message,
 				 htobe64((uint64_t)milliseconds_left(verdict.until, tx->now)));
 	if (full && item->owner)
 		put_comment(message, item, verdict.until);
+	if (count)
+		put_count(message, count);
 	mnl_attr_nest_end(message, element);
 }
 

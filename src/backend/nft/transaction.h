@@ -15,6 +15,10 @@ struct transaction {
 	const struct pfw_item **added;
 	size_t n_deleted;
 	size_t n_added;
+	size_t n_added_to[UINT8_MAX + 1];	/* by set */
+	/* Whose counts go on where the table is built anew; NULL: none do. */
+	const struct pfw_image *counted;
+	struct pfw_index counted_keys;
 };
 
 /*

@@ -292,6 +292,82 @@ START_TEST(test_many)
 }
 END_TEST
 
+/* The status of nft with these commands, a line each. */
+static int nft(const char *commands)
+{
+	FILE *pipe = popen("nft -f - 1>&2", "w");
+
+	ck_assert_ptr_nonnull(pipe);
+	ck_assert_int_ge(fputs(commands, pipe), 0);
+	ck_assert_int_ge(fputs("\n", pipe), 0);
+	return pclose(pipe);
+}
+
+static bool has_nft(void)
+{
+	FILE *pipe = popen("nft --version > /dev/null 2>&1", "w");
+
+	return pipe && !pclose(pipe);
+}
+
+/* What the first forward of live_make_many() has counted. */
+static uint64_t first_count(struct pfw_backend_handle *handle)
+{
+	struct pfw_image image = { 0 };
+	uint64_t count = UINT64_MAX;
+	uint32_t i;
+
+	live_read(handle, &image);
+	for (i = 0; i < image.n_items; i++)
+		if (image.items[i].owner && !strcmp(image.items[i].owner, "f0"))
+			count = image.items[i].count;
+	pfw_image_free(&image);
+	return count;
+}
+
+/*
+ * A large map is made for a number of elements. If this fails, it cannot outgrow that number, or
+ * counts are lost when it does.
+ */
+START_TEST(test_outgrown)
+{
+	const unsigned int some = 5000, all_that_fit = 16384, too_many = 16385;
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_backend_handle *handle;
+	struct live live, more;
+
+	sandbox_enter();
+	if (!has_nft())
+		return;
+	handle = live_open();
+	live_make_many(&live, some);
+	live_bring(handle, &live.image, "some");
+	ck_assert(!nft("delete element inet portfwd dnat4_addr { 192.0.0.1 . tcp . 80 };"
+		       "add element inet portfwd dnat4_addr { 192.0.0.1 . tcp . 80"
+		       " counter packets 7 bytes 420 comment \"f0\" : 10.0.0.2 . 80 }"));
+	ck_assert_uint_eq(first_count(handle), 7);
+	live_make_many(&more, all_that_fit);
+	live_bring(handle, &more.image, "all that fit");
+	ck_assert_uint_eq(first_count(handle), 7);
+	live_free(&more);
+	live_make_many(&more, too_many);
+	live_bring(handle, &more.image, "one too many");
+	ck_assert_uint_eq(first_count(handle), 7);
+	live_free(&more);
+	/* Whoever did not read first is told to. */
+	ck_assert(!nft("delete table inet portfwd"));
+	live_bring(handle, &live.image, "some again");
+	live_make_many(&more, too_many);
+	pfw_backend_nftables.close(handle);
+	handle = live_open();
+	ck_assert_int_eq(live_apply(handle, &live.image, &more.image, false, &err), -ESTALE);
+	live_holds(handle, &live.image, "some, still");
+	pfw_backend_nftables.close(handle);
+	live_free(&more);
+	live_free(&live);
+}
+END_TEST
+
 /* What others do to the table with nft(8), in the order of the objects. */
 static const char *const strangers[] = {
 	"delete table inet portfwd",
@@ -323,24 +399,6 @@ static const char *const strangers[] = {
 	"add element inet portfwd revision { 1 . 2 }",
 	"flush set inet portfwd revision",
 };
-
-/* The status of nft with these commands, a line each. */
-static int nft(const char *commands)
-{
-	FILE *pipe = popen("nft -f - 1>&2", "w");
-
-	ck_assert_ptr_nonnull(pipe);
-	ck_assert_int_ge(fputs(commands, pipe), 0);
-	ck_assert_int_ge(fputs("\n", pipe), 0);
-	return pclose(pipe);
-}
-
-static bool has_nft(void)
-{
-	FILE *pipe = popen("nft --version > /dev/null 2>&1", "w");
-
-	return pipe && !pclose(pipe);
-}
 
 /* Rules that are ours but for a word; prerouting has one. */
 #define LOOKUP "dnat ip to ip daddr . meta l4proto . th dport map @dnat4_addr_remote"
@@ -468,7 +526,7 @@ TCase *live_apply_case(void)
 	TCase *tcase;
 
 	UNIT_CASE(tcase, "apply", test_every_combination, test_dry_run, test_random_changes,
-		  test_holds, test_counters_switched, test_many, test_many_targets,
+		  test_holds, test_counters_switched, test_many, test_outgrown, test_many_targets,
 		  test_strangers, test_strange_rules, test_saved_and_loaded);
 	tcase_set_timeout(tcase, 120);
 	return tcase;
