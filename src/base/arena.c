@@ -60,6 +60,22 @@ char *pfw_arena_text(struct pfw_arena *arena, const char *text, size_t len)
 	return copy;
 }
 
+void pfw_arena_join(struct pfw_arena *arena, struct pfw_arena *other)
+{
+	struct pfw_arena_block **last = &other->block;
+
+	while (*last)
+		last = &(*last)->next;
+	/* Behind the block that is being filled, which stays the first. */
+	if (arena->block) {
+		*last = arena->block->next;
+		arena->block->next = other->block;
+	} else {
+		*arena = *other;
+	}
+	*other = (struct pfw_arena){ 0 };
+}
+
 void pfw_arena_free(struct pfw_arena *arena)
 {
 	struct pfw_arena_block *block, *next;

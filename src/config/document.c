@@ -10,7 +10,10 @@
 #include <string.h>
 
 #include "field.h"
+#include "parallel.h"
 
+/* Bytes from which on several threads are worth their start. */
+#define LONG_LIST (256 * 1024)
 #define BOM "\xef\xbb\xbf"
 
 struct scan {
@@ -149,23 +152,26 @@ static int conflict(struct scan *s, const struct pfw_forward *forward, uint32_t 
 	return -EEXIST;
 }
 
-static int put_forward(struct scan *s, json_t *json, uint32_t position)
+static int put_forward(struct scan *s, struct pfw_forward *forward, uint32_t position)
 {
-	struct pfw_forward forward;
 	uint32_t id = PFW_INDEX_NONE;
-	int ret;
 
-	ret = pfw_forward_parse(json, s->reader.arena, &forward, s->reader.err);
-	if (ret < 0)
-		return ret;
-	if (forward.name)
-		id = pfw_ruleset_find(s->ruleset, forward.name);
+	if (forward->name)
+		id = pfw_ruleset_find(s->ruleset, forward->name);
 	if (id != PFW_INDEX_NONE)
-		return conflict(s, &forward, id);
-	forward.origin = (struct pfw_origin){ s->file, position };
-	if (pfw_ruleset_put_shallow(s->ruleset, &forward, NULL) < 0)
+		return conflict(s, forward, id);
+	forward->origin = (struct pfw_origin){ s->file, position };
+	if (pfw_ruleset_put_shallow(s->ruleset, forward, NULL) < 0)
 		return pfw_fail_memory(s->reader.err);
 	return 0;
+}
+
+static int parse_forward(struct scan *s, json_t *json, uint32_t position)
+{
+	struct pfw_forward forward;
+	int ret = pfw_forward_parse(json, s->reader.arena, &forward, s->reader.err);
+
+	return ret < 0 ? ret : put_forward(s, &forward, position);
 }
 
 static int note_span(struct scan *s, size_t begin)
@@ -199,18 +205,57 @@ static int read_forward(struct scan *s)
 		return ret;
 	mark = pfw_error_enter_key(s->reader.err, "forwards");
 	pfw_error_enter_index(s->reader.err, position);
-	ret = keep_on(s, put_forward(s, json, position));
+	ret = keep_on(s, parse_forward(s, json, position));
 	pfw_error_leave(s->reader.err, mark);
 	json_decref(json);
 	return ret < 0 ? ret : note_span(s, begin);
 }
 
+/*
+ * All of a long list at once; *ret_done stays false where something is wrong with it, and nothing
+ * has happened then.
+ */
+static int read_at_once(struct scan *s, bool *ret_done)
+{
+	struct pfw_document *doc = s->doc;
+	struct pfw_forward *forwards = NULL;
+	struct pfw_span *spans = NULL;
+	size_t n = 0, end = 0, mark, place;
+	uint32_t i;
+	int ret;
+
+	if (parallel_find(doc->text, doc->len, s->at, &spans, &n, &end))
+		return 0;
+	forwards = pfw_ruleset_reserve(s->ruleset, (uint32_t)n);
+	if (!forwards || parallel_parse(doc->text, spans, n, s->reader.arena, forwards)) {
+		free(spans);
+		return 0;
+	}
+	mark = pfw_error_enter_key(s->reader.err, "forwards");
+	for (i = 0, ret = 0; !ret && i < n; i++) {
+		place = pfw_error_enter_index(s->reader.err, i);
+		ret = keep_on(s, put_forward(s, &forwards[i], i));
+		pfw_error_leave(s->reader.err, place);
+	}
+	pfw_error_leave(s->reader.err, mark);
+	doc->list = (struct pfw_span){ s->at, end - s->at };
+	doc->forwards = spans;
+	doc->n_forwards = doc->n_room = (uint32_t)n;
+	s->at = end;
+	*ret_done = true;
+	return ret;
+}
+
 static int read_forwards(struct scan *s)
 {
 	size_t begin = s->at;
-	bool more = true;
+	bool more = true, done = false;
 	int ret = 0;
 
+	if (s->doc->len - s->at >= LONG_LIST)
+		ret = read_at_once(s, &done);
+	if (ret || done)
+		return ret;
 	s->at++;
 	if (next(s) == ']') {
 		s->at++;

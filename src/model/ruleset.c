@@ -35,21 +35,31 @@ uint32_t pfw_ruleset_find(const struct pfw_ruleset *ruleset, const char *name)
 			      ruleset->forwards, name);
 }
 
-static int make_room(struct pfw_ruleset *ruleset)
+static int make_room(struct pfw_ruleset *ruleset, uint32_t n)
 {
 	uint32_t room = ruleset->n_room ? ruleset->n_room * 2 : 16;
 	struct pfw_forward *forwards;
 
-	if (ruleset->n_forwards < ruleset->n_room)
+	if (n <= ruleset->n_room - ruleset->n_forwards)
 		return 0;
-	if (room <= ruleset->n_room)
+	if (n > UINT32_MAX - ruleset->n_forwards || room <= ruleset->n_room)
 		return -ENOMEM;
-	forwards = realloc(ruleset->forwards, room * sizeof(*forwards));
+	if (room < ruleset->n_forwards + n)
+		room = ruleset->n_forwards + n;
+	forwards = reallocarray(ruleset->forwards, room, sizeof(*forwards));
 	if (!forwards)
 		return -ENOMEM;
 	ruleset->forwards = forwards;
 	ruleset->n_room = room;
 	return 0;
+}
+
+struct pfw_forward *pfw_ruleset_reserve(struct pfw_ruleset *ruleset, uint32_t n)
+{
+	if (make_room(ruleset, n) < 0 ||
+	    pfw_index_grow(&ruleset->names, (size_t)ruleset->n_forwards + n) < 0)
+		return NULL;
+	return ruleset->forwards + ruleset->n_forwards;
 }
 
 int pfw_ruleset_name(struct pfw_ruleset *ruleset, uint32_t id, const char *name)
@@ -70,7 +80,7 @@ int pfw_ruleset_put_shallow(struct pfw_ruleset *ruleset, const struct pfw_forwar
 	if (forward->name)
 		id = pfw_ruleset_find(ruleset, forward->name);
 	if (id == PFW_INDEX_NONE) {
-		if (make_room(ruleset) < 0)
+		if (make_room(ruleset, 1) < 0)
 			return -ENOMEM;
 		id = ruleset->n_forwards;
 		ruleset->forwards[id] = *forward;

@@ -22,6 +22,8 @@ void *pfw_arena_alloc(struct pfw_arena *arena, size_t size);
 void *pfw_arena_array(struct pfw_arena *arena, size_t n, size_t size);
 /* A NUL-terminated copy of len bytes; NULL without memory. */
 char *pfw_arena_text(struct pfw_arena *arena, const char *text, size_t len);
+/* What is in other is in arena from now on; other is empty then. */
+void pfw_arena_join(struct pfw_arena *arena, struct pfw_arena *other);
 void pfw_arena_free(struct pfw_arena *arena);
 
 #endif

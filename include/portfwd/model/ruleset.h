@@ -50,6 +50,11 @@ int pfw_ruleset_put(struct pfw_ruleset *ruleset, const struct pfw_forward *forwa
 		    uint32_t *ret_id);
 int pfw_ruleset_put_shallow(struct pfw_ruleset *ruleset, const struct pfw_forward *forward,
 			    uint32_t *ret_id);
+/*
+ * The first of n places behind the forwards, or NULL without memory. They may be filled, and are put
+ * one after the other with pfw_ruleset_put_shallow(), each from its own place.
+ */
+struct pfw_forward *pfw_ruleset_reserve(struct pfw_ruleset *ruleset, uint32_t n);
 /* Names a forward that has no name yet; the text is in the ruleset's arena. -ENOMEM. */
 int pfw_ruleset_name(struct pfw_ruleset *ruleset, uint32_t id, const char *name);
 void pfw_ruleset_drop(struct pfw_ruleset *ruleset, uint32_t id);

@@ -40,10 +40,33 @@ START_TEST(test_large_and_endless)
 }
 END_TEST
 
+/* If this fails, what one thread has parsed is freed too early or never, or written over. */
+START_TEST(test_joined)
+{
+	struct pfw_arena one = { 0 }, other = { 0 };
+	char *texts[3], *after;
+
+	texts[0] = pfw_arena_text(&other, "first", 5);
+	pfw_arena_join(&one, &other);
+	ck_assert_ptr_null(other.block);
+	texts[1] = pfw_arena_text(&one, "second", 6);
+	texts[2] = pfw_arena_text(&other, "third", 5);
+	ck_assert_ptr_nonnull(pfw_arena_alloc(&other, 100000));
+	pfw_arena_join(&one, &other);
+	pfw_arena_join(&one, &other);
+	after = pfw_arena_text(&one, "fourth", 6);
+	ck_assert_str_eq(texts[0], "first");
+	ck_assert_str_eq(texts[1], "second");
+	ck_assert_str_eq(texts[2], "third");
+	ck_assert_str_eq(after, "fourth");
+	pfw_arena_free(&one);
+}
+END_TEST
+
 TCase *arena_case(void)
 {
 	TCase *tcase;
 
-	UNIT_CASE(tcase, "arena", test_objects_do_not_overlap, test_large_and_endless);
+	UNIT_CASE(tcase, "arena", test_objects_do_not_overlap, test_large_and_endless, test_joined);
 	return tcase;
 }

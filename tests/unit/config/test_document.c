@@ -200,12 +200,99 @@ START_TEST(test_names_conflict)
 }
 END_TEST
 
+/* A list that is long enough to be parsed by several threads; one of its forwards is as given. */
+#define MANY 4000
+static void print_many(struct pfw_buffer *text, unsigned int at, const char *special)
+{
+	unsigned int i;
+
+	pfw_buffer_puts(text, "{\"forwards\": [");
+	for (i = 0; i < MANY; i++) {
+		if (i == at)
+			pfw_buffer_puts(text, special);
+		else
+			pfw_buffer_printf(text, "%s\n  {\"name\": \"f%u\", \"listen\": \"10.1.%u.%u:80\", "
+					  "\"target\": \"10.0.0.2\",\n   \"comment\": \"]},[{ \\\\\\\"%u\" } ",
+					  i ? "," : "", i, i / 250, i % 250, i);
+	}
+	pfw_buffer_puts(text, "]}");
+	ck_assert(!text->failed);
+}
+
+/* If this fails, long files are read in another way than short ones, or saved over the wrong bytes. */
+START_TEST(test_many)
+{
+	struct pfw_ruleset ruleset = { .settings = pfw_settings_default };
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_document doc = { 0 };
+	struct pfw_buffer text = { 0 };
+	const struct pfw_forward *forward;
+	char name[16], comment[64];
+	unsigned int i;
+
+	err.file = "f.json";
+	print_many(&text, MANY, "");
+	ck_assert_int_eq(pfw_document_parse(&doc, text.data, text.len, 0, true, &ruleset, &err), 0);
+	ck_assert_uint_eq(ruleset.n_live, MANY);
+	ck_assert_uint_eq(doc.n_forwards, MANY);
+	for (i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "f%u", i);
+		snprintf(comment, sizeof(comment), "]},[{ \\\"%u", i);
+		ck_assert_uint_eq(pfw_ruleset_find(&ruleset, name), i);
+		forward = &ruleset.forwards[i];
+		ck_assert_str_eq(forward->comment, comment);
+		ck_assert_uint_eq(forward->origin.position, i);
+		ck_assert_int_eq(text.data[doc.forwards[i].offset], '{');
+		ck_assert_int_eq(text.data[doc.forwards[i].offset + doc.forwards[i].len - 1], '}');
+		ck_assert_int_eq(memcmp(text.data + doc.forwards[i].offset + 10, name, strlen(name)), 0);
+	}
+	ck_assert_int_eq(text.data[doc.list.offset], '[');
+	ck_assert_int_eq(text.data[doc.list.offset + doc.list.len - 1], ']');
+	ck_assert_str_eq(err.where, "");
+	pfw_ruleset_free(&ruleset);
+	pfw_document_free(&doc);
+	pfw_buffer_free(&text);
+}
+END_TEST
+
+/* If this fails, what is wrong in a long file is told wrongly, or not at all. */
+START_TEST(test_many_with_errors)
+{
+	static const struct {
+		const char *special, *message;
+	} rows[] = {
+		{ ",{\"name\": \"x\", \"listen\": \"70000\", \"target\": \"10.0.0.2\"}",
+		  "f.json: forwards[3000].listen" },
+		{ ",{\"name\": \"f7\", \"listen\": \"80\", \"target\": \"10.0.0.2\"}",
+		  "f.json: forwards[3000].name: \"f7\" is the name of forwards[7] already" },
+		{ ",{\"name\": \"x\", \"name\": \"y\"}", "f.json: line 6001, column" },
+		{ ",", "f.json: line 6001, column" },
+		{ ", 7", "f.json: forwards[3000]: 7 is not a forward" },
+		{ ", {} {}", "',' or ']' expected" },
+		{ ", {]", "f.json: line 6001, column" },
+		{ ", {\"", "f.json: line 6001, column" },
+		{ ", [}", "f.json: line 6001, column" },
+		{ "]", "line 6002, column 3: a key in double quotes expected" },
+		{ "]}", "text behind the end" },
+	};
+	struct pfw_buffer text = { 0 };
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		print_many(&text, 3000, rows[i].special);
+		refused(text.data, text.len, rows[i].message);
+		pfw_buffer_free(&text);
+	}
+}
+END_TEST
+
 TCase *document_case(void)
 {
 	TCase *tcase;
 
 	UNIT_CASE(tcase, "document", test_syntax, test_deep_nesting, test_truncated, test_good,
-		  test_all_errors_are_collected, test_names_conflict);
+		  test_all_errors_are_collected, test_names_conflict, test_many,
+		  test_many_with_errors);
 	tcase_set_timeout(tcase, 60);
 	return tcase;
 }
