@@ -6,16 +6,17 @@
 #include <sys/socket.h>
 
 #include "inside.h"
+#include "picture.h"
 
 /* The difference; whoever wants the last forward's connections to finish keeps a bare table. */
-static int fill_packets(struct pfw_engine *engine, bool drain, struct side *side,
+static int fill_packets(struct pfw_engine *engine, bool drain, bool read, struct side *side,
 			struct pfw_error *err)
 {
 	bool *draining = &engine->plan.facts.draining;
 	int ret;
 
 	*draining = *draining && drain;
-	ret = side_fill(engine, ENGINE_PACKETS, NULL, true, side, err);
+	ret = side_fill(engine, ENGINE_PACKETS, NULL, read, side, err);
 	if (ret || !drain || *draining || engine->plan.keys.live || !side->before.n_items)
 		return ret;
 	*draining = true;
@@ -28,12 +29,14 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 	const struct engine_backend *to = &engine->backends[ENGINE_PACKETS];
 	struct side sides[ENGINE_BACKENDS] = { 0 }, *packets = &sides[ENGINE_PACKETS];
 	const bool draining = engine->plan.facts.draining;
+	bool known = false;
 	unsigned int attempt;
-	int ret = -ESTALE;
+	int ret = picture_load(engine, &packets->before, &known, err);
 
-	for (attempt = 0; ret == -ESTALE && attempt < ENGINE_ATTEMPTS; attempt++) {
+	for (attempt = 0; attempt ? ret == -ESTALE && attempt < ENGINE_ATTEMPTS : !ret; attempt++) {
 		pfw_error_clear(err);
-		ret = fill_packets(engine, manner->drain, packets, err);
+		known = known && !attempt;
+		ret = fill_packets(engine, manner->drain, !known, packets, err);
 		if (!ret)
 			ret = side_fill_host(engine, &sides[ENGINE_HOST], err);
 		if (!ret && manner->dry_run)
@@ -54,6 +57,8 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 		engine->plan.facts.draining = draining;
 	else
 		side_cut(packets, to->ops, NULL, &engine->plan, manner->drain, report);
+	if (!ret && !manner->dry_run && (!known || packets->difference.n_steps))
+		picture_save(engine, &packets->after);
 	if (!ret)
 		ret = sides_report(engine, sides, report, err);
 	sides_free(sides);
@@ -121,6 +126,7 @@ static int flush_locked(struct pfw_engine *engine, bool dry_run, struct pfw_repo
 	if (!ret && !dry_run) {
 		side_cut(&sides[ENGINE_PACKETS], engine->backends[ENGINE_PACKETS].ops, NULL, NULL,
 			 false, report);
+		picture_remove(engine);
 		free(engine->state.config);
 		engine->state.config = NULL;
 		engine->state.draining = false;

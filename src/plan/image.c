@@ -7,13 +7,11 @@
 #include "portfwd/base/index.h"
 #include "portfwd/plan/image.h"
 
-struct pfw_item *pfw_image_add(struct pfw_image *image, uint8_t kind, const void *key,
-			       size_t key_len, const void *value, size_t value_len,
-			       const char *owner)
+struct pfw_item *pfw_image_borrow(struct pfw_image *image, uint8_t kind, const uint8_t *bytes,
+				  size_t key_len, size_t value_len, const char *owner)
 {
 	struct pfw_item *items, *item;
 	uint32_t n_room;
-	uint8_t *bytes;
 
 	if (image->n_items == image->n_room) {
 		n_room = image->n_room ? image->n_room * 2 : 64;
@@ -23,12 +21,6 @@ struct pfw_item *pfw_image_add(struct pfw_image *image, uint8_t kind, const void
 		image->items = items;
 		image->n_room = n_room;
 	}
-	bytes = pfw_arena_alloc(&image->arena, key_len + value_len);
-	if (!bytes)
-		return NULL;
-	memcpy(bytes, key, key_len);
-	if (value_len)
-		memcpy(bytes + key_len, value, value_len);
 	item = &image->items[image->n_items++];
 	*item = (struct pfw_item){
 		.kind = kind,
@@ -38,6 +30,20 @@ struct pfw_item *pfw_image_add(struct pfw_image *image, uint8_t kind, const void
 		.owner = owner,
 	};
 	return item;
+}
+
+struct pfw_item *pfw_image_add(struct pfw_image *image, uint8_t kind, const void *key,
+			       size_t key_len, const void *value, size_t value_len,
+			       const char *owner)
+{
+	uint8_t *bytes = pfw_arena_alloc(&image->arena, key_len + value_len);
+
+	if (!bytes)
+		return NULL;
+	memcpy(bytes, key, key_len);
+	if (value_len)
+		memcpy(bytes + key_len, value, value_len);
+	return pfw_image_borrow(image, kind, bytes, key_len, value_len, owner);
 }
 
 void pfw_image_free(struct pfw_image *image)

@@ -40,6 +40,19 @@ struct pfw_backend {
 		     struct pfw_error *err);
 
 	/*
+	 * The number of the kernel's state that the last read has seen or the last apply has made;
+	 * 0: not known. NULL: this kernel numbers nothing.
+	 */
+	uint32_t (*generation)(const struct pfw_backend_handle *handle);
+
+	/*
+	 * Whether the kernel is still in the state of this number: nobody has changed
+	 * anything since. If so, the next apply finds it so as well, or fails with -ESTALE.
+	 */
+	int (*unchanged)(struct pfw_backend_handle *handle, uint32_t generation, bool *ret,
+			 struct pfw_error *err);
+
+	/*
 	 * Makes the steps, all or none. after is the image that the difference leads to.
 	 * With dry_run the kernel only checks. -ESTALE: the kernel does
 	 * not hold what before said; read it and try again.

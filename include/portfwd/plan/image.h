@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "portfwd/base/arena.h"
+#include "portfwd/base/buffer.h"
 #include "portfwd/base/error.h"
 #include "portfwd/base/index.h"
 
@@ -51,6 +52,9 @@ struct pfw_image {
 struct pfw_item *pfw_image_add(struct pfw_image *image, uint8_t kind, const void *key,
 			       size_t key_len, const void *value, size_t value_len,
 			       const char *owner);
+/* The same for bytes, key and value behind it, that live as long as the image. */
+struct pfw_item *pfw_image_borrow(struct pfw_image *image, uint8_t kind, const uint8_t *bytes,
+				  size_t key_len, size_t value_len, const char *owner);
 void pfw_image_free(struct pfw_image *image);
 
 /* The items of an image by kind and key; free with pfw_index_free(). -ENOMEM. */
@@ -60,6 +64,13 @@ const struct pfw_item *pfw_image_find(const struct pfw_image *image, const struc
 				      const struct pfw_item *like);
 /* Whether value and owner are the same. */
 bool pfw_item_same_value(const struct pfw_item *a, const struct pfw_item *b);
+
+/*
+ * All items as bytes, for this machine and this version of the program; texts and counts are left out.
+ * Unpacking adds them to an image, which borrows the bytes. -EBADMSG, -ENOMEM.
+ */
+void pfw_image_pack(const struct pfw_image *image, struct pfw_buffer *ret);
+int pfw_image_unpack(struct pfw_image *image, const uint8_t *bytes, size_t len);
 
 /* One step from an image to another: before NULL adds, after NULL removes, both change. */
 struct pfw_step {

@@ -74,8 +74,8 @@ static bool has_room(const struct pfw_backend_handle *handle, const struct pfw_i
 	size_t n[UINT8_MAX + 1] = { 0 }, i;
 	const struct pfw_item *item;
 
-	if (!handle->generation)
-		return true;	/* not read; the kernel says so if they do not */
+	if (!handle->has_read)
+		return true;	/* the kernel says so if they do not */
 	for (i = 0; i < after->n_items; i++)
 		if (after->items[i].kind == NFT_KIND_ELEMENT)
 			n[nft_element_set(&after->items[i])]++;
@@ -284,8 +284,10 @@ static bool may_be_stale(const struct pfw_backend_handle *handle, const struct t
 {
 	if (refusal->code == -ENOENT && is_deletion(tx, refusal))
 		return true;
+	if (refusal->code == -ENFILE && !handle->has_read)
+		return true;
 	return !handle->generation && (refusal->code == -ENOENT || refusal->code == -EEXIST ||
-				       refusal->code == -EBUSY || refusal->code == -ENFILE);
+				       refusal->code == -EBUSY);
 }
 
 /* Whole seconds would let what expires live on for up to one more. */
@@ -303,11 +305,15 @@ int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 	struct pfw_difference everything = { 0 };
 	struct pfw_refusal refusal = { 0 };
 	struct transaction tx = { .now = now_ms() };
+	bool rebuild;
 	int ret;
 
 	if (!difference->n_steps)
 		return 0;
-	if (needs_rebuild(difference) || !has_room(handle, after, difference))
+	rebuild = needs_rebuild(difference) || !has_room(handle, after, difference);
+	if (rebuild && difference->before->n_items && !handle->has_read)
+		return -ESTALE;
+	if (rebuild)
 		ret = build_anew(&tx, difference->before, after, &everything, err);
 	else
 		ret = build(&tx, difference);
@@ -321,7 +327,9 @@ int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 		ret = -ESTALE;
 	else if (ret == -ENOMEM)
 		pfw_fail_memory(err);
-	/* Whatever was read is old now. */
+	/* Whatever was read is old now. The kernel counts each commit, and leaves out 0. */
+	if (!dry_run)
+		handle->stands = ret || !handle->generation ? 0 : handle->generation + 1;
 	handle->generation = 0;
 	pfw_difference_free(&everything);
 	transaction_free(&tx);

@@ -10,7 +10,9 @@
 
 struct pfw_backend_handle {
 	struct pfw_netlink *nl;
-	uint32_t generation;	/* of the last read; 0: none */
+	uint32_t generation;	/* of what the next apply is based on; 0: not known */
+	uint32_t stands;	/* the generation that stands, by the last read or apply; 0: not known */
+	bool has_read;		/* counts and room are known */
 	uint32_t room[NFT_SETS + 1];	/* of fitted sets, by number, as last read; 0: no limit */
 };
 
@@ -84,6 +86,9 @@ int nft_compile_forward(const struct pfw_plan *plan, const struct pfw_forward *f
 /* Whether what happens to the source needs the forward's own chain, and no mere verdict. */
 bool nft_from_is_chain(const struct pfw_plan *plan, const struct pfw_forward *forward);
 int nft_read(struct pfw_backend_handle *handle, struct pfw_image *ret, struct pfw_error *err);
+uint32_t nft_generation(const struct pfw_backend_handle *handle);
+int nft_unchanged(struct pfw_backend_handle *handle, uint32_t generation, bool *ret,
+		  struct pfw_error *err);
 int nft_holds(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bool *ret,
 	      struct pfw_error *err);
 int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,

@@ -648,7 +648,8 @@ static int read_once(struct pfw_backend_handle *handle, struct pfw_image *image,
 	if (!ret && before != after)
 		ret = -EINTR;
 	if (!ret)
-		handle->generation = after;
+		handle->generation = handle->stands = after;
+	handle->has_read = !ret;
 	return ret;
 }
 

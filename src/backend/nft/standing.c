@@ -82,6 +82,25 @@ int pfw_nftables_guarded(struct pfw_backend_handle *handle, uint8_t family, stru
 	return 0;
 }
 
+uint32_t nft_generation(const struct pfw_backend_handle *handle)
+{
+	return handle->stands;
+}
+
+/* The kernel counts every commit to the rules of a network namespace, of whatever table. */
+int nft_unchanged(struct pfw_backend_handle *handle, uint32_t generation, bool *ret,
+		  struct pfw_error *err)
+{
+	uint32_t now;
+	int code = pfw_netlink_generation(handle->nl, &now, err);
+
+	if (code)
+		return code;
+	*ret = now == generation;
+	handle->generation = handle->stands = *ret ? now : 0;
+	return 0;
+}
+
 static int take_stamp(void *ctx, const struct nlmsghdr *message)
 {
 	(void)ctx;
