@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What concerns the whole ruleset: reload, flush, looking at the kernel, export. */
+/* What concerns the whole ruleset: reload, flush, export. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,103 +157,6 @@ int pfw_engine_flush(struct pfw_engine *engine, bool dry_run, struct pfw_report 
 	if (!ret)
 		ret = engine_gather_facts(engine, err);
 	return ret ? ret : flush_locked(engine, dry_run, report, err);
-}
-
-static void mark_missing(const struct pfw_engine *engine, const struct pfw_backend *ops,
-			 const struct pfw_difference *difference, struct pfw_view *view)
-{
-	const struct pfw_item *item;
-	uint32_t id;
-	size_t i;
-
-	for (i = 0; i < difference->n_steps; i++) {
-		item = difference->steps[i].after ? difference->steps[i].after :
-						    difference->steps[i].before;
-		if (item->owner) {
-			id = pfw_ruleset_find(&engine->ruleset, item->owner);
-			if (id != PFW_INDEX_NONE)
-				view->missing[id] = true;
-		} else if (difference->steps[i].after && strcmp(ops->kind(item), "element")) {
-			/* Without its frame no forward works. */
-			for (id = 0; id < engine->ruleset.n_forwards; id++)
-				view->missing[id] = true;
-		}
-	}
-}
-
-/* Whether the guard that there should be stands as it should. */
-static bool guard_stands(const struct pfw_engine *engine, const struct pfw_backend *ops,
-			 const struct pfw_difference *difference)
-{
-	const struct pfw_step *step;
-	size_t i;
-
-	if (!ops->is_guard || (!pfw_plan_guards(&engine->plan, AF_INET) &&
-			       !pfw_plan_guards(&engine->plan, AF_INET6)))
-		return false;
-	for (i = 0; i < difference->n_steps; i++) {
-		step = &difference->steps[i];
-		if (ops->is_guard(step->after ? step->after : step->before))
-			return false;
-	}
-	return true;
-}
-
-static void add_counts(const struct pfw_engine *engine, const struct pfw_image *image,
-		       struct pfw_view *view)
-{
-	uint32_t i, id;
-
-	for (i = 0; i < image->n_items; i++) {
-		if (!image->items[i].owner || !image->items[i].count)
-			continue;
-		id = pfw_ruleset_find(&engine->ruleset, image->items[i].owner);
-		if (id != PFW_INDEX_NONE)
-			view->connections[id] += image->items[i].count;
-	}
-}
-
-int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_report *report,
-		    struct pfw_error *err)
-{
-	struct side sides[ENGINE_BACKENDS] = { 0 };
-	size_t n = (size_t)engine->ruleset.n_forwards + 1;
-	struct pfw_view view = {
-		.missing = calloc(n, sizeof(*view.missing)),
-		.connections = calloc(n, sizeof(*view.connections)),
-	};
-	int code;
-
-	if (!view.missing || !view.connections) {
-		code = pfw_fail_memory(err);
-		goto out;
-	}
-	code = side_fill(engine, ENGINE_PACKETS, NULL, true, &sides[ENGINE_PACKETS], err);
-	if (!code)
-		code = side_fill_host(engine, &sides[ENGINE_HOST], err);
-	if (!code)
-		code = sides_report(engine, sides, report, err);
-	if (code)
-		goto out;
-	view.in_sync = !sides_steps(sides);
-	mark_missing(engine, engine->backends[ENGINE_PACKETS].ops,
-		     &sides[ENGINE_PACKETS].difference, &view);
-	view.guard = guard_stands(engine, engine->backends[ENGINE_PACKETS].ops,
-				  &sides[ENGINE_PACKETS].difference);
-	add_counts(engine, &sides[ENGINE_PACKETS].before, &view);
-	*ret = view;
-	view = (struct pfw_view){ 0 };
-out:
-	pfw_view_free(&view);
-	sides_free(sides);
-	return code;
-}
-
-void pfw_view_free(struct pfw_view *view)
-{
-	free(view->missing);
-	free(view->connections);
-	*view = (struct pfw_view){ 0 };
 }
 
 int pfw_engine_export(struct pfw_engine *engine, struct pfw_buffer *ret, struct pfw_error *err)

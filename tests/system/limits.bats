@@ -165,6 +165,13 @@ answered() { # LINES
 	gets "web 198.51.100.70" client tcp "$WAN4" 8084 198.51.100.70
 	equal "plain source range shared narrow" \
 		"$(pfw_json '[.forwards[] | select(.state == "expired") | .name] | join(" ")' list)"
+	# What the expired ones leave until the next change is nobody's fault.
+	in_sync
+	equal "sharing wide" "$(pfw_json '[.forwards[] | select(.state == "active") | .name] | join(" ")' list)"
+	in_ns gw nft delete element inet portfwd chain4_any '{ tcp . 8084 }'
+	pfw_fails 7 diff
+	equal 1 "$(wc -l <<< "$output")" "$output"
+	contains "$output" "tcp . 8084"
 	pfw add heir 8080 "$SERVER4:80"
 	equal "sharing wide heir" "$(jq -r '[.forwards[].name] | join(" ")' "$CONFIG")"
 	gets "web $CLIENT4" client tcp "$WAN4" 8080
@@ -186,6 +193,31 @@ answered() { # LINES
 	pfw reload
 	gets "web $CLIENT4" client tcp "$WAN4" 8080
 	equal "expired active" "$(pfw_json '[.forwards[].state] | join(" ")' list)"
+	in_sync
+}
+
+@test "a forward is missing when it cannot work, not when others added something" {
+	pfw add one 8080 "$SERVER4:80"
+	pfw add two 8081 "$SERVER4:80,$SECOND4:80"
+	local states='[.forwards[].state] | join(" ")'
+	in_ns gw nft insert rule inet portfwd prerouting tcp dport 9999 accept
+	in_ns gw nft add chain inet portfwd foreign
+	in_ns gw nft add set inet portfwd foreign '{ type ipv4_addr; }'
+	pfw_fails 7 diff
+	equal "active active" "$(pfw_json "$states" list)" "more than there should be"
+	in_ns gw nft delete element inet portfwd dnat4_any '{ tcp . 8080 }'
+	equal "missing active" "$(pfw_json "$states" list)" "an element deleted"
+	in_ns gw nft flush chain inet portfwd go-two 2> /dev/null || in_ns gw nft flush chain inet portfwd to-two
+	equal "missing missing" "$(pfw_json "$states" list)" "a forward's chain flushed"
+	pfw reload
+	in_sync
+	in_ns gw nft flush chain inet portfwd prerouting
+	equal "missing missing" "$(pfw_json "$states" list)" "prerouting flushed"
+	pfw reload
+	in_ns gw nft add table inet portfwd '{ flags dormant; }'
+	equal "missing missing" "$(pfw_json "$states" list)" "dormant"
+	pfw reload
+	equal "active active" "$(pfw_json "$states" list)"
 	in_sync
 }
 

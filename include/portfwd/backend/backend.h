@@ -76,6 +76,18 @@ struct pfw_backend {
 	/* The word for an item's kind: "element", "chain", "sysctl". */
 	const char *(*kind)(const struct pfw_item *item);
 
+	/*
+	 * Whether the kernel has dropped the item by itself by then, in seconds since 1970 UTC;
+	 * NULL: it drops nothing.
+	 */
+	bool (*is_past)(const struct pfw_item *item, int64_t now);
+
+	/*
+	 * Whether forwards cannot work for what this step, of the frame, would mend. What is only too
+	 * much breaks nothing. NULL: any difference of the frame does.
+	 */
+	bool (*is_broken)(const struct pfw_step *step);
+
 	/* Whether the item is part of the guard; NULL: there is none. */
 	bool (*is_guard)(const struct pfw_item *item);
 

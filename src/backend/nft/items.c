@@ -90,6 +90,44 @@ const char *nft_item_name(const struct pfw_item *item)
 	return (const char *)pfw_item_key(item);
 }
 
+bool nft_is_past(const struct pfw_item *item, int64_t now)
+{
+	struct nft_verdict_value verdict;
+
+	if (item->kind != NFT_KIND_ELEMENT || item->value_len != sizeof(verdict))
+		return false;
+	memcpy(&verdict, pfw_item_value(item), sizeof(verdict));
+	return verdict.until && verdict.until <= now;
+}
+
+/* Whether all rules of one chain are in another, in their order. */
+static bool has_rules(const struct pfw_item *chain, const struct pfw_item *wanted)
+{
+	const uint8_t *records, *other;
+	size_t at = 0, wanted_at = 0, len, other_len;
+
+	while (nft_chain_next_rule(wanted, &wanted_at, &records, &len))
+		do {
+			if (!nft_chain_next_rule(chain, &at, &other, &other_len))
+				return false;
+		} while (len != other_len || memcmp(records, other, len));
+	return true;
+}
+
+/* Elements of forwards are theirs, so a map that is gone is told by what was in it. */
+bool nft_is_broken(const struct pfw_step *step)
+{
+	const struct pfw_item *before = step->before, *after = step->after;
+
+	if (after && after->kind == NFT_KIND_TABLE)
+		return true;
+	if (!after || after->kind != NFT_KIND_CHAIN || nft_is_guard(after))
+		return false;
+	return !before ||
+	       memcmp(pfw_item_value(before), pfw_item_value(after), sizeof(struct nft_chain_value)) ||
+	       !has_rules(before, after);
+}
+
 #define UNTIL " until "
 
 void nft_comment_print(const char *owner, int64_t until, char ret[NFT_COMMENT_SIZE])

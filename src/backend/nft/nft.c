@@ -52,6 +52,8 @@ const struct pfw_backend pfw_backend_nftables = {
 	.print = nft_print,
 	.kind = nft_kind_name,
 	.text = nft_text,
+	.is_past = nft_is_past,
+	.is_broken = nft_is_broken,
 	.is_guard = nft_is_guard,
 	.close = nft_close,
 };

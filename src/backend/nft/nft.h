@@ -74,6 +74,9 @@ int nft_guard_add_slot(const struct pfw_plan *plan, const struct pfw_slot *slot,
 		       const uint8_t *key, size_t key_len, struct pfw_image *image);
 bool nft_is_guard(const struct pfw_item *item);
 
+bool nft_is_past(const struct pfw_item *item, int64_t now);
+bool nft_is_broken(const struct pfw_step *step);
+
 /* Whether there is a table at all: for forwards, or for the guard that outlives them. */
 bool nft_has_table(const struct pfw_plan *plan);
 int nft_compile(const struct pfw_plan *plan, const struct pfw_touched *only, struct pfw_image *ret,

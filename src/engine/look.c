@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Looking at the kernel: what it holds beside what it should. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "inside.h"
+
+/* Whether the forward was there once and its time is over. */
+static bool has_expired(const struct pfw_engine *engine, const struct pfw_forward *forward)
+{
+	return forward->name && forward->enabled && forward->expires &&
+	       forward->expires <= engine->plan.facts.now;
+}
+
+static bool any_expired(const struct pfw_engine *engine)
+{
+	uint32_t id;
+
+	for (id = 0; id < engine->ruleset.n_forwards; id++)
+		if (has_expired(engine, &engine->ruleset.forwards[id]))
+			return true;
+	return false;
+}
+
+/*
+ * When the kernel drops the elements of a forward in time, its chains, and maps that only it used, stay
+ * until the next change: they tell that the forward was active when what stands there was made. Returns a
+ * time shortly before the first such forward expired, or 0 if there is none: since the
+ * change that made all this none of them had expired then, and the others all had.
+ */
+static int64_t time_of_making(const struct pfw_engine *engine, const struct pfw_image *image)
+{
+	const struct pfw_forward *forward;
+	int64_t first = 0;
+	uint32_t i, id;
+
+	for (i = 0; i < image->n_items; i++) {
+		if (!image->items[i].owner)
+			continue;
+		id = pfw_ruleset_find(&engine->ruleset, image->items[i].owner);
+		if (id == PFW_INDEX_NONE)
+			continue;
+		forward = &engine->ruleset.forwards[id];
+		if (has_expired(engine, forward) && (!first || forward->expires < first))
+			first = forward->expires;
+	}
+	return first ? first - 1 : 0;
+}
+
+/* Leaves out what the kernel has dropped by itself since. */
+static void drop_past(const struct pfw_backend *ops, int64_t now, struct pfw_difference *difference)
+{
+	const struct pfw_step *step;
+	size_t i, n = 0;
+
+	for (i = 0; i < difference->n_steps; i++) {
+		step = &difference->steps[i];
+		if (step->before || !ops->is_past || !ops->is_past(step->after, now))
+			difference->steps[n++] = *step;
+	}
+	difference->n_steps = n;
+}
+
+/* As side_fill(), for the time when what stands was made: what only time took away is no difference. */
+static int fill_as_made(struct pfw_engine *engine, int64_t then, struct side *side,
+			struct pfw_error *err)
+{
+	const struct engine_backend *to = &engine->backends[ENGINE_PACKETS];
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	struct pfw_facts facts = engine->plan.facts;
+	struct pfw_plan plan = { 0 };
+	int ret;
+
+	facts.now = then;
+	/* What others claim by now cannot be as it was: then all of it is a difference. */
+	if (pfw_plan_make(&engine->ruleset, &facts, NULL, NULL, &plan, &ignored))
+		return 0;
+	pfw_image_free(&side->after);
+	pfw_difference_free(&side->difference);
+	ret = to->ops->compile(&plan, NULL, &side->after, err);
+	if (!ret)
+		ret = pfw_difference_make(&side->before, &side->after, &side->difference, err);
+	if (!ret)
+		drop_past(to->ops, engine->plan.facts.now, &side->difference);
+	pfw_plan_free(&plan);
+	return ret;
+}
+
+static int fill_packets(struct pfw_engine *engine, struct side *side, struct pfw_error *err)
+{
+	int ret = side_fill(engine, ENGINE_PACKETS, NULL, true, side, err);
+	int64_t then = 0;
+
+	if (!ret && side->difference.n_steps && any_expired(engine))
+		then = time_of_making(engine, &side->before);
+	return then ? fill_as_made(engine, then, side, err) : ret;
+}
+
+static void mark_missing(const struct pfw_engine *engine, const struct pfw_backend *ops,
+			 const struct pfw_difference *difference, struct pfw_view *view)
+{
+	const struct pfw_step *step;
+	const struct pfw_item *item;
+	uint32_t id;
+	size_t i;
+
+	for (i = 0; i < difference->n_steps; i++) {
+		step = &difference->steps[i];
+		item = step->after ? step->after : step->before;
+		if (item->owner) {
+			id = pfw_ruleset_find(&engine->ruleset, item->owner);
+			if (id != PFW_INDEX_NONE)
+				view->missing[id] = true;
+		} else if (!ops->is_broken || ops->is_broken(step)) {
+			/* Without its frame no forward works. */
+			for (id = 0; id < engine->ruleset.n_forwards; id++)
+				view->missing[id] = true;
+		}
+	}
+}
+
+/* Whether the guard that there should be stands as it should. */
+static bool guard_stands(const struct pfw_engine *engine, const struct pfw_backend *ops,
+			 const struct pfw_difference *difference)
+{
+	const struct pfw_step *step;
+	size_t i;
+
+	if (!ops->is_guard || (!pfw_plan_guards(&engine->plan, AF_INET) &&
+			       !pfw_plan_guards(&engine->plan, AF_INET6)))
+		return false;
+	for (i = 0; i < difference->n_steps; i++) {
+		step = &difference->steps[i];
+		if (ops->is_guard(step->after ? step->after : step->before))
+			return false;
+	}
+	return true;
+}
+
+static void add_counts(const struct pfw_engine *engine, const struct pfw_image *image,
+		       struct pfw_view *view)
+{
+	uint32_t i, id;
+
+	for (i = 0; i < image->n_items; i++) {
+		if (!image->items[i].owner || !image->items[i].count)
+			continue;
+		id = pfw_ruleset_find(&engine->ruleset, image->items[i].owner);
+		if (id != PFW_INDEX_NONE)
+			view->connections[id] += image->items[i].count;
+	}
+}
+
+int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_report *report,
+		    struct pfw_error *err)
+{
+	const struct pfw_backend *ops = engine->backends[ENGINE_PACKETS].ops;
+	struct side sides[ENGINE_BACKENDS] = { 0 };
+	size_t n = (size_t)engine->ruleset.n_forwards + 1;
+	struct pfw_view view = {
+		.missing = calloc(n, sizeof(*view.missing)),
+		.connections = calloc(n, sizeof(*view.connections)),
+	};
+	int code;
+
+	if (!view.missing || !view.connections) {
+		code = pfw_fail_memory(err);
+		goto out;
+	}
+	code = fill_packets(engine, &sides[ENGINE_PACKETS], err);
+	if (!code)
+		code = side_fill_host(engine, &sides[ENGINE_HOST], err);
+	if (!code)
+		code = sides_report(engine, sides, report, err);
+	if (code)
+		goto out;
+	view.in_sync = !sides_steps(sides);
+	mark_missing(engine, ops, &sides[ENGINE_PACKETS].difference, &view);
+	view.guard = guard_stands(engine, ops, &sides[ENGINE_PACKETS].difference);
+	add_counts(engine, &sides[ENGINE_PACKETS].before, &view);
+	*ret = view;
+	view = (struct pfw_view){ 0 };
+out:
+	pfw_view_free(&view);
+	sides_free(sides);
+	return code;
+}
+
+void pfw_view_free(struct pfw_view *view)
+{
+	free(view->missing);
+	free(view->connections);
+	*view = (struct pfw_view){ 0 };
+}
