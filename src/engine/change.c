@@ -135,7 +135,6 @@ static int apply(struct pfw_engine *engine, const struct pfw_touched *keys, bool
 		 struct side sides[ENGINE_BACKENDS], struct pfw_image *planned,
 		 struct pfw_error *err)
 {
-	bool first = !engine->state.config;
 	unsigned int attempt;
 	int ret = -ESTALE;
 
@@ -154,17 +153,7 @@ static int apply(struct pfw_engine *engine, const struct pfw_touched *keys, bool
 	if (ret == -ESTALE)
 		return pfw_fail(err, PFW_FAILED, ret,
 				"the nf_tables ruleset keeps changing; nothing was changed, try again");
-	if (ret)
-		return ret;
-	ret = engine_remember_config(engine, err);
-	if (!ret)
-		ret = pfw_store_commit(engine->store, err);
-	if (ret) {
-		sides_take_back(engine, sides, ENGINE_BACKENDS, err);
-		if (first)
-			engine_forget_config(engine, err);
-	}
-	return ret;
+	return ret ? ret : engine_commit(engine, sides, err);
 }
 
 /* Lets the kernel check what would be sent to it. */

@@ -10,9 +10,21 @@
 #include "inside.h"
 #include "portfwd/kernel/netns.h"
 
-int pfw_engine_enter(const char *netns, struct pfw_error *err)
+int pfw_engine_enter(const char *netns, int *ret_back, struct pfw_error *err)
 {
-	return pfw_netns_enter(netns, err);
+	int back = pfw_netns_hold(), ret = pfw_netns_enter(netns, err);
+
+	if (!ret)
+		*ret_back = back;
+	else if (back >= 0)
+		close(back);
+	return ret;
+}
+
+void pfw_engine_leave(int back)
+{
+	if (back >= 0)
+		(void)pfw_netns_return(back);
 }
 
 int pfw_engine_open(const struct pfw_engine_options *options, struct pfw_engine **ret,
@@ -121,6 +133,22 @@ void engine_forget_config(struct pfw_engine *engine, struct pfw_error *err)
 		pfw_error_add(err, PFW_FAILED, "%s", failed.item[0].message);
 }
 
+int engine_commit(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
+		  struct pfw_error *err)
+{
+	bool first = !engine->state.config;
+	int ret = engine_remember_config(engine, err);
+
+	if (!ret)
+		ret = pfw_store_commit(engine->store, err);
+	if (ret) {
+		sides_take_back(engine, sides, ENGINE_BACKENDS, err);
+		if (first)
+			engine_forget_config(engine, err);
+	}
+	return ret;
+}
+
 static int check_config(const struct pfw_engine *engine, struct pfw_error *err)
 {
 	const char *applied = engine->state.config, *ours = pfw_store_path(engine->store);
@@ -226,9 +254,11 @@ int pfw_engine_load(struct pfw_engine *engine, const struct pfw_engine_load *loa
 		/* Of words alone nothing is switched on, so nothing needs a guard. */
 		engine->facts.routing_on[0] = engine->facts.routing_on[1] = true;
 	}
+	pfw_store_set_draft(engine->store, load->draft);
 	if (!ret)
 		ret = pfw_store_load(engine->store, load->required, &engine->ruleset, err);
-	if (!ret && load->purpose != PFW_ENGINE_WORDS)
+	/* Of a draft, the administrator knows that it starts anew. */
+	if (!ret && load->purpose != PFW_ENGINE_WORDS && !load->draft)
 		ret = check_lost(engine, err);
 	engine->facts.now = time(NULL);
 	if (!ret)
@@ -239,6 +269,17 @@ int pfw_engine_load(struct pfw_engine *engine, const struct pfw_engine_load *loa
 	}
 	engine->loaded = true;
 	return 0;
+}
+
+int pfw_engine_read(struct pfw_engine *engine, bool dry_run, struct pfw_buffer *ret,
+		    struct pfw_error *err)
+{
+	const struct pfw_engine_load load = {
+		.purpose = dry_run ? PFW_ENGINE_LOOK : PFW_ENGINE_WRITE,
+	};
+	int code = prepare_kernel(engine, &load, err);
+
+	return code ? code : pfw_store_read(engine->store, !dry_run, ret, err);
 }
 
 const struct pfw_ruleset *pfw_engine_ruleset(const struct pfw_engine *engine)

@@ -22,12 +22,12 @@ static int fill_packets(struct pfw_engine *engine, bool drain, struct side *side
 	return side_fill(engine, ENGINE_PACKETS, NULL, false, side, err);
 }
 
-int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner,
-		      struct pfw_report *report, struct pfw_error *err)
+/* Makes all sides what they should be, or has the kernel check whether it would take that. */
+static int bring_about(struct pfw_engine *engine, const struct pfw_manner *manner,
+		       struct side sides[ENGINE_BACKENDS], struct pfw_error *err)
 {
 	const struct engine_backend *to = &engine->backends[ENGINE_PACKETS];
-	struct side sides[ENGINE_BACKENDS] = { 0 }, *packets = &sides[ENGINE_PACKETS];
-	const bool draining = engine->plan.facts.draining;
+	struct side *packets = &sides[ENGINE_PACKETS];
 	unsigned int attempt;
 	int ret = -ESTALE;
 
@@ -45,15 +45,29 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 	if (ret == -ESTALE)
 		ret = pfw_fail(err, PFW_FAILED, ret,
 			       "the nf_tables ruleset keeps changing; nothing was changed, try again");
-	if (!ret && !manner->dry_run) {
-		ret = engine_remember_config(engine, err);
-		if (ret)
-			sides_take_back(engine, sides, ENGINE_BACKENDS, err);
-	}
-	if (ret || manner->dry_run)
+	return ret;
+}
+
+int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner,
+		      struct pfw_report *report, struct pfw_error *err)
+{
+	struct side sides[ENGINE_BACKENDS] = { 0 };
+	const bool draining = engine->plan.facts.draining;
+	int ret = 0;
+
+	if (!manner->dry_run)
+		ret = pfw_store_stage_draft(engine->store, err);
+	if (!ret)
+		ret = bring_about(engine, manner, sides, err);
+	if (!ret && !manner->dry_run)
+		ret = engine_commit(engine, sides, err);
+	if (ret || manner->dry_run) {
+		pfw_store_abort(engine->store);
 		engine->plan.facts.draining = draining;
-	else
-		side_cut(packets, to->ops, NULL, &engine->plan, manner->drain, report);
+	} else {
+		side_cut(&sides[ENGINE_PACKETS], engine->backends[ENGINE_PACKETS].ops, NULL,
+			 &engine->plan, manner->drain, report);
+	}
 	if (!ret)
 		ret = sides_report(engine, sides, report, err);
 	sides_free(sides);

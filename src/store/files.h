@@ -30,6 +30,7 @@ struct pfw_store {
 	struct file *files;	/* the main file first, always there */
 	uint32_t n_files;
 	const char **paths;	/* of files, for config */
+	const struct pfw_draft *draft;	/* of the main file; or NULL */
 	bool loaded;
 	int lock[3];		/* of home, of what stands above a missing home, of folder; -1: none */
 	bool lock_above;	/* home is missing, and what stands above it is locked */

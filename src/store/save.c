@@ -155,6 +155,12 @@ static int write_temp(struct file *file, const struct pfw_buffer *text, struct p
 	return 0;
 }
 
+static int refuse_changed(const struct file *file, struct pfw_error *err)
+{
+	return pfw_fail(err, PFW_FAILED, -ESTALE, "cannot save %s: somebody else changed it "
+			"meanwhile; run the command again", file->path);
+}
+
 static int stage_file(struct pfw_store *store, uint32_t number, const struct pfw_change *changes,
 		      size_t n, struct pfw_error *err)
 {
@@ -173,8 +179,7 @@ static int stage_file(struct pfw_store *store, uint32_t number, const struct pfw
 	if (!n_edits)
 		goto out;
 	if (file_changed(file)) {
-		ret = pfw_fail(err, PFW_FAILED, -ESTALE, "cannot save %s: somebody else changed it "
-			       "meanwhile; run the command again", file->path);
+		ret = refuse_changed(file, err);
 		goto out;
 	}
 	ret = pfw_document_edit(&file->doc, edits, n_edits, &text, err);
@@ -209,6 +214,26 @@ int pfw_store_stage(struct pfw_store *store, const struct pfw_change *changes, s
 	if (ret < 0)
 		pfw_store_abort(store);
 	return ret;
+}
+
+int pfw_store_stage_draft(struct pfw_store *store, struct pfw_error *err)
+{
+	struct file *file = &store->files[0];
+	struct pfw_buffer text;
+	int ret;
+
+	if (!store->draft)
+		return 0;
+	if (!store->loaded)
+		return pfw_fail(err, PFW_FAILED, -EINVAL, "nothing is loaded that could be saved");
+	pfw_store_abort(store);
+	ret = folder_make(store, err);
+	if (ret < 0)
+		return ret;
+	if (file_changed(file))
+		return refuse_changed(file, err);
+	text = (struct pfw_buffer){ .data = file->text, .len = store->draft->len };
+	return write_temp(file, &text, err);
 }
 
 static int sync_folder(const char *path)

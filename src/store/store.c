@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "files.h"
 
@@ -167,21 +168,68 @@ static int find_drop_ins(struct pfw_store *store, struct pfw_error *err)
 	return ret;
 }
 
+void pfw_store_set_draft(struct pfw_store *store, const struct pfw_draft *draft)
+{
+	store->draft = draft;
+}
+
+int pfw_store_read(struct pfw_store *store, bool writable, struct pfw_buffer *ret,
+		   struct pfw_error *err)
+{
+	const char *path = store->files[0].path;
+	struct stat stat;
+	size_t len;
+	char *text;
+	int code;
+
+	if (writable && access(store->home, W_OK | X_OK) < 0 && errno != ENOENT)
+		return pfw_fail_errno(err, -errno, "cannot save %s", path);
+	code = file_read(path, &text, &len, &stat, err);
+	if (!code)
+		*ret = (struct pfw_buffer){ .data = text, .len = len, .size = len + 1 };
+	return code;
+}
+
+/* Puts the draft in the place of what was read of the main file. */
+static int take_draft(struct pfw_store *store, size_t *len, struct pfw_error *err)
+{
+	const struct pfw_draft *draft = store->draft;
+	struct file *file = &store->files[0];
+	char *text;
+
+	if (!draft->base != !file->exists ||
+	    (draft->base && (draft->base_len != *len || memcmp(draft->base, file->text, *len) != 0)))
+		return pfw_fail(err, PFW_FAILED, -ESTALE, "cannot save %s: somebody else changed it "
+				"meanwhile; edit it anew and bring your changes into it", file->path);
+	text = malloc(draft->len + 1);
+	if (!text)
+		return pfw_fail_memory(err);
+	memcpy(text, draft->text, draft->len);
+	text[draft->len] = '\0';
+	free(file->text);
+	file->text = text;
+	*len = draft->len;
+	return 0;
+}
+
 /* -EINVAL is about what the file says; then the others are still read, for their errors. */
 static int load_file(struct pfw_store *store, uint32_t number, struct pfw_ruleset *ruleset,
 		     struct pfw_error *err)
 {
 	struct file *file = &store->files[number];
 	const char *context = err->file;
-	size_t len;
+	bool drafted = number == 0 && store->draft;
+	size_t len = 0;
 	int ret;
 
 	ret = file_read(file->path, &file->text, &len, &file->stat, err);
 	if (ret == -ENOENT && number)
 		return pfw_fail_errno(err, ret, "cannot read %s", file->path);
+	file->exists = !ret;
+	if (drafted && (!ret || ret == -ENOENT))
+		ret = take_draft(store, &len, err);
 	if (ret < 0)
 		return ret == -EINVAL ? -EIO : ret;
-	file->exists = true;
 	file->doc.files = store->paths;
 	err->file = file->path;
 	ret = pfw_document_parse(&file->doc, file->text, len, number, number == 0, ruleset, err);

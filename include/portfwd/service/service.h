@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "portfwd/base/buffer.h"
 #include "portfwd/base/error.h"
 
 struct pfw_service;
@@ -50,6 +51,9 @@ struct pfw_service_options {
  *            "in_sync": BOOL, "ip_forward": {"ipv4": BOOL, "ipv6": BOOL}, "guard": BOOL,
  *            "daemon": {"running": BOOL, "pid": N|null}, "warnings": [TEXT]}
  * CHECK    file (NULL: the configuration) -> {"file": PATH, "forwards": N}
+ * WRITE    text, base, drain, dry_run -> {"changed": BOOL, "forwards": N, "file": PATH, "changes"}.
+ *            The main file gets this text, and is reloaded: both, or neither. -ESTALE if the file does
+ *            not say what base says.
  * DIFF     -> {"in_sync": BOOL, "changes"}
  * RELOAD   drain, dry_run -> {"changed": BOOL, "forwards": N, "changes"}
  * FLUSH    dry_run -> {"changed": BOOL, "changes"}
@@ -64,6 +68,7 @@ enum pfw_verb {
 	PFW_VERB_STATUS,
 	PFW_VERB_CHECK,
 	PFW_VERB_DIFF,
+	PFW_VERB_WRITE,
 	PFW_VERB_RELOAD,
 	PFW_VERB_FLUSH,
 	PFW_VERB_EXPORT,
@@ -76,14 +81,18 @@ struct pfw_request {
 	size_t n_names;
 	const char *file;
 	const char *format;
+	const char *text;		/* any bytes */
+	size_t text_len;
+	const char *base;		/* NULL: the file was not there */
+	size_t base_len;
 	bool replace;
 	bool drain;
 	bool dry_run;
 };
 
 /*
- * A service in this process. Enters the network namespace, so a process opens
- * one service only. Free with pfw_service_close().
+ * A service in this process. Enters the network namespace, and leaves it when it is closed, so a
+ * process has one service at a time. Free with pfw_service_close().
  */
 int pfw_service_open(const struct pfw_service_options *options, struct pfw_service **ret,
 		     struct pfw_error *err);
@@ -93,5 +102,20 @@ void pfw_service_close(struct pfw_service *service);
 int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
 		     const struct pfw_request *request, json_t **ret_answer,
 		     struct pfw_error *err);
+
+/*
+ * The main file as it is, for editing it: WRITE takes the new text, with this one as its base.
+ * Zero-initialise; free with pfw_service_file_free().
+ */
+struct pfw_service_file {
+	char *path;		/* absolute, links followed */
+	bool exists;
+	struct pfw_buffer text;	/* its bytes, be they valid or not */
+};
+
+/* Reads it. Without dry_run, whoever may not change the configuration is refused here. */
+int pfw_service_read(struct pfw_service *service, bool dry_run, struct pfw_service_file *ret,
+		     struct pfw_error *err);
+void pfw_service_file_free(struct pfw_service_file *file);
 
 #endif

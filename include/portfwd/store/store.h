@@ -6,6 +6,7 @@
 #ifndef PORTFWD_STORE_STORE_H
 #define PORTFWD_STORE_STORE_H
 
+#include "portfwd/base/buffer.h"
 #include "portfwd/base/error.h"
 #include "portfwd/model/ruleset.h"
 
@@ -28,6 +29,30 @@ void pfw_store_close(struct pfw_store *store);
 int pfw_store_lock(struct pfw_store *store, unsigned int seconds, struct pfw_error *err);
 
 /*
+ * What somebody wants the main file to say, and what it said when they began: base NULL, if it
+ * was not there. All is borrowed.
+ */
+struct pfw_draft {
+	const char *text;
+	size_t len;
+	const char *base;
+	size_t base_len;
+};
+
+/*
+ * From the next load on, the draft stands for the main file, and the load is -ESTALE if the file
+ * does not say what the draft is based on. pfw_store_stage_draft() stages it. NULL: none any more.
+ */
+void pfw_store_set_draft(struct pfw_store *store, const struct pfw_draft *draft);
+
+/*
+ * The bytes of the main file, whatever they are. -ENOENT, without words in err, if it is not
+ * there. With writable, a file that could not be replaced is an error.
+ */
+int pfw_store_read(struct pfw_store *store, bool writable, struct pfw_buffer *ret,
+		   struct pfw_error *err);
+
+/*
  * Reads and parses all files. ruleset must be zero-initialised; it gets the
  * settings, the forwards and their derived names. A missing main file is an
  * empty ruleset, or -ENOENT where required is set. On failure ruleset is
@@ -47,6 +72,8 @@ int pfw_store_load(struct pfw_store *store, bool required, struct pfw_ruleset *r
  */
 int pfw_store_stage(struct pfw_store *store, const struct pfw_change *changes, size_t n,
 		    struct pfw_error *err);
+/* Stages the draft that was loaded; nothing where none is set. */
+int pfw_store_stage_draft(struct pfw_store *store, struct pfw_error *err);
 /* Renames what was staged into place. Failing leaves the files as they were. */
 int pfw_store_commit(struct pfw_store *store, struct pfw_error *err);
 void pfw_store_abort(struct pfw_store *store);
