@@ -113,18 +113,6 @@ static int work(struct pfw_cli *cli, struct edit *edit, struct pfw_error *err)
 	return ret;
 }
 
-/* Behind all errors, even where only ten are told. */
-static void add_kept(const char *path, struct pfw_error *err)
-{
-	unsigned int count = err->count;
-
-	if (count >= PFW_ERROR_ITEMS)
-		err->count = PFW_ERROR_ITEMS - 1;
-	pfw_error_add(err, PFW_FAILED, "your text is kept in %s", path);
-	if (count >= PFW_ERROR_ITEMS)
-		err->count = count + 1;
-}
-
 static int print_edited(struct pfw_cli *cli, const json_t *answer, struct pfw_error *err)
 {
 	const char *file = json_string_value(json_object_get(answer, "file"));
@@ -183,7 +171,8 @@ int pfw_cmd_edit(struct pfw_cli *cli, struct pfw_error *err)
 		ret = work(cli, &edit, err);
 		kept = edit.changed && !edit.discarded && (ret || cli->args.dry_run);
 		if (ret && kept)
-			add_kept(edit.copy.path, err);
+			pfw_error_add_advice(err, PFW_FAILED, "your text is kept in %s",
+					     edit.copy.path);
 		if (!ret)
 			ret = tell(cli, &edit, err);
 		if (!kept)

@@ -161,6 +161,30 @@ int state_lock(struct state *state, bool exclusive, unsigned int seconds, struct
 	return 0;
 }
 
+char *state_runtime(const struct state *state)
+{
+	char *path;
+
+	return asprintf(&path, "%s/runtime.json", state->folder) < 0 ? NULL : path;
+}
+
+int state_forget_runtime(const struct state *state, bool *ret_was, struct pfw_error *err)
+{
+	char *path = state_runtime(state);
+	bool was;
+	int ret = 0;
+
+	if (!path)
+		return pfw_fail_memory(err);
+	was = !unlink(path);
+	if (!was && errno != ENOENT)
+		ret = pfw_fail_errno(err, -errno, "cannot remove %s", path);
+	free(path);
+	if (!ret && ret_was)
+		*ret_was = was;
+	return ret;
+}
+
 static bool ends_with(const char *text, const char *end)
 {
 	size_t len = strlen(text), end_len = strlen(end);
@@ -231,6 +255,7 @@ static int take_state(struct state *state, const json_t *root, struct pfw_error 
 		if (!state->config)
 			return pfw_fail_memory(err);
 	}
+	state->fileless = json_is_true(json_object_get(root, "fileless"));
 	state->draining = json_is_true(json_object_get(root, "draining"));
 	if (take_entries(state, json_object_get(root, "sysctl")) ||
 	    take_guarded(state, json_object_get(root, "guarded")))
@@ -308,8 +333,8 @@ static json_t *pack_state(const struct state *state, const struct pfw_host_recor
 		if (json_array_append_new(entries, json_pack("{s:s, s:s}", "key", host->entries[i].key,
 							     "was", host->entries[i].was)))
 			goto fail;
-	return json_pack("{s:s, s:s?, s:b, s:o, s:{s:o, s:o}}", "boot", boot, "config",
-			 state->config, "draining", (int)state->draining, "sysctl", entries,
+	return json_pack("{s:s, s:s?, s:b, s:b, s:o, s:{s:o, s:o}}", "boot", boot, "config",
+			 state->config, "fileless", (int)state->fileless, "draining", (int)state->draining, "sysctl", entries,
 			 "guarded", family_names[0], pack_links(&host->guarded[0]),
 			 family_names[1], pack_links(&host->guarded[1]));
 fail:

@@ -127,7 +127,7 @@ static int clear_all(struct pfw_engine *engine, struct side sides[ENGINE_BACKEND
 }
 
 static int flush_locked(struct pfw_engine *engine, bool dry_run, struct pfw_report *report,
-			struct pfw_error *err)
+			bool *ret_forgot, struct pfw_error *err)
 {
 	struct side sides[ENGINE_BACKENDS] = { 0 };
 	int ret = clear_all(engine, sides, dry_run, err);
@@ -139,6 +139,8 @@ static int flush_locked(struct pfw_engine *engine, bool dry_run, struct pfw_repo
 		engine->state.config = NULL;
 		engine->state.draining = false;
 		ret = state_save(&engine->state, &engine->state.host, err);
+		if (!ret)
+			ret = state_forget_runtime(&engine->state, ret_forgot, err);
 	}
 	if (!ret)
 		ret = sides_report(engine, sides, report, err);
@@ -147,7 +149,7 @@ static int flush_locked(struct pfw_engine *engine, bool dry_run, struct pfw_repo
 }
 
 int pfw_engine_flush(struct pfw_engine *engine, bool dry_run, struct pfw_report *report,
-		     struct pfw_error *err)
+		     bool *ret_forgot, struct pfw_error *err)
 {
 	struct state *state = &engine->state;
 	int ret = 0;
@@ -164,7 +166,7 @@ int pfw_engine_flush(struct pfw_engine *engine, bool dry_run, struct pfw_report 
 		ret = engine_open_backends(engine, err);
 	if (!ret)
 		ret = engine_gather_facts(engine, err);
-	return ret ? ret : flush_locked(engine, dry_run, report, err);
+	return ret ? ret : flush_locked(engine, dry_run, report, ret_forgot, err);
 }
 
 static void mark_missing(const struct pfw_engine *engine, const struct pfw_backend *ops,

@@ -272,13 +272,15 @@ int answer_flush(struct pfw_engine *engine, const struct pfw_request *request, j
 		 struct pfw_error *err)
 {
 	struct pfw_report report = { .verbose = request->dry_run };
-	int code = pfw_engine_flush(engine, request->dry_run, &report, err);
+	bool forgot = false;
+	int code = pfw_engine_flush(engine, request->dry_run, &report, &forgot, err);
 
 	if (code) {
 		pfw_report_free(&report);
 		return code;
 	}
-	return finish(json_pack("{s:b}", "changed", (int)(report.n_steps > 0)), &report, ret, err);
+	return finish(json_pack("{s:b, s:b}", "changed", (int)(report.n_steps > 0 || forgot),
+				"forgot", (int)forgot), &report, ret, err);
 }
 
 static int export_json(struct pfw_engine *engine, char **ret)

@@ -31,6 +31,8 @@ struct pfw_store {
 	uint32_t n_files;
 	const char **paths;	/* of files, for config */
 	const struct pfw_draft *draft;	/* of the main file; or NULL */
+	char *runtime;		/* path of the last file, or NULL: there is none of the kind */
+	bool runtime_stale;	/* it counts as missing */
 	bool loaded;
 	int lock[3];		/* of home, of what stands above a missing home, of folder; -1: none */
 	bool lock_above;	/* home is missing, and what stands above it is locked */
@@ -39,6 +41,8 @@ struct pfw_store {
 /* Reads the file whole; *ret_text is NUL-terminated. -ENOENT is not an error for err. */
 int file_read(const char *path, char **ret_text, size_t *ret_len, struct stat *ret_stat,
 	      struct pfw_error *err);
+/* The number of the file that a forward of this origin is written to, and whether it is new there. */
+uint32_t origin_file(const struct pfw_store *store, const struct pfw_origin *origin, bool *ret_fresh);
 /* Whether the file on disk is no longer the one that was read. */
 bool file_changed(const struct file *file);
 /* Frees and zeroes. */

@@ -30,8 +30,8 @@ static int compare_edits(const void *a, const void *b)
 	return x->order < y->order ? -1 : 1;
 }
 
-static size_t collect(const struct pfw_change *changes, size_t n, uint32_t file,
-		      struct ordered *to)
+static size_t collect(const struct pfw_store *store, const struct pfw_change *changes, size_t n,
+		      uint32_t file, struct ordered *to)
 {
 	const struct pfw_forward *forward;
 	size_t found = 0, i;
@@ -39,8 +39,7 @@ static size_t collect(const struct pfw_change *changes, size_t n, uint32_t file,
 
 	for (i = 0; i < n; i++) {
 		forward = &changes[i].forward;
-		fresh = forward->origin.file == PFW_ORIGIN_NONE;
-		if ((fresh ? 0 : forward->origin.file) != file)
+		if (origin_file(store, &forward->origin, &fresh) != file)
 			continue;
 		to[found].edit.position = fresh ? PFW_EDIT_APPEND : forward->origin.position;
 		to[found].edit.forward = changes[i].what == PFW_PUT ? forward : NULL;
@@ -175,7 +174,7 @@ static int stage_file(struct pfw_store *store, uint32_t number, const struct pfw
 		ret = pfw_fail_memory(err);
 		goto out;
 	}
-	n_edits = settle(found, collect(changes, n, number, found), edits);
+	n_edits = settle(found, collect(store, changes, n, number, found), edits);
 	if (!n_edits)
 		goto out;
 	if (file_changed(file)) {
@@ -195,20 +194,22 @@ out:
 int pfw_store_stage(struct pfw_store *store, const struct pfw_change *changes, size_t n,
 		    struct pfw_error *err)
 {
-	uint32_t i;
-	int ret;
+	bool fresh, in_main = false;
+	uint32_t i, file;
+	int ret = 0;
 
 	if (!store->loaded)
 		return pfw_fail(err, PFW_FAILED, -EINVAL, "nothing is loaded that could be saved");
 	pfw_store_abort(store);
-	if (!n)
-		return 0;
-	ret = folder_make(store, err);
-	for (i = 0; i < n && !ret; i++)
-		if (changes[i].forward.origin.file != PFW_ORIGIN_NONE &&
-		    changes[i].forward.origin.file >= store->n_files)
+	for (i = 0; i < n && !ret; i++) {
+		file = origin_file(store, &changes[i].forward.origin, &fresh);
+		in_main |= file == 0;
+		if (file >= store->n_files)
 			ret = pfw_fail(err, PFW_FAILED, -EINVAL, "\"%s\" is in no file",
 				       changes[i].name ? changes[i].name : "?");
+	}
+	if (!ret && in_main)
+		ret = folder_make(store, err);
 	for (i = 0; i < store->n_files && !ret; i++)
 		ret = stage_file(store, i, changes, n, err);
 	if (ret < 0)

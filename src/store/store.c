@@ -82,6 +82,7 @@ void pfw_store_close(struct pfw_store *store)
 	}
 	free(store->files);
 	free(store->paths);
+	free(store->runtime);
 	free(store->folder);
 	free(store->home);
 	free(store);
@@ -92,8 +93,40 @@ const char *pfw_store_path(const struct pfw_store *store)
 	return store->files[0].path;
 }
 
+int pfw_store_set_runtime(struct pfw_store *store, const char *path, bool stale)
+{
+	char *copy = strdup(path);
+
+	if (!copy)
+		return -ENOMEM;
+	free(store->runtime);
+	store->runtime = copy;
+	store->runtime_stale = stale;
+	return 0;
+}
+
+bool pfw_store_is_runtime(const struct pfw_store *store, uint32_t file)
+{
+	return file == PFW_ORIGIN_RUNTIME || (store->runtime && file && file == store->n_files - 1);
+}
+
+bool pfw_store_has_main(const struct pfw_store *store)
+{
+	return store->files[0].exists || store->files[0].staged.temp;
+}
+
+uint32_t origin_file(const struct pfw_store *store, const struct pfw_origin *origin, bool *ret_fresh)
+{
+	*ret_fresh = origin->file == PFW_ORIGIN_NONE || origin->file == PFW_ORIGIN_RUNTIME;
+	if (origin->file == PFW_ORIGIN_RUNTIME)
+		return store->runtime ? store->n_files - 1 : PFW_ORIGIN_NONE;
+	return *ret_fresh ? 0 : origin->file;
+}
+
 const char *pfw_store_file(const struct pfw_store *store, uint32_t file)
 {
+	if (file == PFW_ORIGIN_RUNTIME)
+		return store->runtime;
 	return file < store->n_files ? store->files[file].path : NULL;
 }
 
@@ -212,17 +245,53 @@ static int take_draft(struct pfw_store *store, size_t *len, struct pfw_error *er
 	return 0;
 }
 
+/* The last of all, so that a name or key that stands twice is told of it. */
+static int add_runtime(struct pfw_store *store, struct pfw_error *err)
+{
+	struct file *file;
+	int ret;
+
+	if (!store->runtime)
+		return 0;
+	ret = make_room(store, store->n_files + 1, err);
+	if (ret < 0)
+		return ret;
+	file = &store->files[store->n_files];
+	*file = (struct file){ .path = strdup(store->runtime) };
+	if (!file->path)
+		return pfw_fail_memory(err);
+	store->paths[store->n_files++] = file->path;
+	return 0;
+}
+
+/* Who can write there can send anybody's connections anywhere. */
+static int check_owner(const struct file *file, struct pfw_error *err)
+{
+	const struct stat *st = &file->stat;
+
+	if ((st->st_uid == 0 || st->st_uid == geteuid()) && !(st->st_mode & (S_IWGRP | S_IWOTH)))
+		return 0;
+	return pfw_fail(err, PFW_NOT_PERMITTED, -EPERM,
+			"%s belongs to somebody else, or others may write it", file->path);
+}
+
 /* -EINVAL is about what the file says; then the others are still read, for their errors. */
 static int load_file(struct pfw_store *store, uint32_t number, struct pfw_ruleset *ruleset,
 		     struct pfw_error *err)
 {
 	struct file *file = &store->files[number];
 	const char *context = err->file;
-	bool drafted = number == 0 && store->draft;
+	bool drafted = number == 0 && store->draft, runtime = pfw_store_is_runtime(store, number);
 	size_t len = 0;
 	int ret;
 
+	if (runtime && store->runtime_stale)
+		return 0;
 	ret = file_read(file->path, &file->text, &len, &file->stat, err);
+	if (runtime && ret == -ENOENT)
+		return 0;
+	if (runtime && !ret)
+		ret = check_owner(file, err);
 	if (ret == -ENOENT && number)
 		return pfw_fail_errno(err, ret, "cannot read %s", file->path);
 	file->exists = !ret;
@@ -245,6 +314,8 @@ static int load_all(struct pfw_store *store, bool required, struct pfw_ruleset *
 	int ret;
 
 	ret = find_drop_ins(store, err);
+	if (!ret)
+		ret = add_runtime(store, err);
 	if (ret < 0)
 		return ret;
 	for (i = 0; i < store->n_files; i++) {

@@ -64,6 +64,8 @@ const struct pfw_ruleset *pfw_engine_ruleset(const struct pfw_engine *engine);
 const struct pfw_plan *pfw_engine_plan(const struct pfw_engine *engine);
 /* The path of a file by its number; that of the main file for PFW_ORIGIN_NONE. */
 const char *pfw_engine_file(const struct pfw_engine *engine, uint32_t file);
+/* Whether what is in this file is forgotten with the next boot. */
+bool pfw_engine_is_runtime(const struct pfw_engine *engine, uint32_t file);
 const char *pfw_engine_backend(const struct pfw_engine *engine);
 
 /* One step of a change, in words. */
@@ -98,7 +100,7 @@ struct pfw_manner {
 
 /*
  * Makes changes: in the kernel and in the files, all or none. A put without an origin
- * goes to the main file.
+ * goes to the main file, or with PFW_ORIGIN_RUNTIME to what is forgotten with the next boot.
  */
 int pfw_engine_change(struct pfw_engine *engine, const struct pfw_change *changes, size_t n,
 		      const struct pfw_manner *manner, struct pfw_report *report,
@@ -112,11 +114,12 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 		      struct pfw_report *report, struct pfw_error *err);
 
 /*
- * Takes all of portfwd out of the kernel, cuts its connections, and puts the host's
- * settings back. Needs no load.
+ * Takes all of portfwd out of the kernel, cuts its connections, puts the host's settings back,
+ * and forgets what was to be kept until the next boot (*ret_forgot: there was such a file). Needs
+ * no load.
  */
 int pfw_engine_flush(struct pfw_engine *engine, bool dry_run, struct pfw_report *report,
-		     struct pfw_error *err);
+		     bool *ret_forgot, struct pfw_error *err);
 
 /* What the kernel holds beside what it should. Free with pfw_view_free(). */
 struct pfw_view {

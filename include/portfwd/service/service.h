@@ -37,9 +37,10 @@ struct pfw_service_options {
  * drain: TCP and SCTP connections of what is removed or changed come to their own end; otherwise
  * they are cut.
  *
- * ADD      forward, replace, drain, dry_run -> {"changed": BOOL, "replaced": BOOL, "forward": FORWARD,
+ * ADD      forward, replace, runtime, drain, dry_run -> {"changed": BOOL, "replaced": BOOL, "forward": FORWARD,
  *            "file": PATH, "changes": [...]}. changed is false if it stood like that already.
- *            PFW_CONFLICT if the name stands with other content and replace is not set.
+ *            PFW_CONFLICT if the name stands with other content and replace is not set, or in a
+ *            file where runtime is set, or the other way round.
  * REMOVE   names (each a name, or else a listen part), drain, dry_run
  *            -> {"changed": true, "removed": [{"name", "file"}], "changes"}
  * ENABLE, DISABLE  names, drain, dry_run -> {"changed": BOOL, "forwards": [{"name", "changed", "file"}], "changes"}
@@ -56,7 +57,8 @@ struct pfw_service_options {
  *            not say what base says.
  * DIFF     -> {"in_sync": BOOL, "changes"}
  * RELOAD   drain, dry_run -> {"changed": BOOL, "forwards": N, "changes"}
- * FLUSH    dry_run -> {"changed": BOOL, "changes"}
+ * FLUSH    dry_run -> {"changed": BOOL, "forgot": BOOL, "changes"}. forgot: what was added with
+ *            runtime is gone for good.
  * EXPORT   format "json" or "nft" -> {"format": ..., "text": TEXT}
  */
 enum pfw_verb {
@@ -86,6 +88,7 @@ struct pfw_request {
 	const char *base;		/* NULL: the file was not there */
 	size_t base_len;
 	bool replace;
+	bool runtime;			/* kept until the next boot or flush only */
 	bool drain;
 	bool dry_run;
 };

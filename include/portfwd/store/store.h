@@ -53,6 +53,17 @@ int pfw_store_read(struct pfw_store *store, bool writable, struct pfw_buffer *re
 		   struct pfw_error *err);
 
 /*
+ * From the next load on, this file belongs to the configuration too, behind all others: what is kept
+ * until the next boot only. Only root or we may have written it. stale: what it may say is of
+ * another time and counts for nothing. The path is copied. -ENOMEM.
+ */
+int pfw_store_set_runtime(struct pfw_store *store, const char *path, bool stale);
+/* Whether a forward of this origin is, or will be, in that file. */
+bool pfw_store_is_runtime(const struct pfw_store *store, uint32_t file);
+/* Whether the main file is there, or will be once what is staged is committed. */
+bool pfw_store_has_main(const struct pfw_store *store);
+
+/*
  * Reads and parses all files. ruleset must be zero-initialised; it gets the
  * settings, the forwards and their derived names. A missing main file is an
  * empty ruleset, or -ENOENT where required is set. On failure ruleset is
@@ -64,7 +75,7 @@ int pfw_store_load(struct pfw_store *store, bool required, struct pfw_ruleset *r
 /*
  * Writes the changes of what was loaded to temporary files beside the real ones
  * and fsyncs them. A put forward whose origin.file is PFW_ORIGIN_NONE is appended
- * to the main file, else it replaces the element at its origin; a drop
+ * to the main file, PFW_ORIGIN_RUNTIME: to that of pfw_store_set_runtime(), else it replaces the element at its origin; a drop
  * needs forward.origin too. Nothing visible changes before commit; close or
  * abort removes the temporary files. -ESTALE if somebody changed a file since it was
  * loaded. Of several changes of one element the last counts. After a commit the
@@ -78,7 +89,10 @@ int pfw_store_stage_draft(struct pfw_store *store, struct pfw_error *err);
 int pfw_store_commit(struct pfw_store *store, struct pfw_error *err);
 void pfw_store_abort(struct pfw_store *store);
 
-/* Absolute path of the main file, and of the file with this number (0 is the main file). */
+/*
+ * Absolute path of the main file, and of the file with this number (0 is the main file), or of what
+ * PFW_ORIGIN_RUNTIME stands for.
+ */
 const char *pfw_store_path(const struct pfw_store *store);
 const char *pfw_store_file(const struct pfw_store *store, uint32_t file);
 

@@ -69,6 +69,8 @@ static json_t *request_json(const struct pfw_request *request)
 		json_object_set_new(json, "base", json_stringn(request->base, request->base_len));
 	if (request->replace)
 		json_object_set_new(json, "replace", json_true());
+	if (request->runtime)
+		json_object_set_new(json, "runtime", json_true());
 	if (request->drain)
 		json_object_set_new(json, "drain", json_true());
 	if (request->dry_run)

@@ -99,6 +99,39 @@ START_TEST(test_several_files)
 }
 END_TEST
 
+START_TEST(test_runtime_file)
+{
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_change change = add;
+	struct folder f;
+	struct pfw_ruleset ruleset;
+	struct pfw_store *store;
+
+	folder_init(&f);
+	folder_mkdir(&f, "run");
+	change.forward.origin.file = PFW_ORIGIN_RUNTIME;
+	store = store_of(&f, "etc/p.json");
+	load(store, &ruleset);
+	ck_assert_int_eq(pfw_store_stage(store, &change, 1, &err), -EINVAL);
+	pfw_ruleset_free(&ruleset);
+	ck_assert_int_eq(pfw_store_set_runtime(store, folder_path(&f, "run/r.json"), false), 0);
+	load(store, &ruleset);
+	ck_assert(!pfw_store_has_main(store));
+	save(store, &change, 1);
+	folder_has(&f, "run/r.json", "{\n  \"forwards\": [\n    " NEW "\n  ]\n}\n");
+	/* The configuration is none of its business. */
+	ck_assert_uint_eq(folder_count(&f, "."), 1);
+	pfw_ruleset_free(&ruleset);
+	load(store, &ruleset);
+	change = drop_of(&ruleset, "new");
+	save(store, &change, 1);
+	folder_has(&f, "run/r.json", "{\n  \"forwards\": []\n}\n");
+	pfw_ruleset_free(&ruleset);
+	pfw_store_close(store);
+	folder_free(&f);
+}
+END_TEST
+
 START_TEST(test_link_mode_and_owner_stay)
 {
 	struct folder f;
@@ -263,7 +296,7 @@ TCase *save_case(void)
 {
 	TCase *tcase;
 
-	UNIT_CASE(tcase, "save", test_new_folder_and_file, test_several_files,
+	UNIT_CASE(tcase, "save", test_new_folder_and_file, test_several_files, test_runtime_file,
 		  test_link_mode_and_owner_stay, test_abort_leaves_nothing,
 		  test_changed_meanwhile, test_failed_write, test_failed_commit_puts_back,
 		  test_later_change_wins);
