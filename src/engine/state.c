@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "portfwd/base/lock.h"
 #include "portfwd/kernel/netns.h"
 #include "portfwd/kernel/sysctl.h"
 #include "state.h"
@@ -116,18 +116,8 @@ static int open_lock(const struct state *state, bool exclusive, int *ret, struct
 	return code;
 }
 
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
 int state_lock(struct state *state, bool exclusive, unsigned int seconds, struct pfw_error *err)
 {
-	struct timespec pause = { .tv_nsec = 2 * 1000 * 1000 };
-	double until = now() + seconds;
 	int fd = -1, code;
 
 	code = check_folders(state, err);
@@ -140,22 +130,14 @@ int state_lock(struct state *state, bool exclusive, unsigned int seconds, struct
 	}
 	if (code)
 		return code;
-	while (flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB)) {
-		if (errno != EWOULDBLOCK && errno != EINTR) {
-			code = pfw_fail_errno(err, -errno, "cannot lock %s/lock", state->folder);
-			close(fd);
-			return code;
-		}
-		if (now() > until) {
-			close(fd);
-			return pfw_fail(err, PFW_FAILED, -ETIMEDOUT,
+	code = pfw_lock_wait(fd, exclusive ? LOCK_EX : LOCK_SH, pfw_lock_deadline(seconds));
+	if (code) {
+		close(fd);
+		if (code == -ETIMEDOUT)
+			return pfw_fail(err, PFW_FAILED, code,
 					"another portfwd has been changing this network namespace for "
-					"%u seconds; try again when it is done",
-					seconds);
-		}
-		nanosleep(&pause, NULL);
-		if (pause.tv_nsec < 50 * 1000 * 1000)
-			pause.tv_nsec += pause.tv_nsec / 2;
+					"%u seconds; try again when it is done", seconds);
+		return pfw_fail_errno(err, code, "cannot lock %s/lock", state->folder);
 	}
 	state->lock = fd;
 	return 0;

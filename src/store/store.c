@@ -11,7 +11,6 @@
 
 #include "files.h"
 
-#define DROP_INS "portfwd.d"
 #define DROP_INS_MAX 10000
 
 int pfw_store_open(const char *path, struct pfw_store **ret, struct pfw_error *err)
@@ -22,7 +21,7 @@ int pfw_store_open(const char *path, struct pfw_store **ret, struct pfw_error *e
 
 	if (!store)
 		return pfw_fail_memory(err);
-	store->lock[0] = store->lock[1] = store->lock[2] = -1;
+	store->lock[0] = store->lock[1] = -1;
 	store->files = calloc(1, sizeof(*store->files));
 	store->paths = calloc(1, sizeof(*store->paths));
 	if (!store->files || !store->paths) {

@@ -21,10 +21,10 @@ int pfw_store_open(const char *path, struct pfw_store **ret, struct pfw_error *e
 void pfw_store_close(struct pfw_store *store);
 
 /*
- * Locks the configuration against other writers (flock on the main file's
- * folder, which leaves no file behind); waits up to seconds, then -ETIMEDOUT. A
- * missing folder is no error here: the nearest one above is locked, and saving
- * makes the folder with its lock held already.
+ * Locks the configuration against other writers, by the file .portfwd.lock in the main file's folder
+ * and in that of the link to it, which nobody but the owner can open; waits up to seconds, then
+ * -ETIMEDOUT. A missing folder is made, and removed again when the store is closed and nothing was
+ * saved. Where no lock can be made (a read-only folder) that is no error here but one of staging.
  */
 int pfw_store_lock(struct pfw_store *store, unsigned int seconds, struct pfw_error *err);
 
