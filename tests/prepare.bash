@@ -12,7 +12,7 @@ PACKAGES_BUILD=(
 )
 # netbase has the names of protocols, without which nft lists numbers.
 PACKAGES_HOSTS=(iproute2 netbase nftables socat util-linux)
-PACKAGES_TEST=(bats check clang conntrack jq libc6-dbg mandoc strace valgrind xz-utils)
+PACKAGES_TEST=(bats check clang conntrack jq libc6-dbg mandoc python3-jsonschema strace valgrind xz-utils)
 export PACKAGES_BUILD PACKAGES_HOSTS PACKAGES_TEST
 
 die() {

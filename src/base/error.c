@@ -50,6 +50,20 @@ int pfw_error_add(struct pfw_error *err, enum pfw_failure kind, const char *fmt,
 	return -EINVAL;
 }
 
+int pfw_error_add_advice(struct pfw_error *err, enum pfw_failure kind, const char *fmt, ...)
+{
+	unsigned int count = err->count;
+	va_list ap;
+
+	if (count >= PFW_ERROR_ITEMS)
+		err->count = PFW_ERROR_ITEMS - 1;
+	va_start(ap, fmt);
+	add(err, kind, err->file ? err->file : "", err->where, fmt, ap);
+	va_end(ap);
+	err->count = count + 1;
+	return -EINVAL;
+}
+
 int pfw_fail(struct pfw_error *err, enum pfw_failure kind, int code, const char *fmt, ...)
 {
 	va_list ap;

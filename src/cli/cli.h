@@ -16,7 +16,9 @@
 struct pfw_cli {
 	FILE *out;
 	FILE *err;
+	FILE *in;	/* for answers to questions */
 	bool terminal;	/* out is one */
+	bool interactive;	/* in and err are: somebody is there to answer */
 	bool color;
 	struct pfw_arguments args;
 };

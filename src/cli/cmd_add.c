@@ -171,6 +171,8 @@ static int print_added(struct pfw_cli *cli, const json_t *answer, struct pfw_err
 		pfw_answer_target(forward, &line);
 		if (json_is_false(json_object_get(forward, "enabled")))
 			pfw_buffer_puts(&line, " (disabled)");
+		if (cli->args.runtime)
+			pfw_buffer_puts(&line, " (until the next boot or flush)");
 	}
 	ret = pfw_output_say(cli, &line, err);
 	return ret ? ret : pfw_output_changes(cli, answer, err);
@@ -180,6 +182,7 @@ int pfw_cmd_add(struct pfw_cli *cli, struct pfw_error *err)
 {
 	struct pfw_request request = {
 		.replace = cli->args.replace,
+		.runtime = cli->args.runtime,
 		.drain = cli->args.drain,
 		.dry_run = cli->args.dry_run,
 	};

@@ -160,6 +160,9 @@ static int print_flushed(struct pfw_cli *cli, const json_t *answer, struct pfw_e
 
 	if (!changed(answer))
 		pfw_buffer_puts(&line, "nothing to clear");
+	else if (json_is_true(json_object_get(answer, "forgot")))
+		pfw_buffer_puts(&line, "cleared all forwards from the kernel, and forgot those added "
+				"with --runtime");
 	else
 		pfw_buffer_puts(&line, cli->args.dry_run ? "would clear all forwards from the kernel"
 							 : "cleared all forwards from the kernel");

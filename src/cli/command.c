@@ -21,6 +21,8 @@ const struct pfw_command pfw_commands[] = {
 	  1, PFW_OPERANDS_ANY, 0, pfw_cmd_show },
 	{ "status", "", "show the state of the whole",
 	  0, 0, 0, pfw_cmd_status },
+	{ "edit", "", "open the configuration in an editor, check it and reload",
+	  0, 0, PFW_SCOPE_CUT, pfw_cmd_edit },
 	{ "check", "[FILE]", "check a configuration and change nothing",
 	  0, 1, 0, pfw_cmd_check },
 	{ "diff", "", "show how the kernel differs from the configuration",

@@ -36,6 +36,7 @@ int pfw_cmd_disable(struct pfw_cli *cli, struct pfw_error *err);
 int pfw_cmd_list(struct pfw_cli *cli, struct pfw_error *err);
 int pfw_cmd_show(struct pfw_cli *cli, struct pfw_error *err);
 int pfw_cmd_status(struct pfw_cli *cli, struct pfw_error *err);
+int pfw_cmd_edit(struct pfw_cli *cli, struct pfw_error *err);
 int pfw_cmd_check(struct pfw_cli *cli, struct pfw_error *err);
 int pfw_cmd_diff(struct pfw_cli *cli, struct pfw_error *err);
 int pfw_cmd_reload(struct pfw_cli *cli, struct pfw_error *err);

@@ -39,11 +39,12 @@ static bool wants_color(void)
 
 int main(int argc, char **argv)
 {
-	struct pfw_cli cli = { .out = stdout, .err = stderr };
+	struct pfw_cli cli = { .out = stdout, .err = stderr, .in = stdin };
 
 	hold_descriptors();
 	set_locale();
 	cli.terminal = isatty(STDOUT_FILENO);
+	cli.interactive = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
 	cli.color = cli.terminal && wants_color();
 	return pfw_cli_main(&cli, argc, argv);
 }

@@ -185,6 +185,8 @@ const struct pfw_option pfw_options[] = {
 	  PFW_SCOPE_FORWARD, set_key_false, .key = "enabled" },
 	{ "replace", 0, NULL, "take the place of the forward that has this name",
 	  PFW_SCOPE_FORWARD, set_flag, MEMBER(replace) },
+	{ "runtime", 0, NULL, "do not save it: gone with the next boot or flush",
+	  PFW_SCOPE_FORWARD, set_flag, MEMBER(runtime) },
 
 	{ "drain", 0, NULL, "let open TCP connections finish, do not cut them",
 	  PFW_SCOPE_CUT, set_flag, MEMBER(drain) },

@@ -33,6 +33,7 @@ struct pfw_arguments {
 	json_t *interfaces;	/* a list of texts; NULL: none */
 	const char *publish;
 	bool replace;
+	bool runtime;
 	bool drain;
 	const char *columns;
 	const char *format;

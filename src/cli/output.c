@@ -96,17 +96,22 @@ static int print_file(struct pfw_cli *cli, const json_t *answer, struct pfw_erro
 
 int pfw_output_changes(struct pfw_cli *cli, const json_t *answer, struct pfw_error *err)
 {
+	int ret = 0;
+
+	if (cli->args.dry_run || cli->args.verbose)
+		ret = print_file(cli, answer, err);
+	return ret ? ret : pfw_output_objects(cli, answer, err);
+}
+
+int pfw_output_objects(struct pfw_cli *cli, const json_t *answer, struct pfw_error *err)
+{
 	json_int_t n = json_integer_value(json_object_get(answer, "objects"));
 	struct pfw_buffer line = { 0 };
-	int ret;
 
-	if (!cli->args.dry_run && !cli->args.verbose)
-		return 0;
-	ret = print_file(cli, answer, err);
-	if (ret)
-		return ret;
 	if (cli->args.dry_run)
 		return pfw_output_change_lines(cli, answer, err);
+	if (!cli->args.verbose)
+		return 0;
 	pfw_buffer_printf(&line, "%" JSON_INTEGER_FORMAT " kernel object%s changed", n, n == 1 ? "" : "s");
 	return pfw_output_say(cli, &line, err);
 }

@@ -21,6 +21,8 @@ int pfw_output_json(struct pfw_cli *cli, const json_t *value, struct pfw_error *
  * of the answer and its file, with --verbose their number.
  */
 int pfw_output_changes(struct pfw_cli *cli, const json_t *answer, struct pfw_error *err);
+/* The same without the file. */
+int pfw_output_objects(struct pfw_cli *cli, const json_t *answer, struct pfw_error *err);
 /* One line for each of the answer's changes. */
 int pfw_output_change_lines(struct pfw_cli *cli, const json_t *answer, struct pfw_error *err);
 

@@ -7,6 +7,8 @@
 
 #include "field.h"
 
+#define NUMBER_DIGITS 18	/* more are shown as a text */
+
 const struct field *field_find(const struct field *fields, const char *key)
 {
 	for (; fields->key; fields++)
@@ -243,6 +245,22 @@ int field_emit_word(const struct writer *w, const struct field *field, const voi
 
 	(void)w;
 	return emit_give(json_string(pfw_name_text(field->names, *from)), ret);
+}
+
+int field_number(struct reader *r, const struct field *field, json_t *value, uint32_t *ret)
+{
+	const char *text = json_string_value(value);
+	json_int_t number = json_integer_value(value);
+
+	/* As a text, the number would look right in the message. */
+	if (text && *text && strlen(text) <= NUMBER_DIGITS &&
+	    strspn(text, "0123456789") == strlen(text))
+		return pfw_error_add(r->err, PFW_FAILED, "\"%s\" is a text; write the number without "
+				     "quotes: %s", text, field->hint);
+	if (!json_is_integer(value) || number < 1 || number > field->max)
+		return value_wrong(r, value, field->hint);
+	*ret = (uint32_t)number;
+	return 0;
 }
 
 int port_number(struct reader *r, json_t *value, struct pfw_ports *ret)

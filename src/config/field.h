@@ -35,7 +35,29 @@ struct field {
 		    json_t **ret);
 	size_t offset;			/* of the member, for the shared functions below */
 	const struct pfw_name *names;	/* the words of field_parse_word() */
+	uint32_t max;			/* of field_number(), which takes 1 to this */
+	/*
+	 * The value as JSON Schema, where neither names nor max nor a shared parser says it all.
+	 * "@" stands for the names with "|" between; without one, names are taken beside it.
+	 */
+	const char *schema;
 };
+
+/* Regular expressions for schema. They know less than the parsers: not what values go together. */
+#define RE_PORT "(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})"
+#define RE_PORTS RE_PORT "(?:-" RE_PORT ")?"
+#define RE_PORT_LIST RE_PORTS "(?:," RE_PORTS ")*"
+#define RE_OCTET "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+#define RE_IPV4 RE_OCTET "(?:[.]" RE_OCTET "){3}"
+#define RE_IPV6 "(?=[^.]*:)[0-9A-Fa-f:.]{2,45}"
+#define RE_ADDRESS "(?:" RE_IPV4 "|" RE_IPV6 ")"
+#define SCHEMA_TEXT(re) "{\"type\": \"string\", \"pattern\": \"^" re "$\"}"
+#define SCHEMA_LIST(item, min) "{\"type\": \"array\", \"items\": " item ", \"minItems\": " min \
+	", \"maxItems\": " TEXT_OF(PFW_LIST_MAX) ", \"uniqueItems\": true}"
+/* One value or a list of them. */
+#define SCHEMA_SEVERAL(item, min) "{\"anyOf\": [" item ", " SCHEMA_LIST(item, min) "]}"
+#define TEXT_OF(macro) TEXT_OF_(macro)
+#define TEXT_OF_(text) #text
 
 /* Each table ends with a row whose key is NULL. */
 extern const struct field document_fields[];	/* walked by document.c; no parse or emit */
@@ -77,6 +99,8 @@ int field_emit_word(const struct writer *w, const struct field *field, const voi
 const char *value_text(json_t *value, char buf[PFW_QUOTE_SIZE]);
 /* Adds "VALUE is not HINT". */
 int value_wrong(struct reader *r, json_t *value, const char *hint);
+/* A whole number from 1 to the row's max. */
+int field_number(struct reader *r, const struct field *field, json_t *value, uint32_t *ret);
 /* A port as a number; shared by listen and target. */
 int port_number(struct reader *r, json_t *value, struct pfw_ports *ret);
 

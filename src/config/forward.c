@@ -199,24 +199,42 @@ static int emit_expires(const struct writer *w, const struct field *field, const
 	return w->style == PFW_CANONICAL ? emit_give(json_null(), ret) : 0;
 }
 
+/* What pfw_text_hazard() knows. */
+#define HAZARDS "\\\\u0000-\\\\u001f\\\\u007f-\\\\u009f\\\\u061c\\\\u200e\\\\u200f\\\\u2028-\\\\u202e\\\\u2066-\\\\u2069"
+#define TARGET "{\"anyOf\": [" SCHEMA_TEXT("(?:(?:self|" RE_IPV4 "|\\\\[" RE_IPV6 "\\\\])(?::" RE_PORTS ")?" \
+	"|" RE_IPV6 ")") ", {\"$ref\": \"#/$defs/target\"}]}"
+#define SOURCE SCHEMA_TEXT("!?(?:" RE_IPV4 "(?:/(?:3[0-2]|[12]?[0-9]))?|" \
+	RE_IPV6 "(?:/(?:12[0-8]|1[01][0-9]|[1-9]?[0-9]))?)")
+#define TIME "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:" \
+	"[0-5][0-9](?:[.][0-9]+)?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+
 const struct field forward_fields[] = {
 	{ .key = "name",
 	  .hint = "a name: at most 63 letters, digits, '_', '.' and '-', a letter or digit first",
-	  .parse = parse_name, .emit = emit_name },
-	{ .key = "comment", .hint = "a text of one line, 128 bytes at most",
-	  .parse = parse_comment, .emit = emit_comment },
+	  .parse = parse_name, .emit = emit_name,
+	  .schema = SCHEMA_TEXT("[A-Za-z0-9][A-Za-z0-9_.-]{0,62}") },
+	{ .key = "comment", .hint = "a text of one line, " TEXT_OF(PFW_COMMENT_MAX) " bytes at most",
+	  .parse = parse_comment, .emit = emit_comment,
+	  .schema = "{\"type\": [\"string\", \"null\"], \"maxLength\": " TEXT_OF(PFW_COMMENT_MAX)
+		    ", \"pattern\": \"^[^" HAZARDS "]*$\"}" },
 	{ .key = "enabled", .hint = "true or false", MEMBER(enabled),
 	  .parse = field_parse_bool, .emit = emit_enabled },
 	{ .key = "listen", .hint = "\"[ADDR:]PORTS[/PROTO]\" or an object", .required = true,
-	  .parse = forward_parse_listen, .emit = forward_emit_listen },
+	  .parse = forward_parse_listen, .emit = forward_emit_listen,
+	  .schema = "{\"anyOf\": [" SCHEMA_TEXT("(?:(?:[*]|" RE_IPV4 "|\\\\[" RE_IPV6 "\\\\]):)?"
+		    RE_PORT_LIST "(?:/(?:@)(?:[+](?:@))*)?") ", {\"$ref\": \"#/$defs/listen\"}]}",
+	  .names = pfw_protocol_names },
 	{ .key = "target", .hint = "\"ADDR[:PORTS]\", \"self:PORT\", an object, or a list of them",
-	  .required = true, .parse = forward_parse_target, .emit = forward_emit_target },
+	  .required = true, .parse = forward_parse_target, .emit = forward_emit_target,
+	  .schema = SCHEMA_SEVERAL(TARGET, "1") },
 	{ .key = "source", .hint = "an address or prefix, with \"!\" before it to exclude it, or a "
-	  "list of them", .parse = forward_parse_source, .emit = forward_emit_source },
+	  "list of them", .parse = forward_parse_source, .emit = forward_emit_source,
+	  .schema = SCHEMA_SEVERAL(SOURCE, "0") },
 	{ .key = "balance", .hint = "random, round-robin or source", MEMBER(balance),
 	  .names = pfw_balance_names, .parse = field_parse_word, .emit = emit_balance },
 	{ .key = "snat", .hint = "auto, masquerade, none or an address of this machine",
-	  MEMBER(snat), .names = pfw_snat_names, .parse = parse_snat, .emit = emit_snat },
+	  MEMBER(snat), .names = pfw_snat_names, .parse = parse_snat, .emit = emit_snat,
+	  .schema = SCHEMA_TEXT(RE_ADDRESS) },
 	{ .key = "hairpin", .hint = "true or false", MEMBER(hairpin),
 	  .parse = field_parse_switch, .emit = emit_hairpin },
 	{ .key = "local", .hint = "true or false", MEMBER(local),
@@ -224,9 +242,11 @@ const struct field forward_fields[] = {
 	{ .key = "log", .hint = "true or false", MEMBER(log),
 	  .parse = field_parse_bool, .emit = emit_log },
 	{ .key = "limit", .hint = "an object with rate, burst and connections",
-	  .parse = forward_parse_limit, .emit = forward_emit_limit },
+	  .parse = forward_parse_limit, .emit = forward_emit_limit,
+	  .schema = "{\"anyOf\": [{\"$ref\": \"#/$defs/limit\"}, {\"type\": \"null\"}]}" },
 	{ .key = "expires", .hint = "a time in quotes, such as 2027-01-31T12:00:00Z",
-	  .parse = parse_expires, .emit = emit_expires },
+	  .parse = parse_expires, .emit = emit_expires,
+	  .schema = "{\"type\": [\"string\", \"null\"], \"pattern\": \"^" TIME "$\"}" },
 	{ 0 },
 };
 

@@ -11,6 +11,9 @@
 /* The kernel counts in nanoseconds; a higher rate would be none at all to it. */
 #define RATE_MAX 1000000000
 #define RATE_DIGITS 10
+#define CONNECTIONS_MAX 4294967295	/* of the kernel's counters */
+#define NUMBER_OR_NULL "{\"type\": [\"integer\", \"null\"], \"minimum\": 1, \"maximum\": " \
+	TEXT_OF(CONNECTIONS_MAX) "}"
 
 static const struct pfw_name units[] = {
 	{ "second", 1 },
@@ -76,14 +79,8 @@ static int emit_rate(const struct writer *w, const struct field *field, const vo
 static int parse_number(struct reader *r, const struct field *field, json_t *value, void *object)
 {
 	uint32_t *to = (uint32_t *)(void *)((char *)object + field->offset);
-	json_int_t number = json_integer_value(value);
 
-	if (json_is_null(value))
-		return 0;
-	if (!json_is_integer(value) || number < 1 || number > UINT32_MAX)
-		return value_wrong(r, value, field->hint);
-	*to = (uint32_t)number;
-	return 0;
+	return json_is_null(value) ? 0 : field_number(r, field, value, to);
 }
 
 static int emit_number(const struct writer *w, const struct field *field, const void *object,
@@ -96,12 +93,16 @@ static int emit_number(const struct writer *w, const struct field *field, const 
 }
 
 const struct field limit_fields[] = {
-	{ .key = "rate", .hint = "a rate such as \"50/second\" (per second, minute, hour or day)",
-	  .parse = parse_rate, .emit = emit_rate },
-	{ .key = "burst", .hint = "a number of connections (1 or more)", MEMBER(burst),
-	  .parse = parse_number, .emit = emit_number },
-	{ .key = "connections", .hint = "a number of connections (1 or more)",
-	  MEMBER(connections), .parse = parse_number, .emit = emit_number },
+	{ .key = "rate", .hint = "a rate such as \"50/second\" (1-" TEXT_OF(RATE_MAX)
+	  " per second, minute, hour or day)", .parse = parse_rate, .emit = emit_rate, .names = units,
+	  .schema = "{\"type\": [\"string\", \"null\"], \"pattern\": "
+		    "\"^(?:1000000000|[1-9][0-9]{0,8})/(?:@)$\"}" },
+	{ .key = "burst", .hint = "a number of connections (1-" TEXT_OF(CONNECTIONS_MAX) ")",
+	  MEMBER(burst), .parse = parse_number, .emit = emit_number, .max = CONNECTIONS_MAX,
+	  .schema = NUMBER_OR_NULL },
+	{ .key = "connections", .hint = "a number of connections (1-" TEXT_OF(CONNECTIONS_MAX) ")",
+	  MEMBER(connections), .parse = parse_number, .emit = emit_number, .max = CONNECTIONS_MAX,
+	  .schema = NUMBER_OR_NULL },
 	{ 0 },
 };
 

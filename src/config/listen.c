@@ -211,15 +211,24 @@ fail:
 	return -ENOMEM;
 }
 
+#define PORT "{\"anyOf\": [{\"type\": \"integer\", \"minimum\": 1, \"maximum\": 65535}, " \
+	SCHEMA_TEXT(RE_PORT_LIST) "]}"
+
 const struct field listen_fields[] = {
 	{ .key = "address", .hint = "an address or a list of them", .parse = parse_addresses,
-	  .emit = emit_addresses },
+	  .emit = emit_addresses,
+	  .schema = "{\"anyOf\": [{\"enum\": [\"*\", [\"*\"]]}, " SCHEMA_TEXT(RE_ADDRESS) ", "
+		    SCHEMA_LIST(SCHEMA_TEXT(RE_ADDRESS), "0") "]}" },
 	{ .key = "interface", .hint = "the name of an interface or a list of them",
-	  .parse = parse_interfaces, .emit = emit_interfaces },
+	  .parse = parse_interfaces, .emit = emit_interfaces,
+	  .schema = SCHEMA_SEVERAL(SCHEMA_TEXT("(?![.]{1,2}$)[A-Za-z0-9_.@:-]{1,15}"), "0") },
 	{ .key = "port", .hint = "a port such as 80, \"80,443\", \"8000-8100\", or a list of them",
-	  .required = true, .parse = parse_ports, .emit = emit_ports },
+	  .required = true, .parse = parse_ports, .emit = emit_ports,
+	  .schema = "{\"anyOf\": [" PORT ", {\"type\": \"array\", \"items\": " PORT
+		    ", \"minItems\": 1, \"uniqueItems\": true}]}" },
 	{ .key = "protocol", .hint = "tcp, udp or sctp, or a list of them",
-	  .parse = parse_protocols, .emit = emit_protocols },
+	  .parse = parse_protocols, .emit = emit_protocols, .names = pfw_protocol_names,
+	  .schema = SCHEMA_SEVERAL(SCHEMA_TEXT("(?:@)(?:[+](?:@))*"), "1") },
 	{ 0 },
 };
 

@@ -22,8 +22,9 @@ static int parse_backend(struct reader *r, const struct field *field, json_t *va
 }
 
 const struct field document_fields[] = {
-	{ .key = "settings", .hint = "an object" },
-	{ .key = "forwards", .hint = "a list of forwards" },
+	{ .key = "settings", .hint = "an object", .schema = "{\"$ref\": \"#/$defs/settings\"}" },
+	{ .key = "forwards", .hint = "a list of forwards",
+	  .schema = "{\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/forward\"}}" },
 	{ 0 },
 };
 

@@ -159,10 +159,10 @@ static int emit_port(const struct writer *w, const struct field *field, const vo
 static int parse_weight(struct reader *r, const struct field *field, json_t *value, void *object)
 {
 	struct pfw_target *target = object;
-	json_int_t number = json_integer_value(value);
+	uint32_t number;
 
-	if (!json_is_integer(value) || number < 1 || number > PFW_WEIGHT_MAX)
-		return value_wrong(r, value, field->hint);
+	if (field_number(r, field, value, &number) < 0)
+		return -EINVAL;
 	target->weight = (uint16_t)number;
 	return 0;
 }
@@ -180,11 +180,14 @@ static int emit_weight(const struct writer *w, const struct field *field, const 
 
 const struct field target_fields[] = {
 	{ .key = "address", .hint = "an address in quotes, or \"self\"", .required = true,
-	  .parse = parse_address, .emit = emit_address },
+	  .parse = parse_address, .emit = emit_address,
+	  .schema = SCHEMA_TEXT("(?:self|" RE_ADDRESS ")") },
 	{ .key = "port", .hint = "a port (1-65535) or a range in quotes", .parse = parse_port,
-	  .emit = emit_port },
-	{ .key = "weight", .hint = "a weight (1-1000)", .parse = parse_weight,
-	  .emit = emit_weight },
+	  .emit = emit_port,
+	  .schema = "{\"anyOf\": [{\"type\": \"integer\", \"minimum\": 1, \"maximum\": 65535}, "
+		    SCHEMA_TEXT(RE_PORTS) ", {\"type\": \"null\"}]}" },
+	{ .key = "weight", .hint = "a weight (1-" TEXT_OF(PFW_WEIGHT_MAX) ")", .max = PFW_WEIGHT_MAX,
+	  .parse = parse_weight, .emit = emit_weight },
 	{ 0 },
 };
 

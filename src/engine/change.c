@@ -28,9 +28,10 @@ static int prepare(struct pfw_engine *engine, const struct pfw_change *changes, 
 			return pfw_fail(err, PFW_NOT_FOUND, -ENOENT, "there is no forward \"%s\"",
 					changes[i].name);
 		work[i].change.forward.name = changes[i].name;
-		work[i].change.forward.origin =
-			work[i].old.name ? work[i].old.origin :
-					   (struct pfw_origin){ PFW_ORIGIN_NONE, 0 };
+		if (work[i].old.name)
+			work[i].change.forward.origin = work[i].old.origin;
+		else if (changes[i].forward.origin.file != PFW_ORIGIN_RUNTIME)
+			work[i].change.forward.origin = (struct pfw_origin){ PFW_ORIGIN_NONE, 0 };
 	}
 	return 0;
 }
@@ -135,7 +136,6 @@ static int apply(struct pfw_engine *engine, const struct pfw_touched *keys, bool
 		 struct side sides[ENGINE_BACKENDS], struct pfw_image *planned,
 		 struct pfw_error *err)
 {
-	bool first = !engine->state.config;
 	unsigned int attempt;
 	int ret = -ESTALE;
 
@@ -154,17 +154,7 @@ static int apply(struct pfw_engine *engine, const struct pfw_touched *keys, bool
 	if (ret == -ESTALE)
 		return pfw_fail(err, PFW_FAILED, ret,
 				"the nf_tables ruleset keeps changing; nothing was changed, try again");
-	if (ret)
-		return ret;
-	ret = engine_remember_config(engine, err);
-	if (!ret)
-		ret = pfw_store_commit(engine->store, err);
-	if (ret) {
-		sides_take_back(engine, sides, ENGINE_BACKENDS, err);
-		if (first)
-			engine_forget_config(engine, err);
-	}
-	return ret;
+	return ret ? ret : engine_commit(engine, sides, err);
 }
 
 /* Lets the kernel check what would be sent to it. */
@@ -241,12 +231,17 @@ static bool is_changed(const struct pfw_change *changes, size_t n, const char *n
 	return false;
 }
 
-/* The file that a change is written to. */
-static uint32_t file_of(const struct pfw_engine *engine, const char *name)
+/* Whether the change is written to this file. */
+static bool is_written_to(const struct pfw_engine *engine, const struct pfw_change *change,
+			  uint32_t file)
 {
-	uint32_t id = pfw_ruleset_find(&engine->ruleset, name);
+	uint32_t id = pfw_ruleset_find(&engine->ruleset, change->name);
 
-	return id == PFW_INDEX_NONE ? 0 : engine->ruleset.forwards[id].origin.file;
+	if (id != PFW_INDEX_NONE)
+		return engine->ruleset.forwards[id].origin.file == file;
+	if (change->forward.origin.file == PFW_ORIGIN_RUNTIME)
+		return pfw_store_is_runtime(engine->store, file);
+	return file == 0;
 }
 
 static bool is_file_changed(const struct pfw_engine *engine, const struct pfw_change *changes,
@@ -255,7 +250,7 @@ static bool is_file_changed(const struct pfw_engine *engine, const struct pfw_ch
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (file_of(engine, changes[i].name) == file)
+		if (is_written_to(engine, &changes[i], file))
 			return true;
 	return false;
 }

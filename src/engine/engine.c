@@ -10,9 +10,21 @@
 #include "inside.h"
 #include "portfwd/kernel/netns.h"
 
-int pfw_engine_enter(const char *netns, struct pfw_error *err)
+int pfw_engine_enter(const char *netns, int *ret_back, struct pfw_error *err)
 {
-	return pfw_netns_enter(netns, err);
+	int back = pfw_netns_hold(), ret = pfw_netns_enter(netns, err);
+
+	if (!ret)
+		*ret_back = back;
+	else if (back >= 0)
+		close(back);
+	return ret;
+}
+
+void pfw_engine_leave(int back)
+{
+	if (back >= 0)
+		(void)pfw_netns_return(back);
 }
 
 int pfw_engine_open(const struct pfw_engine_options *options, struct pfw_engine **ret,
@@ -97,10 +109,11 @@ int engine_open_backends(struct pfw_engine *engine, struct pfw_error *err)
 int engine_remember_config(struct pfw_engine *engine, struct pfw_error *err)
 {
 	struct state *state = &engine->state;
+	bool fileless = !pfw_store_has_main(engine->store);
 	char *config;
 
 	if (state->config && !strcmp(state->config, pfw_store_path(engine->store)) &&
-	    state->draining == engine->plan.facts.draining)
+	    state->draining == engine->plan.facts.draining && state->fileless == fileless)
 		return 0;
 	config = strdup(pfw_store_path(engine->store));
 	if (!config)
@@ -108,6 +121,7 @@ int engine_remember_config(struct pfw_engine *engine, struct pfw_error *err)
 	free(state->config);
 	state->config = config;
 	state->draining = engine->plan.facts.draining;
+	state->fileless = fileless;
 	return state_save(state, &state->host, err);
 }
 
@@ -119,6 +133,22 @@ void engine_forget_config(struct pfw_engine *engine, struct pfw_error *err)
 	engine->state.config = NULL;
 	if (state_save(&engine->state, &engine->state.host, &failed))
 		pfw_error_add(err, PFW_FAILED, "%s", failed.item[0].message);
+}
+
+int engine_commit(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
+		  struct pfw_error *err)
+{
+	bool first = !engine->state.config;
+	int ret = engine_remember_config(engine, err);
+
+	if (!ret)
+		ret = pfw_store_commit(engine->store, err);
+	if (ret) {
+		sides_take_back(engine, sides, ENGINE_BACKENDS, err);
+		if (first)
+			engine_forget_config(engine, err);
+	}
+	return ret;
 }
 
 static int check_config(const struct pfw_engine *engine, struct pfw_error *err)
@@ -133,6 +163,19 @@ static int check_config(const struct pfw_engine *engine, struct pfw_error *err)
 			applied, ours, applied, ours);
 }
 
+/* How many forwards will be there after the next boot. */
+static uint32_t n_saved(const struct pfw_engine *engine)
+{
+	const struct pfw_forward *forward;
+	uint32_t id, n = 0;
+
+	for (id = 0; id < engine->ruleset.n_forwards; id++) {
+		forward = &engine->ruleset.forwards[id];
+		n += forward->name && !pfw_store_is_runtime(engine->store, forward->origin.file);
+	}
+	return n;
+}
+
 /*
  * Where nothing is left of an applied configuration, it is lost rather than empty: going on
  * would silently take all of its forwards away.
@@ -141,12 +184,29 @@ static int check_lost(const struct pfw_engine *engine, struct pfw_error *err)
 {
 	const char *applied = engine->state.config;
 
-	if (!applied || engine->ruleset.n_live || !access(applied, F_OK) || errno != ENOENT)
+	if (!applied || engine->state.fileless || !access(applied, F_OK) || errno != ENOENT ||
+	    n_saved(engine))
 		return 0;
 	return pfw_fail(err, PFW_FAILED, -ENOENT,
 			"%s is applied in this network namespace, but the file is gone; put it back, or "
 			"clear the kernel with \"portfwd flush\"",
 			applied);
+}
+
+/*
+ * What was kept until the next boot is of another boot, or was flushed, where nothing is applied:
+ * it counts for nothing, and must not come back once something is.
+ */
+static int prepare_runtime(struct pfw_engine *engine, bool write, struct pfw_error *err)
+{
+	bool stale = !engine->state.config;
+	char *path = state_runtime(&engine->state);
+	int ret = path ? pfw_store_set_runtime(engine->store, path, stale) : -ENOMEM;
+
+	free(path);
+	if (ret)
+		return pfw_fail_memory(err);
+	return stale && write ? state_forget_runtime(&engine->state, NULL, err) : 0;
 }
 
 /* The order of the locks is the same for everybody: the namespace, then the files. */
@@ -170,6 +230,9 @@ static int prepare_kernel(struct pfw_engine *engine, const struct pfw_engine_loa
 		if (ret)
 			return ret;
 	}
+	ret = prepare_runtime(engine, write, err);
+	if (ret)
+		return ret;
 	ret = write ? pfw_store_lock(engine->store, ENGINE_LOCK_SECONDS, err) : 0;
 	return ret ? ret : engine_open_backends(engine, err);
 }
@@ -211,6 +274,30 @@ static const char *file_name(const void *ctx, uint32_t file)
 	return pfw_engine_file(ctx, file);
 }
 
+/* The way out, where what is wrong is in the file that nobody edits, or has to do with it. */
+static void advise_runtime(const struct pfw_engine *engine, struct pfw_error *err)
+{
+	const char *path = pfw_store_file(engine->store, PFW_ORIGIN_RUNTIME);
+	unsigned int i;
+
+	for (i = 0; path && i < err->count && i < PFW_ERROR_ITEMS; i++) {
+		if (strcmp(err->item[i].file, path) && !strstr(err->item[i].message, path))
+			continue;
+		pfw_error_add_advice(err, PFW_FAILED, "what was added with --runtime is in %s: change the "
+				     "configuration or this file, or remove it to be without them", path);
+		return;
+	}
+}
+
+/* Without a file that is missing, where it was missing when the configuration was applied. */
+static bool is_required(const struct pfw_engine *engine, const struct pfw_engine_load *load)
+{
+	const struct state *state = &engine->state;
+
+	return load->required && !(state->fileless && state->config &&
+				   !strcmp(state->config, pfw_store_path(engine->store)));
+}
+
 int pfw_engine_load(struct pfw_engine *engine, const struct pfw_engine_load *load,
 		    struct pfw_error *err)
 {
@@ -226,19 +313,33 @@ int pfw_engine_load(struct pfw_engine *engine, const struct pfw_engine_load *loa
 		/* Of words alone nothing is switched on, so nothing needs a guard. */
 		engine->facts.routing_on[0] = engine->facts.routing_on[1] = true;
 	}
+	pfw_store_set_draft(engine->store, load->draft);
 	if (!ret)
-		ret = pfw_store_load(engine->store, load->required, &engine->ruleset, err);
-	if (!ret && load->purpose != PFW_ENGINE_WORDS)
+		ret = pfw_store_load(engine->store, is_required(engine, load), &engine->ruleset, err);
+	/* Of a draft, the administrator knows that it starts anew. */
+	if (!ret && load->purpose != PFW_ENGINE_WORDS && !load->draft)
 		ret = check_lost(engine, err);
 	engine->facts.now = time(NULL);
 	if (!ret)
 		ret = pfw_plan_make(&engine->ruleset, &engine->facts, file_name, engine, &engine->plan, err);
 	if (ret) {
+		advise_runtime(engine, err);
 		unload(engine);
 		return ret;
 	}
 	engine->loaded = true;
 	return 0;
+}
+
+int pfw_engine_read(struct pfw_engine *engine, bool dry_run, struct pfw_buffer *ret,
+		    struct pfw_error *err)
+{
+	const struct pfw_engine_load load = {
+		.purpose = dry_run ? PFW_ENGINE_LOOK : PFW_ENGINE_WRITE,
+	};
+	int code = prepare_kernel(engine, &load, err);
+
+	return code ? code : pfw_store_read(engine->store, !dry_run, ret, err);
 }
 
 const struct pfw_ruleset *pfw_engine_ruleset(const struct pfw_engine *engine)
@@ -255,6 +356,11 @@ const char *pfw_engine_file(const struct pfw_engine *engine, uint32_t file)
 {
 	return file == PFW_ORIGIN_NONE ? pfw_store_path(engine->store) :
 					 pfw_store_file(engine->store, file);
+}
+
+bool pfw_engine_is_runtime(const struct pfw_engine *engine, uint32_t file)
+{
+	return pfw_store_is_runtime(engine->store, file);
 }
 
 const char *pfw_engine_backend(const struct pfw_engine *engine)

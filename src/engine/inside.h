@@ -74,6 +74,12 @@ int engine_open_backends(struct pfw_engine *engine, struct pfw_error *err);
 int engine_gather_facts(struct pfw_engine *engine, struct pfw_error *err);
 /* Remembers that this configuration is the applied one, and whether connections drain. */
 int engine_remember_config(struct pfw_engine *engine, struct pfw_error *err);
+/*
+ * The last step once all sides are applied: remembers the configuration and puts what was staged
+ * in its place, or else takes all sides back.
+ */
+int engine_commit(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
+		  struct pfw_error *err);
 /* Remembers none; a failure is added to the words in err. */
 void engine_forget_config(struct pfw_engine *engine, struct pfw_error *err);
 

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "portfwd/base/lock.h"
 #include "portfwd/kernel/netns.h"
 #include "portfwd/kernel/sysctl.h"
 #include "state.h"
@@ -116,18 +116,8 @@ static int open_lock(const struct state *state, bool exclusive, int *ret, struct
 	return code;
 }
 
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
 int state_lock(struct state *state, bool exclusive, unsigned int seconds, struct pfw_error *err)
 {
-	struct timespec pause = { .tv_nsec = 2 * 1000 * 1000 };
-	double until = now() + seconds;
 	int fd = -1, code;
 
 	code = check_folders(state, err);
@@ -140,25 +130,41 @@ int state_lock(struct state *state, bool exclusive, unsigned int seconds, struct
 	}
 	if (code)
 		return code;
-	while (flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB)) {
-		if (errno != EWOULDBLOCK && errno != EINTR) {
-			code = pfw_fail_errno(err, -errno, "cannot lock %s/lock", state->folder);
-			close(fd);
-			return code;
-		}
-		if (now() > until) {
-			close(fd);
-			return pfw_fail(err, PFW_FAILED, -ETIMEDOUT,
+	code = pfw_lock_wait(fd, exclusive ? LOCK_EX : LOCK_SH, pfw_lock_deadline(seconds));
+	if (code) {
+		close(fd);
+		if (code == -ETIMEDOUT)
+			return pfw_fail(err, PFW_FAILED, code,
 					"another portfwd has been changing this network namespace for "
-					"%u seconds; try again when it is done",
-					seconds);
-		}
-		nanosleep(&pause, NULL);
-		if (pause.tv_nsec < 50 * 1000 * 1000)
-			pause.tv_nsec += pause.tv_nsec / 2;
+					"%u seconds; try again when it is done", seconds);
+		return pfw_fail_errno(err, code, "cannot lock %s/lock", state->folder);
 	}
 	state->lock = fd;
 	return 0;
+}
+
+char *state_runtime(const struct state *state)
+{
+	char *path;
+
+	return asprintf(&path, "%s/runtime.json", state->folder) < 0 ? NULL : path;
+}
+
+int state_forget_runtime(const struct state *state, bool *ret_was, struct pfw_error *err)
+{
+	char *path = state_runtime(state);
+	bool was;
+	int ret = 0;
+
+	if (!path)
+		return pfw_fail_memory(err);
+	was = !unlink(path);
+	if (!was && errno != ENOENT)
+		ret = pfw_fail_errno(err, -errno, "cannot remove %s", path);
+	free(path);
+	if (!ret && ret_was)
+		*ret_was = was;
+	return ret;
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -231,6 +237,7 @@ static int take_state(struct state *state, const json_t *root, struct pfw_error 
 		if (!state->config)
 			return pfw_fail_memory(err);
 	}
+	state->fileless = json_is_true(json_object_get(root, "fileless"));
 	state->draining = json_is_true(json_object_get(root, "draining"));
 	if (take_entries(state, json_object_get(root, "sysctl")) ||
 	    take_guarded(state, json_object_get(root, "guarded")))
@@ -308,8 +315,8 @@ static json_t *pack_state(const struct state *state, const struct pfw_host_recor
 		if (json_array_append_new(entries, json_pack("{s:s, s:s}", "key", host->entries[i].key,
 							     "was", host->entries[i].was)))
 			goto fail;
-	return json_pack("{s:s, s:s?, s:b, s:o, s:{s:o, s:o}}", "boot", boot, "config",
-			 state->config, "draining", (int)state->draining, "sysctl", entries,
+	return json_pack("{s:s, s:s?, s:b, s:b, s:o, s:{s:o, s:o}}", "boot", boot, "config",
+			 state->config, "fileless", (int)state->fileless, "draining", (int)state->draining, "sysctl", entries,
 			 "guarded", family_names[0], pack_links(&host->guarded[0]),
 			 family_names[1], pack_links(&host->guarded[1]));
 fail:

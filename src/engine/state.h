@@ -16,6 +16,7 @@ struct state {
 	char *folder;	/* RUN_DIR/net-ID */
 	char *config;	/* path of the applied configuration, or NULL */
 	struct pfw_host_record host;
+	bool fileless;	/* it was applied while its main file was missing */
 	bool draining;	/* connections were left to finish that no forward stands for */
 	int lock;
 };
@@ -26,6 +27,10 @@ int state_open(struct state *state, const char *run_dir, struct pfw_error *err);
  * where the folder is not there (nothing was ever applied) or not readable.
  */
 int state_lock(struct state *state, bool exclusive, unsigned int seconds, struct pfw_error *err);
+/* The file of the forwards that are kept until the next boot only; NULL without memory. */
+char *state_runtime(const struct state *state);
+/* Removes that file; *ret_was: it was there. */
+int state_forget_runtime(const struct state *state, bool *ret_was, struct pfw_error *err);
 /* Reads what is remembered; nothing if there is nothing, or from before this boot. */
 int state_load(struct state *state, struct pfw_error *err);
 /* Writes config and host as they are now; with neither, the file goes. */

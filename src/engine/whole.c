@@ -23,12 +23,16 @@ static int fill_packets(struct pfw_engine *engine, bool drain, bool read, struct
 	return side_fill(engine, ENGINE_PACKETS, NULL, false, side, err);
 }
 
-int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner,
-		      struct pfw_report *report, struct pfw_error *err)
+/*
+ * Makes all sides what they should be, or has the kernel check whether it would take that.
+ * *ret_pictured: what stood before is known by a picture that counts.
+ */
+static int bring_about(struct pfw_engine *engine, const struct pfw_manner *manner,
+		       struct side sides[ENGINE_BACKENDS], bool *ret_pictured,
+		       struct pfw_error *err)
 {
 	const struct engine_backend *to = &engine->backends[ENGINE_PACKETS];
-	struct side sides[ENGINE_BACKENDS] = { 0 }, *packets = &sides[ENGINE_PACKETS];
-	const bool draining = engine->plan.facts.draining;
+	struct side *packets = &sides[ENGINE_PACKETS];
 	bool known = false;
 	unsigned int attempt;
 	int ret = picture_load(engine, &packets->before, &known, err);
@@ -48,17 +52,33 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 	if (ret == -ESTALE)
 		ret = pfw_fail(err, PFW_FAILED, ret,
 			       "the nf_tables ruleset keeps changing; nothing was changed, try again");
-	if (!ret && !manner->dry_run) {
-		ret = engine_remember_config(engine, err);
-		if (ret)
-			sides_take_back(engine, sides, ENGINE_BACKENDS, err);
-	}
-	if (ret || manner->dry_run)
+	*ret_pictured = known;
+	return ret;
+}
+
+int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner,
+		      struct pfw_report *report, struct pfw_error *err)
+{
+	struct side sides[ENGINE_BACKENDS] = { 0 };
+	const bool draining = engine->plan.facts.draining;
+	bool pictured = false;
+	int ret = 0;
+
+	if (!manner->dry_run)
+		ret = pfw_store_stage_draft(engine->store, err);
+	if (!ret)
+		ret = bring_about(engine, manner, sides, &pictured, err);
+	if (!ret && !manner->dry_run)
+		ret = engine_commit(engine, sides, err);
+	if (ret || manner->dry_run) {
+		pfw_store_abort(engine->store);
 		engine->plan.facts.draining = draining;
-	else
-		side_cut(packets, to->ops, NULL, &engine->plan, manner->drain, report);
-	if (!ret && !manner->dry_run && (!known || packets->difference.n_steps))
-		picture_save(engine, &packets->after);
+	} else {
+		side_cut(&sides[ENGINE_PACKETS], engine->backends[ENGINE_PACKETS].ops, NULL,
+			 &engine->plan, manner->drain, report);
+		if (!pictured || sides[ENGINE_PACKETS].difference.n_steps)
+			picture_save(engine, &sides[ENGINE_PACKETS].after);
+	}
 	if (!ret)
 		ret = sides_report(engine, sides, report, err);
 	sides_free(sides);
@@ -118,7 +138,7 @@ static int clear_all(struct pfw_engine *engine, struct side sides[ENGINE_BACKEND
 }
 
 static int flush_locked(struct pfw_engine *engine, bool dry_run, struct pfw_report *report,
-			struct pfw_error *err)
+			bool *ret_forgot, struct pfw_error *err)
 {
 	struct side sides[ENGINE_BACKENDS] = { 0 };
 	int ret = clear_all(engine, sides, dry_run, err);
@@ -131,6 +151,8 @@ static int flush_locked(struct pfw_engine *engine, bool dry_run, struct pfw_repo
 		engine->state.config = NULL;
 		engine->state.draining = false;
 		ret = state_save(&engine->state, &engine->state.host, err);
+		if (!ret)
+			ret = state_forget_runtime(&engine->state, ret_forgot, err);
 	}
 	if (!ret)
 		ret = sides_report(engine, sides, report, err);
@@ -139,7 +161,7 @@ static int flush_locked(struct pfw_engine *engine, bool dry_run, struct pfw_repo
 }
 
 int pfw_engine_flush(struct pfw_engine *engine, bool dry_run, struct pfw_report *report,
-		     struct pfw_error *err)
+		     bool *ret_forgot, struct pfw_error *err)
 {
 	struct state *state = &engine->state;
 	int ret = 0;
@@ -156,7 +178,7 @@ int pfw_engine_flush(struct pfw_engine *engine, bool dry_run, struct pfw_report 
 		ret = engine_open_backends(engine, err);
 	if (!ret)
 		ret = engine_gather_facts(engine, err);
-	return ret ? ret : flush_locked(engine, dry_run, report, err);
+	return ret ? ret : flush_locked(engine, dry_run, report, ret_forgot, err);
 }
 
 int pfw_engine_export(struct pfw_engine *engine, struct pfw_buffer *ret, struct pfw_error *err)

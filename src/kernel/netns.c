@@ -42,6 +42,21 @@ int pfw_netns_enter(const char *name, struct pfw_error *err)
 	return 0;
 }
 
+int pfw_netns_hold(void)
+{
+	int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int pfw_netns_return(int fd)
+{
+	int code = setns(fd, CLONE_NEWNET) ? -errno : 0;
+
+	close(fd);
+	return code;
+}
+
 int pfw_netns_id(uint64_t *ret, struct pfw_error *err)
 {
 	uint64_t cookie = 0;

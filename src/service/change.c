@@ -104,6 +104,19 @@ static int refuse_other(const struct pfw_forward *there, const struct pfw_engine
 	return ret;
 }
 
+/* Where it is kept is no part of what it says, so nobody may be surprised by it after a boot. */
+static int refuse_place(const struct pfw_forward *there, const struct pfw_engine *engine,
+			bool runtime, struct pfw_error *err)
+{
+	const char *file = pfw_engine_file(engine, there->origin.file);
+
+	if (runtime)
+		return pfw_fail(err, PFW_CONFLICT, -EEXIST, "\"%s\" is saved in %s, so it cannot be added "
+				"with --runtime; remove it first, or use another name", there->name, file);
+	return pfw_fail(err, PFW_CONFLICT, -EEXIST, "\"%s\" was added with --runtime and is in %s; remove "
+			"it first, or use another name", there->name, file);
+}
+
 static int add_forward(struct pfw_engine *engine, const struct pfw_request *request,
 		       struct pfw_arena *arena, struct pfw_report *report, json_t **ret,
 		       struct pfw_error *err)
@@ -123,7 +136,11 @@ static int add_forward(struct pfw_engine *engine, const struct pfw_request *requ
 		return code;
 	change.name = change.forward.name;
 	there = find(ruleset, change.name);
-	file = pfw_engine_file(engine, there ? there->origin.file : PFW_ORIGIN_NONE);
+	if (there && pfw_engine_is_runtime(engine, there->origin.file) != request->runtime)
+		return refuse_place(there, engine, request->runtime, err);
+	if (request->runtime)
+		change.forward.origin.file = PFW_ORIGIN_RUNTIME;
+	file = pfw_engine_file(engine, there ? there->origin.file : change.forward.origin.file);
 	stands = there && pfw_forward_equal(there, &change.forward);
 	replaced = there && !stands;
 	if (replaced && !request->replace)

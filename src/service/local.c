@@ -6,11 +6,13 @@
 
 #include "local.h"
 #include "portfwd/config/config.h"
+#include "portfwd/store/store.h"
 
 struct pfw_service {
 	char *config;
 	char *run_dir;
 	char *backend;
+	int back;	/* to the network namespace that we came from; -1: we are in it */
 };
 
 static int copy_option(char **to, const char *from, const char *otherwise)
@@ -28,12 +30,14 @@ int pfw_service_open(const struct pfw_service_options *options, struct pfw_servi
 	struct pfw_service *service = calloc(1, sizeof(*service));
 	int code = 0;
 
+	if (service)
+		service->back = -1;
 	if (!service || copy_option(&service->config, options->config, PFW_CONFIG_DEFAULT) ||
 	    copy_option(&service->run_dir, options->run_dir, PFW_RUN_DIR_DEFAULT) ||
 	    copy_option(&service->backend, options->backend, NULL))
 		code = pfw_fail_memory(err);
 	if (!code && options->netns)
-		code = pfw_engine_enter(options->netns, err);
+		code = pfw_engine_enter(options->netns, &service->back, err);
 	if (code) {
 		pfw_service_close(service);
 		return code;
@@ -46,6 +50,7 @@ void pfw_service_close(struct pfw_service *service)
 {
 	if (!service)
 		return;
+	pfw_engine_leave(service->back);
 	free(service->config);
 	free(service->run_dir);
 	free(service->backend);
@@ -58,6 +63,7 @@ static const struct verb {
 	bool required;
 	bool any_config;
 	bool bare;	/* nothing is loaded at all */
+	bool draft;	/* the request has a text for the main file */
 	answer_function *answer;
 } verbs[PFW_VERBS] = {
 	[PFW_VERB_ADD] = { .purpose = PFW_ENGINE_WRITE, .answer = answer_add },
@@ -69,6 +75,7 @@ static const struct verb {
 	[PFW_VERB_CHECK] = { .purpose = PFW_ENGINE_WORDS, .required = true,
 			     .answer = answer_check },
 	[PFW_VERB_DIFF] = { .purpose = PFW_ENGINE_LOOK, .answer = answer_diff },
+	[PFW_VERB_WRITE] = { .purpose = PFW_ENGINE_WRITE, .draft = true, .answer = answer_write },
 	[PFW_VERB_RELOAD] = { .purpose = PFW_ENGINE_WRITE, .required = true, .any_config = true,
 			      .answer = answer_reload },
 	[PFW_VERB_FLUSH] = { .purpose = PFW_ENGINE_WRITE, .bare = true, .answer = answer_flush },
@@ -79,12 +86,19 @@ int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
 		     const struct pfw_request *request, json_t **ret_answer, struct pfw_error *err)
 {
 	const struct verb *row = &verbs[verb];
+	const struct pfw_draft draft = {
+		.text = request->text,
+		.len = request->text_len,
+		.base = request->base,
+		.base_len = request->base_len,
+	};
 	const struct pfw_engine_load load = {
 		/* A dry run changes nothing, so it needs no right to. */
 		.purpose = row->purpose == PFW_ENGINE_WRITE && request->dry_run ? PFW_ENGINE_LOOK :
 										  row->purpose,
 		.required = row->required,
 		.any_config = row->any_config,
+		.draft = row->draft ? &draft : NULL,
 	};
 	const struct pfw_engine_options options = {
 		.config = request->file ? request->file : service->config,
@@ -107,6 +121,44 @@ int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
 		return pfw_fail_memory(err);
 	*ret_answer = answer;
 	return 0;
+}
+
+int pfw_service_read(struct pfw_service *service, bool dry_run, struct pfw_service_file *ret,
+		     struct pfw_error *err)
+{
+	const struct pfw_engine_options options = {
+		.config = service->config,
+		.run_dir = service->run_dir,
+		.backend = service->backend,
+	};
+	struct pfw_service_file file = { .exists = true };
+	struct pfw_engine *engine = NULL;
+	int code = pfw_engine_open(&options, &engine, err);
+
+	if (!code)
+		code = pfw_engine_read(engine, dry_run, &file.text, err);
+	if (code == -ENOENT && !err->count) {
+		file.exists = false;
+		code = 0;
+	}
+	if (!code) {
+		file.path = strdup(pfw_engine_file(engine, PFW_ORIGIN_NONE));
+		if (!file.path)
+			code = pfw_fail_memory(err);
+	}
+	pfw_engine_close(engine);
+	if (code)
+		pfw_service_file_free(&file);
+	else
+		*ret = file;
+	return code;
+}
+
+void pfw_service_file_free(struct pfw_service_file *file)
+{
+	free(file->path);
+	pfw_buffer_free(&file->text);
+	*file = (struct pfw_service_file){ 0 };
 }
 
 int answer_check(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
@@ -202,17 +254,33 @@ int answer_reload(struct pfw_engine *engine, const struct pfw_request *request, 
 		      &report, ret, err);
 }
 
+int answer_write(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
+		 struct pfw_error *err)
+{
+	const char *file = pfw_engine_file(engine, PFW_ORIGIN_NONE);
+	int code = answer_reload(engine, request, ret, err);
+
+	if (code || (!json_object_set_new(*ret, "changed", json_true()) &&
+		     !json_object_set_new(*ret, "file", json_string(file))))
+		return code;
+	json_decref(*ret);
+	*ret = NULL;
+	return pfw_fail_memory(err);
+}
+
 int answer_flush(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
 		 struct pfw_error *err)
 {
 	struct pfw_report report = { .verbose = request->dry_run };
-	int code = pfw_engine_flush(engine, request->dry_run, &report, err);
+	bool forgot = false;
+	int code = pfw_engine_flush(engine, request->dry_run, &report, &forgot, err);
 
 	if (code) {
 		pfw_report_free(&report);
 		return code;
 	}
-	return finish(json_pack("{s:b}", "changed", (int)(report.n_steps > 0)), &report, ret, err);
+	return finish(json_pack("{s:b, s:b}", "changed", (int)(report.n_steps > 0 || forgot),
+				"forgot", (int)forgot), &report, ret, err);
 }
 
 static int export_json(struct pfw_engine *engine, char **ret)

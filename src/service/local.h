@@ -18,6 +18,7 @@ answer_function answer_list;
 answer_function answer_status;
 answer_function answer_check;
 answer_function answer_diff;
+answer_function answer_write;
 answer_function answer_reload;
 answer_function answer_flush;
 answer_function answer_export;

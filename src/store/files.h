@@ -8,6 +8,8 @@
 #include "portfwd/config/config.h"
 #include "portfwd/store/store.h"
 
+#define DROP_INS "portfwd.d"	/* the folder beside the main file */
+
 /* A file that is written beside another, and takes its place on commit. */
 struct staged {
 	char *temp;	/* NULL: nothing is staged for this file */
@@ -30,14 +32,20 @@ struct pfw_store {
 	struct file *files;	/* the main file first, always there */
 	uint32_t n_files;
 	const char **paths;	/* of files, for config */
+	const struct pfw_draft *draft;	/* of the main file; or NULL */
+	char *runtime;		/* path of the last file, or NULL: there is none of the kind */
+	bool runtime_stale;	/* it counts as missing */
 	bool loaded;
-	int lock[3];		/* of home, of what stands above a missing home, of folder; -1: none */
-	bool lock_above;	/* home is missing, and what stands above it is locked */
+	int lock[2];		/* of home, and of folder where that is another; -1: none */
+	int lock_refused;	/* why there is no lock although it was asked for: none can be saved */
+	unsigned int made;	/* so many folders at the end of home were made by us */
 };
 
 /* Reads the file whole; *ret_text is NUL-terminated. -ENOENT is not an error for err. */
 int file_read(const char *path, char **ret_text, size_t *ret_len, struct stat *ret_stat,
 	      struct pfw_error *err);
+/* The number of the file that a forward of this origin is written to, and whether it is new there. */
+uint32_t origin_file(const struct pfw_store *store, const struct pfw_origin *origin, bool *ret_fresh);
 /* Whether the file on disk is no longer the one that was read. */
 bool file_changed(const struct file *file);
 /* Frees and zeroes. */
@@ -50,7 +58,7 @@ int path_resolve(const char *path, char **ret, struct pfw_error *err);
 /* The folder of an absolute path; NULL without memory. */
 char *path_folder(const char *path);
 
-/* Makes the missing folders, if any, and holds their lock where a lock is held. */
+/* Makes the missing folders down to home, if any; releasing the lock removes them if nothing came. */
 int folder_make(struct pfw_store *store, struct pfw_error *err);
 void lock_release(struct pfw_store *store);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The lock of a configuration: flock(2) on its folder, which leaves no file behind. */
+/*
+ * The lock of a configuration: flock(2) on a file in its folder that only its owner and root can
+ * open. The folder itself will not do: whoever may read it could hold that lock.
+ */
 #include "config.h"
 
 #include <errno.h>
@@ -8,86 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "files.h"
+#include "portfwd/base/lock.h"
 
-#define WAIT_FIRST_MS 5
-#define WAIT_MOST_MS 50
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static void wait_ms(unsigned int ms)
-{
-	struct timespec time = { .tv_nsec = (long)ms * 1000000 };
-
-	nanosleep(&time, NULL);
-}
-
-/* Nothing tells when a flock is given back, other than waiting in it without a deadline. */
-static int lock_fd(int fd, const char *folder, uint64_t deadline, struct pfw_error *err)
-{
-	unsigned int ms = WAIT_FIRST_MS;
-
-	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		if (errno == EINTR)
-			continue;
-		if (errno != EWOULDBLOCK)
-			return pfw_fail_errno(err, -errno, "cannot lock %s", folder);
-		if (now_ms() >= deadline)
-			return pfw_fail(err, PFW_FAILED, -ETIMEDOUT, "cannot lock %s: another "
-					"process holds it, most likely another portfwd at work; "
-					"try again, or see who with \"fuser -v %s\"", folder, folder);
-		wait_ms(ms);
-		ms = ms * 2 < WAIT_MOST_MS ? ms * 2 : WAIT_MOST_MS;
-	}
-	return 0;
-}
-
-static int open_folder(const char *folder)
-{
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
-}
-
-static int lock_folder(const char *folder, uint64_t deadline, int *ret_fd, struct pfw_error *err)
-{
-	int fd = open_folder(folder), ret;
-
-	if (fd == -ENOENT)
-		return fd;
-	if (fd < 0)
-		return pfw_fail_errno(err, fd, "cannot lock %s", folder);
-	ret = lock_fd(fd, folder, deadline, err);
-	if (ret < 0) {
-		close(fd);
-		return ret;
-	}
-	*ret_fd = fd;
-	return 0;
-}
-
-/* The folder itself, or the nearest above it that is there. NULL without memory. */
-static char *nearest(const char *folder)
-{
-	char *path = strdup(folder), *above;
-	struct stat stat_buf;
-
-	while (path && stat(path, &stat_buf) < 0 && errno == ENOENT) {
-		above = path_folder(path);
-		free(path);
-		path = above;
-	}
-	return path;
-}
+#define LOCK_FILE ".portfwd.lock"
+#define TRIES 1000	/* to lock what others remove */
 
 static void release(int *fd)
 {
@@ -96,185 +26,199 @@ static void release(int *fd)
 	*fd = -1;
 }
 
-void lock_release(struct pfw_store *store)
+/* Makes the missing folders down to path, 0755 whatever the umask. *ret_made: so many. */
+static int make_down(char *path, unsigned int *ret_made)
 {
-	release(&store->lock[0]);
-	release(&store->lock[1]);
-	release(&store->lock[2]);
-	store->lock_above = false;
-}
-
-/* One try: -EAGAIN if the folders changed while we waited. */
-static int try_home(struct pfw_store *store, uint64_t deadline, struct pfw_error *err)
-{
-	char *before = nearest(store->home), *after = NULL;
-	bool above;
-	int ret;
-
-	if (!before)
-		return pfw_fail_memory(err);
-	above = strcmp(before, store->home) != 0;
-	ret = lock_folder(before, deadline, &store->lock[above ? 1 : 0], err);
-	if (ret == -ENOENT)
-		ret = -EAGAIN;
-	if (ret < 0 || !above)
-		goto out;
-	after = nearest(store->home);
-	if (!after)
-		ret = pfw_fail_memory(err);
-	else if (strcmp(before, after) != 0)
-		ret = -EAGAIN;
-	else
-		store->lock_above = true;
-out:
-	free(after);
-	free(before);
-	return ret;
-}
-
-/*
- * Whoever finds the folder missing holds the nearest one above, and makes all
- * that is missing at once, with the lock on it already; who waited above looks again.
- */
-static int lock_home(struct pfw_store *store, uint64_t deadline, struct pfw_error *err)
-{
-	int ret;
-
-	do {
-		release(&store->lock[1]);
-		ret = try_home(store, deadline, err);
-	} while (ret == -EAGAIN);
-	return ret;
-}
-
-/*
- * The folder of a symbolic link too, for its drop-ins: those who come by another
- * link, or by the file itself, do not share both.
- */
-static int lock_links(struct pfw_store *store, uint64_t deadline, struct pfw_error *err)
-{
-	char *above = NULL;
-	int ret = 0;
-
-	if (strcmp(store->home, store->folder) == 0)
-		return 0;
-	if (store->lock_above) {
-		above = nearest(store->home);
-		if (!above)
-			return pfw_fail_memory(err);
-	}
-	/* A second lock of one folder would wait for the first for ever. */
-	if (!above || strcmp(above, store->folder) != 0)
-		ret = lock_folder(store->folder, deadline, &store->lock[2], err);
-	free(above);
-	return ret == -ENOENT ? 0 : ret;
-}
-
-int pfw_store_lock(struct pfw_store *store, unsigned int seconds, struct pfw_error *err)
-{
-	uint64_t deadline = now_ms() + (uint64_t)seconds * 1000;
-	int ret;
-
-	if (store->lock[0] >= 0 || store->lock_above)
-		return 0;
-	ret = lock_home(store, deadline, err);
-	if (!ret)
-		ret = lock_links(store, deadline, err);
-	if (ret < 0)
-		lock_release(store);
-	return ret;
-}
-
-/* Makes the folder at path, and all others down to its end; 0755 whatever the umask. */
-static int make_down(char *path, size_t top)
-{
-	char *slash = path + top;
+	char *slash = path;
 	int ret = 0;
 
 	do {
 		slash = strchr(slash + 1, '/');
 		if (slash)
 			*slash = '\0';
-		if ((mkdir(path, 0755) < 0 && errno != EEXIST) || chmod(path, 0755) < 0)
+		if (!mkdir(path, 0755)) {
+			(*ret_made)++;
+			if (chmod(path, 0755) < 0)
+				ret = -errno;
+		} else if (errno != EEXIST) {
 			ret = -errno;
+		}
 		if (slash)
 			*slash = '/';
 	} while (slash && !ret);
 	return ret;
 }
 
-/* Removes them again, from the end up; those that were never made do not matter. */
-static void drop_up(char *path, size_t top)
+/* Removes the last n folders of the path again, as long as they are empty. */
+static void drop_up(const char *path, unsigned int n)
 {
-	while (strlen(path) > top) {
-		rmdir(path);
-		*strrchr(path, '/') = '\0';
-	}
-}
+	char *copy = strdup(path);
 
-/* Under another name first: the rename makes the folder appear with its lock held. */
-static int make_locked(const char *home, const char *above, int *ret_fd, struct pfw_error *err)
-{
-	size_t base = strcmp(above, "/") == 0 ? 0 : strlen(above);
-	const char *rest = strchr(home + base + 1, '/');
-	size_t first = rest ? (size_t)(rest - home) : strlen(home);
-	char *final = strndup(home, first), *temp = NULL, *deep = NULL;
-	int fd = -1, ret = -ENOMEM;
-
-	if (!final || asprintf(&temp, "%s.XXXXXX", final) < 0) {
-		temp = NULL;
-		goto out;
-	}
-	if (!mkdtemp(temp)) {
-		ret = -errno;
-		goto out;
-	}
-	if (asprintf(&deep, "%s%s", temp, rest ? rest : "") < 0) {
-		deep = NULL;
-		rmdir(temp);
-		goto out;
-	}
-	ret = make_down(deep, base);
-	if (!ret) {
-		fd = open_folder(deep);
-		ret = fd < 0 ? fd : 0;
-	}
-	if (!ret && (flock(fd, LOCK_EX | LOCK_NB) < 0 ||
-		     renameat2(AT_FDCWD, temp, AT_FDCWD, final, RENAME_NOREPLACE) < 0))
-		ret = -errno;
-	if (ret < 0)
-		drop_up(deep, base);
-out:
-	free(deep);
-	free(temp);
-	free(final);
-	if (ret < 0) {
-		release(&fd);
-		return pfw_fail_errno(err, ret, "cannot make the folder %s", home);
-	}
-	*ret_fd = fd;
-	return 0;
+	for (; copy && n && !rmdir(copy); n--)
+		*strrchr(copy, '/') = '\0';
+	free(copy);
 }
 
 int folder_make(struct pfw_store *store, struct pfw_error *err)
 {
-	char *above = nearest(store->home);
-	int fd = -1, ret = 0;
+	struct stat st;
+	int ret;
 
-	if (!above)
-		return pfw_fail_memory(err);
-	if (strcmp(above, store->home) == 0)
+	if (!stat(store->home, &st))
+		return 0;
+	ret = make_down(store->home, &store->made);
+	return ret < 0 ? pfw_fail_errno(err, ret, "cannot make the folder %s", store->home) : 0;
+}
+
+/* NFS takes a lock only where one may write; a file system that is read-only, only where one may not. */
+static int open_lock(const char *path)
+{
+	const int flags = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	int fd = open(path, O_RDWR | O_CREAT | flags, 0600);
+
+	if (fd < 0 && (errno == EROFS || errno == EACCES))
+		fd = open(path, O_RDONLY | flags);
+	return fd < 0 ? -errno : fd;
+}
+
+/* In a folder of somebody else, what has our name may be anything. */
+static int check_lock(int fd, const char *folder, const char *path, struct pfw_error *err)
+{
+	struct stat st, above;
+
+	if (fstat(fd, &st) < 0 || stat(folder, &above) < 0)
+		return pfw_fail_errno(err, -errno, "cannot lock %s", folder);
+	if (!S_ISREG(st.st_mode))
+		return pfw_fail(err, PFW_FAILED, -EINVAL, "cannot lock %s: %s is not a file; remove it",
+				folder, path);
+	if (st.st_uid != 0 && st.st_uid != geteuid() && st.st_uid != above.st_uid)
+		return pfw_fail(err, PFW_NOT_PERMITTED, -EPERM, "cannot lock %s: %s belongs to somebody "
+				"else; remove it", folder, path);
+	return 0;
+}
+
+/* Whether the file was removed, and perhaps made anew, while we waited for its lock. */
+static bool is_gone(int fd, const char *path)
+{
+	struct stat ours, now;
+
+	return fstat(fd, &ours) < 0 || lstat(path, &now) < 0 || ours.st_dev != now.st_dev ||
+	       ours.st_ino != now.st_ino;
+}
+
+/* Two paths may lead to one folder, and a second lock of ours would wait for the first for ever. */
+static bool is_held(const struct pfw_store *store, int fd)
+{
+	struct stat one, other;
+	size_t i;
+
+	for (i = 0; i < sizeof(store->lock) / sizeof(store->lock[0]); i++)
+		if (store->lock[i] >= 0 && !fstat(fd, &one) && !fstat(store->lock[i], &other) &&
+		    one.st_dev == other.st_dev && one.st_ino == other.st_ino)
+			return true;
+	return false;
+}
+
+/* One try: -EAGAIN if the file was gone when we had it. */
+static int try_lock(struct pfw_store *store, const char *folder, const char *path, uint64_t deadline,
+		    int *to, struct pfw_error *err)
+{
+	int fd = open_lock(path), ret;
+
+	if (fd == -ELOOP || fd == -ENXIO || fd == -EISDIR)
+		return pfw_fail(err, PFW_FAILED, -EINVAL, "cannot lock %s: %s is not a file; remove it",
+				folder, path);
+	if (fd < 0) {
+		/* Who cannot make a lock cannot save either, and saving says so. */
+		store->lock_refused = fd;
+		return 0;
+	}
+	ret = check_lock(fd, folder, path, err);
+	if (!ret && is_held(store, fd))
 		goto out;
-	ret = make_locked(store->home, above, &fd, err);
-	if (ret < 0)
-		goto out;
-	if (store->lock_above) {
-		store->lock[0] = fd;
-		store->lock_above = false;
-	} else {
-		release(&fd);
+	if (!ret) {
+		ret = pfw_lock_wait(fd, LOCK_EX, deadline);
+		if (ret == -ETIMEDOUT)
+			pfw_fail(err, PFW_FAILED, ret, "cannot lock %s: another process holds it, most "
+				 "likely another portfwd at work; try again, or see who with "
+				 "\"fuser -v %s\"", folder, path);
+		else if (ret)
+			pfw_fail_errno(err, ret, "cannot lock %s", path);
+		else if (is_gone(fd, path))
+			ret = -EAGAIN;
+	}
+	if (!ret) {
+		*to = fd;
+		return 0;
 	}
 out:
-	free(above);
+	close(fd);
 	return ret;
+}
+
+static int lock_folder(struct pfw_store *store, const char *folder, uint64_t deadline, int *to,
+		       struct pfw_error *err)
+{
+	bool home = strcmp(folder, store->home) == 0;
+	unsigned int tries = 0, made;
+	char *path;
+	int ret;
+
+	if (asprintf(&path, "%s/" LOCK_FILE, strcmp(folder, "/") ? folder : "") < 0)
+		return pfw_fail_memory(err);
+	do {
+		made = 0;
+		/* Whoever finds the folder missing makes it, and takes it away where nothing came of it. */
+		store->lock_refused = home ? make_down(store->home, &made) : 0;
+		store->made = made ? made : store->made;
+		ret = store->lock_refused ? 0 : try_lock(store, folder, path, deadline, to, err);
+	} while ((ret == -EAGAIN || store->lock_refused == -ENOENT) && ++tries < TRIES);
+	free(path);
+	return ret == -EAGAIN ? pfw_fail(err, PFW_FAILED, ret, "cannot lock %s: it comes and goes", folder) :
+				ret;
+}
+
+int pfw_store_lock(struct pfw_store *store, unsigned int seconds, struct pfw_error *err)
+{
+	uint64_t deadline = pfw_lock_deadline(seconds);
+	int order = strcmp(store->home, store->folder), refused, ret;
+
+	if (store->lock[0] >= 0 || store->lock_refused)
+		return 0;
+	/* The order is the same for all who need both. */
+	ret = lock_folder(store, order <= 0 ? store->home : store->folder, deadline, &store->lock[0],
+			  err);
+	refused = store->lock_refused;
+	if (!ret && order)
+		ret = lock_folder(store, order <= 0 ? store->folder : store->home, deadline,
+				  &store->lock[1], err);
+	if (refused)
+		store->lock_refused = refused;
+	if (ret < 0)
+		lock_release(store);
+	return ret;
+}
+
+/* A folder that was made for a file that never came goes again, with the lock still held. */
+static void drop_made(struct pfw_store *store)
+{
+	struct stat st;
+	char *path;
+
+	if (!store->made || !lstat(store->files[0].path, &st) ||
+	    asprintf(&path, "%s/" LOCK_FILE, store->home) < 0)
+		return;
+	unlink(path);
+	free(path);
+	drop_up(store->home, store->made);
+}
+
+void lock_release(struct pfw_store *store)
+{
+	if (store->files && store->home)
+		drop_made(store);
+	release(&store->lock[0]);
+	release(&store->lock[1]);
+	store->lock_refused = 0;
+	store->made = 0;
 }

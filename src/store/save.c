@@ -2,6 +2,7 @@
 /* Saving: whole new files beside the old ones, then a rename for each. */
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -30,8 +31,8 @@ static int compare_edits(const void *a, const void *b)
 	return x->order < y->order ? -1 : 1;
 }
 
-static size_t collect(const struct pfw_change *changes, size_t n, uint32_t file,
-		      struct ordered *to)
+static size_t collect(const struct pfw_store *store, const struct pfw_change *changes, size_t n,
+		      uint32_t file, struct ordered *to)
 {
 	const struct pfw_forward *forward;
 	size_t found = 0, i;
@@ -39,8 +40,7 @@ static size_t collect(const struct pfw_change *changes, size_t n, uint32_t file,
 
 	for (i = 0; i < n; i++) {
 		forward = &changes[i].forward;
-		fresh = forward->origin.file == PFW_ORIGIN_NONE;
-		if ((fresh ? 0 : forward->origin.file) != file)
+		if (origin_file(store, &forward->origin, &fresh) != file)
 			continue;
 		to[found].edit.position = fresh ? PFW_EDIT_APPEND : forward->origin.position;
 		to[found].edit.forward = changes[i].what == PFW_PUT ? forward : NULL;
@@ -93,6 +93,48 @@ static char *name_beside(const char *path)
 		     random) < 0)
 		return NULL;
 	return name;
+}
+
+/* Whether it is the name of such a file, for this one. */
+static bool is_beside(const char *name, const char *base)
+{
+	size_t len = strlen(base);
+
+	return name[0] == '.' && strncmp(name + 1, base, len) == 0 && name[len + 1] == '.' &&
+	       strlen(name + len + 2) == 16 && strspn(name + len + 2, "0123456789abcdef") == 16;
+}
+
+/* Whether nobody else can be saving a file of this folder. */
+static bool is_locked(const struct pfw_store *store, const struct file *file, const char *folder)
+{
+	size_t len = strlen(store->folder);
+
+	if (store->runtime && strcmp(file->path, store->runtime) == 0)
+		return true;
+	return store->lock[0] >= 0 && (strcmp(folder, store->home) == 0 ||
+				       (strncmp(folder, store->folder, len) == 0 &&
+					strcmp(folder + len, "/" DROP_INS) == 0));
+}
+
+/* Removes what a save left that was killed. Whoever does not succeed here misses nothing. */
+static void sweep(const struct pfw_store *store, const struct file *file)
+{
+	char *folder = path_folder(file->path);
+	const char *base = strrchr(file->path, '/') + 1;
+	struct dirent *entry;
+	struct stat st;
+	DIR *dir = NULL;
+
+	if (folder && is_locked(store, file, folder))
+		dir = opendir(folder);
+	while (dir && (entry = readdir(dir)))
+		if (is_beside(entry->d_name, base) &&
+		    !fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) &&
+		    S_ISREG(st.st_mode))
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	if (dir)
+		closedir(dir);
+	free(folder);
 }
 
 static int open_temp(const char *path, char **ret_name)
@@ -155,6 +197,12 @@ static int write_temp(struct file *file, const struct pfw_buffer *text, struct p
 	return 0;
 }
 
+static int refuse_changed(const struct file *file, struct pfw_error *err)
+{
+	return pfw_fail(err, PFW_FAILED, -ESTALE, "cannot save %s: somebody else changed it "
+			"meanwhile; run the command again", file->path);
+}
+
 static int stage_file(struct pfw_store *store, uint32_t number, const struct pfw_change *changes,
 		      size_t n, struct pfw_error *err)
 {
@@ -169,14 +217,14 @@ static int stage_file(struct pfw_store *store, uint32_t number, const struct pfw
 		ret = pfw_fail_memory(err);
 		goto out;
 	}
-	n_edits = settle(found, collect(changes, n, number, found), edits);
+	n_edits = settle(found, collect(store, changes, n, number, found), edits);
 	if (!n_edits)
 		goto out;
 	if (file_changed(file)) {
-		ret = pfw_fail(err, PFW_FAILED, -ESTALE, "cannot save %s: somebody else changed it "
-			       "meanwhile; run the command again", file->path);
+		ret = refuse_changed(file, err);
 		goto out;
 	}
+	sweep(store, file);
 	ret = pfw_document_edit(&file->doc, edits, n_edits, &text, err);
 	if (!ret)
 		ret = write_temp(file, &text, err);
@@ -190,25 +238,52 @@ out:
 int pfw_store_stage(struct pfw_store *store, const struct pfw_change *changes, size_t n,
 		    struct pfw_error *err)
 {
-	uint32_t i;
-	int ret;
+	bool fresh, in_main = false;
+	uint32_t i, file;
+	int ret = 0;
 
 	if (!store->loaded)
 		return pfw_fail(err, PFW_FAILED, -EINVAL, "nothing is loaded that could be saved");
 	pfw_store_abort(store);
-	if (!n)
-		return 0;
-	ret = folder_make(store, err);
-	for (i = 0; i < n && !ret; i++)
-		if (changes[i].forward.origin.file != PFW_ORIGIN_NONE &&
-		    changes[i].forward.origin.file >= store->n_files)
+	for (i = 0; i < n && !ret; i++) {
+		file = origin_file(store, &changes[i].forward.origin, &fresh);
+		in_main |= file == 0;
+		if (file >= store->n_files)
 			ret = pfw_fail(err, PFW_FAILED, -EINVAL, "\"%s\" is in no file",
 				       changes[i].name ? changes[i].name : "?");
+	}
+	if (!ret && store->lock_refused)
+		ret = pfw_fail_errno(err, store->lock_refused, "cannot save %s", store->files[0].path);
+	if (!ret && in_main)
+		ret = folder_make(store, err);
 	for (i = 0; i < store->n_files && !ret; i++)
 		ret = stage_file(store, i, changes, n, err);
 	if (ret < 0)
 		pfw_store_abort(store);
 	return ret;
+}
+
+int pfw_store_stage_draft(struct pfw_store *store, struct pfw_error *err)
+{
+	struct file *file = &store->files[0];
+	struct pfw_buffer text;
+	int ret;
+
+	if (!store->draft)
+		return 0;
+	if (!store->loaded)
+		return pfw_fail(err, PFW_FAILED, -EINVAL, "nothing is loaded that could be saved");
+	pfw_store_abort(store);
+	if (store->lock_refused)
+		return pfw_fail_errno(err, store->lock_refused, "cannot save %s", file->path);
+	ret = folder_make(store, err);
+	if (ret < 0)
+		return ret;
+	if (file_changed(file))
+		return refuse_changed(file, err);
+	sweep(store, file);
+	text = (struct pfw_buffer){ .data = file->text, .len = store->draft->len };
+	return write_temp(file, &text, err);
 }
 
 static int sync_folder(const char *path)

@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "files.h"
 
-#define DROP_INS "portfwd.d"
 #define DROP_INS_MAX 10000
 
 int pfw_store_open(const char *path, struct pfw_store **ret, struct pfw_error *err)
@@ -21,7 +21,7 @@ int pfw_store_open(const char *path, struct pfw_store **ret, struct pfw_error *e
 
 	if (!store)
 		return pfw_fail_memory(err);
-	store->lock[0] = store->lock[1] = store->lock[2] = -1;
+	store->lock[0] = store->lock[1] = -1;
 	store->files = calloc(1, sizeof(*store->files));
 	store->paths = calloc(1, sizeof(*store->paths));
 	if (!store->files || !store->paths) {
@@ -81,6 +81,7 @@ void pfw_store_close(struct pfw_store *store)
 	}
 	free(store->files);
 	free(store->paths);
+	free(store->runtime);
 	free(store->folder);
 	free(store->home);
 	free(store);
@@ -91,8 +92,40 @@ const char *pfw_store_path(const struct pfw_store *store)
 	return store->files[0].path;
 }
 
+int pfw_store_set_runtime(struct pfw_store *store, const char *path, bool stale)
+{
+	char *copy = strdup(path);
+
+	if (!copy)
+		return -ENOMEM;
+	free(store->runtime);
+	store->runtime = copy;
+	store->runtime_stale = stale;
+	return 0;
+}
+
+bool pfw_store_is_runtime(const struct pfw_store *store, uint32_t file)
+{
+	return file == PFW_ORIGIN_RUNTIME || (store->runtime && file && file == store->n_files - 1);
+}
+
+bool pfw_store_has_main(const struct pfw_store *store)
+{
+	return store->files[0].exists || store->files[0].staged.temp;
+}
+
+uint32_t origin_file(const struct pfw_store *store, const struct pfw_origin *origin, bool *ret_fresh)
+{
+	*ret_fresh = origin->file == PFW_ORIGIN_NONE || origin->file == PFW_ORIGIN_RUNTIME;
+	if (origin->file == PFW_ORIGIN_RUNTIME)
+		return store->runtime ? store->n_files - 1 : PFW_ORIGIN_NONE;
+	return *ret_fresh ? 0 : origin->file;
+}
+
 const char *pfw_store_file(const struct pfw_store *store, uint32_t file)
 {
+	if (file == PFW_ORIGIN_RUNTIME)
+		return store->runtime;
 	return file < store->n_files ? store->files[file].path : NULL;
 }
 
@@ -167,21 +200,104 @@ static int find_drop_ins(struct pfw_store *store, struct pfw_error *err)
 	return ret;
 }
 
+void pfw_store_set_draft(struct pfw_store *store, const struct pfw_draft *draft)
+{
+	store->draft = draft;
+}
+
+int pfw_store_read(struct pfw_store *store, bool writable, struct pfw_buffer *ret,
+		   struct pfw_error *err)
+{
+	const char *path = store->files[0].path;
+	struct stat stat;
+	size_t len;
+	char *text;
+	int code;
+
+	if (writable && access(store->home, W_OK | X_OK) < 0 && errno != ENOENT)
+		return pfw_fail_errno(err, -errno, "cannot save %s", path);
+	code = file_read(path, &text, &len, &stat, err);
+	if (!code)
+		*ret = (struct pfw_buffer){ .data = text, .len = len, .size = len + 1 };
+	return code;
+}
+
+/* Puts the draft in the place of what was read of the main file. */
+static int take_draft(struct pfw_store *store, size_t *len, struct pfw_error *err)
+{
+	const struct pfw_draft *draft = store->draft;
+	struct file *file = &store->files[0];
+	char *text;
+
+	if (!draft->base != !file->exists ||
+	    (draft->base && (draft->base_len != *len || memcmp(draft->base, file->text, *len) != 0)))
+		return pfw_fail(err, PFW_FAILED, -ESTALE, "cannot save %s: somebody else changed it "
+				"meanwhile; edit it anew and bring your changes into it", file->path);
+	text = malloc(draft->len + 1);
+	if (!text)
+		return pfw_fail_memory(err);
+	memcpy(text, draft->text, draft->len);
+	text[draft->len] = '\0';
+	free(file->text);
+	file->text = text;
+	*len = draft->len;
+	return 0;
+}
+
+/* The last of all, so that a name or key that stands twice is told of it. */
+static int add_runtime(struct pfw_store *store, struct pfw_error *err)
+{
+	struct file *file;
+	int ret;
+
+	if (!store->runtime)
+		return 0;
+	ret = make_room(store, store->n_files + 1, err);
+	if (ret < 0)
+		return ret;
+	file = &store->files[store->n_files];
+	*file = (struct file){ .path = strdup(store->runtime) };
+	if (!file->path)
+		return pfw_fail_memory(err);
+	store->paths[store->n_files++] = file->path;
+	return 0;
+}
+
+/* Who can write there can send anybody's connections anywhere. */
+static int check_owner(const struct file *file, struct pfw_error *err)
+{
+	const struct stat *st = &file->stat;
+
+	if ((st->st_uid == 0 || st->st_uid == geteuid()) && !(st->st_mode & (S_IWGRP | S_IWOTH)))
+		return 0;
+	return pfw_fail(err, PFW_NOT_PERMITTED, -EPERM,
+			"%s belongs to somebody else, or others may write it", file->path);
+}
+
 /* -EINVAL is about what the file says; then the others are still read, for their errors. */
 static int load_file(struct pfw_store *store, uint32_t number, struct pfw_ruleset *ruleset,
 		     struct pfw_error *err)
 {
 	struct file *file = &store->files[number];
 	const char *context = err->file;
-	size_t len;
+	bool drafted = number == 0 && store->draft, runtime = pfw_store_is_runtime(store, number);
+	size_t len = 0;
 	int ret;
 
+	if (runtime && store->runtime_stale)
+		return 0;
 	ret = file_read(file->path, &file->text, &len, &file->stat, err);
+	if (runtime && ret == -ENOENT)
+		return 0;
+	if (runtime && !ret)
+		ret = check_owner(file, err);
 	if (ret == -ENOENT && number)
 		return pfw_fail_errno(err, ret, "cannot read %s", file->path);
+	file->exists = !ret;
+	if (drafted && (!ret || ret == -ENOENT))
+		ret = take_draft(store, &len, err);
 	if (ret < 0)
 		return ret == -EINVAL ? -EIO : ret;
-	file->exists = true;
 	file->doc.files = store->paths;
 	err->file = file->path;
 	ret = pfw_document_parse(&file->doc, file->text, len, number, number == 0, ruleset, err);
@@ -197,6 +313,8 @@ static int load_all(struct pfw_store *store, bool required, struct pfw_ruleset *
 	int ret;
 
 	ret = find_drop_ins(store, err);
+	if (!ret)
+		ret = add_runtime(store, err);
 	if (ret < 0)
 		return ret;
 	for (i = 0; i < store->n_files; i++) {

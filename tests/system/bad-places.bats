@@ -83,6 +83,7 @@ for_saving() { # ID CODE TEXT
 	umount "$BATS_TEST_TMPDIR/etc"
 	mount -t tmpfs -o size=16k tmpfs "$BATS_TEST_TMPDIR/etc"
 	good > "$CONFIG"
+	: > "${CONFIG%/*}/.portfwd.lock"
 	head -c 100k /dev/zero > "$BATS_TEST_TMPDIR/etc/filler" 2> /dev/null || true
 	for_saving disk-full 1 'cannot save @FILE@: No space left on device'
 	umount "$BATS_TEST_TMPDIR/etc"
@@ -92,9 +93,34 @@ for_saving() { # ID CODE TEXT
 	for_saving no-inodes 1 'cannot save @FILE@: No space left on device'
 	umount "$BATS_TEST_TMPDIR/etc"
 	CONFIG=$BATS_TEST_TMPDIR/good.json/portfwd.json
-	typed below-a-file 1 'cannot lock @TMP@/good.json: Not a directory' reload
+	typed below-a-file 1 'cannot read @TMP@/good.json/portfwd.d: Not a directory' reload
 	typed below-a-file-check 1 'cannot read @TMP@/good.json/portfwd.d: Not a directory' --json check
 	settle
+}
+
+@test "something else in place of the lock" {
+	rm "${CONFIG%/*}/.portfwd.lock"
+	ln -s "$BATS_TEST_TMPDIR/victim" "${CONFIG%/*}/.portfwd.lock"
+	for_saving lock-link 1 'cannot lock @TMP@/etc: @TMP@/etc/.portfwd.lock is not a file; remove it'
+	[ ! -e "$BATS_TEST_TMPDIR/victim" ]
+	rm "${CONFIG%/*}/.portfwd.lock"
+	mkfifo "${CONFIG%/*}/.portfwd.lock"
+	for_saving lock-pipe 1 'cannot lock @TMP@/etc: @TMP@/etc/.portfwd.lock is not a file; remove it'
+	rm "${CONFIG%/*}/.portfwd.lock"
+	settle
+}
+
+@test "a folder that is read-only is good enough for reload, with a lock in it or without" {
+	local lock
+	for lock in with without; do
+		[ "$lock" = with ] || rm "${CONFIG%/*}/.portfwd.lock"
+		mount --bind "$BATS_TEST_TMPDIR/etc" "$BATS_TEST_TMPDIR/etc"
+		mount -o remount,bind,ro "$BATS_TEST_TMPDIR/etc"
+		pfw flush
+		pfw reload
+		pfw diff
+		umount "$BATS_TEST_TMPDIR/etc"
+	done
 }
 
 @test "a run directory that cannot be used" {

@@ -64,6 +64,35 @@ load helpers
 	pfw diff
 }
 
+@test "one configuration in two run directories and two namespaces: nothing is lost" {
+	local i pids=()
+
+	for i in {1..8}; do
+		pfw add "one$i" "$((8000 + i))" "$SERVER4:80" > "$BATS_TEST_TMPDIR/one.$i" 2>&1 3>&- &
+		pids+=("$!")
+		ip netns exec second "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR-2" \
+			add "two$i" "$((9000 + i))" "$SERVER4:80" > "$BATS_TEST_TMPDIR/two.$i" 2>&1 3>&- &
+		pids+=("$!")
+	done
+	for i in "${pids[@]}"; do
+		wait "$i" || {
+			cat "$BATS_TEST_TMPDIR"/{one,two}.* >&2
+			return 1
+		}
+	done
+	equal 16 "$(jq '[.forwards[].name] | unique | length' "$CONFIG")"
+	equal ".portfwd.lock portfwd.json" "$(ls -A "${CONFIG%/*}" | paste -sd' ')"
+}
+
+@test "whoever holds the folder itself keeps nobody waiting" {
+	local fd
+	exec {fd}< "${CONFIG%/*}"
+	flock "$fd"
+	timeout 20 ip netns exec gw "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" add web 8080 "$SERVER4:80"
+	exec {fd}<&-
+	equal "600 0" "$(stat -c '%a %u' "${CONFIG%/*}/.portfwd.lock")"
+}
+
 @test "somebody else's changes of nftables at the same time disturb nothing" {
 	local i other
 

@@ -49,6 +49,13 @@ int pfw_error_add(struct pfw_error *err, enum pfw_failure kind, const char *fmt,
 	__attribute__((format(printf, 3, 4)));
 
 /*
+ * The same for what must be told in any case, such as what to do: where there is no room for it
+ * any more, it takes the place of the last one that had.
+ */
+int pfw_error_add_advice(struct pfw_error *err, enum pfw_failure kind, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
  * Forgets what was collected and says this one thing, without a place. Returns
  * code (a negative errno), so that "return pfw_fail(...)" reads well.
  */

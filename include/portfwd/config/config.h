@@ -96,6 +96,12 @@ enum pfw_json_style { PFW_CANONICAL, PFW_CONCISE };
 json_t *pfw_forward_json(const struct pfw_forward *forward, const struct pfw_settings *settings,
 			 enum pfw_json_style style);
 json_t *pfw_settings_json(const struct pfw_settings *settings, enum pfw_json_style style);
+/*
+ * The format as JSON Schema (draft 2020-12), from the same tables. What it refuses, the parser
+ * refuses; the parser refuses more: what values mean together no schema can say. A new reference, or
+ * NULL without memory, or where a row says nothing of its value.
+ */
+json_t *pfw_config_schema(void);
 /* "198.51.100.1:8080/tcp" where the short form can say it, else a readable equivalent. */
 void pfw_listen_print(const struct pfw_listen *listen, struct pfw_buffer *ret);
 void pfw_target_print(const struct pfw_forward *forward, struct pfw_buffer *ret);

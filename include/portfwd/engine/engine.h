@@ -12,6 +12,7 @@
 #include "portfwd/model/ruleset.h"
 #include "portfwd/plan/plan.h"
 
+struct pfw_draft;
 struct pfw_engine;
 
 struct pfw_engine_options {
@@ -20,8 +21,12 @@ struct pfw_engine_options {
 	const char *backend;		/* NULL: as the settings say */
 };
 
-/* Enters a network namespace, by name or path; for the rest of the process. */
-int pfw_engine_enter(const char *netns, struct pfw_error *err);
+/*
+ * Enters a network namespace, by name or path. *ret_back goes to pfw_engine_leave(), which
+ * goes back where it can.
+ */
+int pfw_engine_enter(const char *netns, int *ret_back, struct pfw_error *err);
+void pfw_engine_leave(int back);
 
 /*
  * An engine for the present network namespace. Nothing is read or locked yet.
@@ -42,8 +47,16 @@ struct pfw_engine_load {
 	enum pfw_engine_purpose purpose;
 	bool required;		/* the main file must be there */
 	bool any_config;	/* even if another configuration is applied in this namespace */
+	const struct pfw_draft *draft;	/* what the main file shall say, or NULL */
 };
 int pfw_engine_load(struct pfw_engine *engine, const struct pfw_engine_load *load,
+		    struct pfw_error *err);
+
+/*
+ * The main file's bytes as they are, valid or not, for a draft of them; -ENOENT without words
+ * where it is not there. Whoever could not save a draft is refused here, but for a dry run.
+ */
+int pfw_engine_read(struct pfw_engine *engine, bool dry_run, struct pfw_buffer *ret,
 		    struct pfw_error *err);
 
 /* What was loaded; holds until the next call that changes it. */
@@ -51,6 +64,8 @@ const struct pfw_ruleset *pfw_engine_ruleset(const struct pfw_engine *engine);
 const struct pfw_plan *pfw_engine_plan(const struct pfw_engine *engine);
 /* The path of a file by its number; that of the main file for PFW_ORIGIN_NONE. */
 const char *pfw_engine_file(const struct pfw_engine *engine, uint32_t file);
+/* Whether what is in this file is forgotten with the next boot. */
+bool pfw_engine_is_runtime(const struct pfw_engine *engine, uint32_t file);
 const char *pfw_engine_backend(const struct pfw_engine *engine);
 
 /* One step of a change, in words. */
@@ -85,22 +100,26 @@ struct pfw_manner {
 
 /*
  * Makes changes: in the kernel and in the files, all or none. A put without an origin
- * goes to the main file.
+ * goes to the main file, or with PFW_ORIGIN_RUNTIME to what is forgotten with the next boot.
  */
 int pfw_engine_change(struct pfw_engine *engine, const struct pfw_change *changes, size_t n,
 		      const struct pfw_manner *manner, struct pfw_report *report,
 		      struct pfw_error *err);
 
-/* Makes the kernel what the configuration says, whatever it is now. */
+/*
+ * Makes the kernel what the configuration says, whatever it is now; what was loaded from a
+ * draft is saved with it, both or neither.
+ */
 int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner,
 		      struct pfw_report *report, struct pfw_error *err);
 
 /*
- * Takes all of portfwd out of the kernel, cuts its connections, and puts the host's
- * settings back. Needs no load.
+ * Takes all of portfwd out of the kernel, cuts its connections, puts the host's settings back,
+ * and forgets what was to be kept until the next boot (*ret_forgot: there was such a file). Needs
+ * no load.
  */
 int pfw_engine_flush(struct pfw_engine *engine, bool dry_run, struct pfw_report *report,
-		     struct pfw_error *err);
+		     bool *ret_forgot, struct pfw_error *err);
 
 /* What the kernel holds beside what it should. Free with pfw_view_free(). */
 struct pfw_view {

@@ -10,6 +10,11 @@
 /* Enters the namespace: a name as of ip-netns(8), or a path where there is a '/'. */
 int pfw_netns_enter(const char *name, struct pfw_error *err);
 
+/* A descriptor of the present namespace, to come back to it; a negative errno. */
+int pfw_netns_hold(void);
+/* Goes back to a namespace that was held, and closes the descriptor. */
+int pfw_netns_return(int fd);
+
 /*
  * A number that this namespace alone has until the next boot: its cookie
  * (SO_NETNS_COOKIE, Linux 5.14), else the inode of its file.

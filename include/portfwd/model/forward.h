@@ -75,6 +75,7 @@ struct pfw_origin {
 	uint32_t position;
 };
 #define PFW_ORIGIN_NONE UINT32_MAX	/* as file: in no file yet */
+#define PFW_ORIGIN_RUNTIME (UINT32_MAX - 1)	/* the same, and meant to be kept until the next boot only */
 
 /* All that is pointed to belongs to the arena of the ruleset or whoever made the forward. */
 struct pfw_forward {

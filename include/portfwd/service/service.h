@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "portfwd/base/buffer.h"
 #include "portfwd/base/error.h"
 
 struct pfw_service;
@@ -36,9 +37,10 @@ struct pfw_service_options {
  * drain: TCP and SCTP connections of what is removed or changed come to their own end; otherwise
  * they are cut.
  *
- * ADD      forward, replace, drain, dry_run -> {"changed": BOOL, "replaced": BOOL, "forward": FORWARD,
+ * ADD      forward, replace, runtime, drain, dry_run -> {"changed": BOOL, "replaced": BOOL, "forward": FORWARD,
  *            "file": PATH, "changes": [...]}. changed is false if it stood like that already.
- *            PFW_CONFLICT if the name stands with other content and replace is not set.
+ *            PFW_CONFLICT if the name stands with other content and replace is not set, or in a
+ *            file where runtime is set, or the other way round.
  * REMOVE   names (each a name, or else a listen part), drain, dry_run
  *            -> {"changed": true, "removed": [{"name", "file"}], "changes"}
  * ENABLE, DISABLE  names, drain, dry_run -> {"changed": BOOL, "forwards": [{"name", "changed", "file"}], "changes"}
@@ -50,9 +52,13 @@ struct pfw_service_options {
  *            "in_sync": BOOL, "ip_forward": {"ipv4": BOOL, "ipv6": BOOL}, "guard": BOOL,
  *            "daemon": {"running": BOOL, "pid": N|null}, "warnings": [TEXT]}
  * CHECK    file (NULL: the configuration) -> {"file": PATH, "forwards": N}
+ * WRITE    text, base, drain, dry_run -> {"changed": BOOL, "forwards": N, "file": PATH, "changes"}.
+ *            The main file gets this text, and is reloaded: both, or neither. -ESTALE if the file does
+ *            not say what base says.
  * DIFF     -> {"in_sync": BOOL, "changes"}
  * RELOAD   drain, dry_run -> {"changed": BOOL, "forwards": N, "changes"}
- * FLUSH    dry_run -> {"changed": BOOL, "changes"}
+ * FLUSH    dry_run -> {"changed": BOOL, "forgot": BOOL, "changes"}. forgot: what was added with
+ *            runtime is gone for good.
  * EXPORT   format "json" or "nft" -> {"format": ..., "text": TEXT}
  */
 enum pfw_verb {
@@ -64,6 +70,7 @@ enum pfw_verb {
 	PFW_VERB_STATUS,
 	PFW_VERB_CHECK,
 	PFW_VERB_DIFF,
+	PFW_VERB_WRITE,
 	PFW_VERB_RELOAD,
 	PFW_VERB_FLUSH,
 	PFW_VERB_EXPORT,
@@ -76,14 +83,19 @@ struct pfw_request {
 	size_t n_names;
 	const char *file;
 	const char *format;
+	const char *text;		/* any bytes */
+	size_t text_len;
+	const char *base;		/* NULL: the file was not there */
+	size_t base_len;
 	bool replace;
+	bool runtime;			/* kept until the next boot or flush only */
 	bool drain;
 	bool dry_run;
 };
 
 /*
- * A service in this process. Enters the network namespace, so a process opens
- * one service only. Free with pfw_service_close().
+ * A service in this process. Enters the network namespace, and leaves it when it is closed, so a
+ * process has one service at a time. Free with pfw_service_close().
  */
 int pfw_service_open(const struct pfw_service_options *options, struct pfw_service **ret,
 		     struct pfw_error *err);
@@ -93,5 +105,20 @@ void pfw_service_close(struct pfw_service *service);
 int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
 		     const struct pfw_request *request, json_t **ret_answer,
 		     struct pfw_error *err);
+
+/*
+ * The main file as it is, for editing it: WRITE takes the new text, with this one as its base.
+ * Zero-initialise; free with pfw_service_file_free().
+ */
+struct pfw_service_file {
+	char *path;		/* absolute, links followed */
+	bool exists;
+	struct pfw_buffer text;	/* its bytes, be they valid or not */
+};
+
+/* Reads it. Without dry_run, whoever may not change the configuration is refused here. */
+int pfw_service_read(struct pfw_service *service, bool dry_run, struct pfw_service_file *ret,
+		     struct pfw_error *err);
+void pfw_service_file_free(struct pfw_service_file *file);
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef PORTFWD_STORE_STORE_H
 #define PORTFWD_STORE_STORE_H
 
+#include "portfwd/base/buffer.h"
 #include "portfwd/base/error.h"
 #include "portfwd/model/ruleset.h"
 
@@ -20,12 +21,47 @@ int pfw_store_open(const char *path, struct pfw_store **ret, struct pfw_error *e
 void pfw_store_close(struct pfw_store *store);
 
 /*
- * Locks the configuration against other writers (flock on the main file's
- * folder, which leaves no file behind); waits up to seconds, then -ETIMEDOUT. A
- * missing folder is no error here: the nearest one above is locked, and saving
- * makes the folder with its lock held already.
+ * Locks the configuration against other writers, by the file .portfwd.lock in the main file's folder
+ * and in that of the link to it, which nobody but the owner can open; waits up to seconds, then
+ * -ETIMEDOUT. A missing folder is made, and removed again when the store is closed and nothing was
+ * saved. Where no lock can be made (a read-only folder) that is no error here but one of staging.
  */
 int pfw_store_lock(struct pfw_store *store, unsigned int seconds, struct pfw_error *err);
+
+/*
+ * What somebody wants the main file to say, and what it said when they began: base NULL, if it
+ * was not there. All is borrowed.
+ */
+struct pfw_draft {
+	const char *text;
+	size_t len;
+	const char *base;
+	size_t base_len;
+};
+
+/*
+ * From the next load on, the draft stands for the main file, and the load is -ESTALE if the file
+ * does not say what the draft is based on. pfw_store_stage_draft() stages it. NULL: none any more.
+ */
+void pfw_store_set_draft(struct pfw_store *store, const struct pfw_draft *draft);
+
+/*
+ * The bytes of the main file, whatever they are. -ENOENT, without words in err, if it is not
+ * there. With writable, a file that could not be replaced is an error.
+ */
+int pfw_store_read(struct pfw_store *store, bool writable, struct pfw_buffer *ret,
+		   struct pfw_error *err);
+
+/*
+ * From the next load on, this file belongs to the configuration too, behind all others: what is kept
+ * until the next boot only. Only root or we may have written it. stale: what it may say is of
+ * another time and counts for nothing. The path is copied. -ENOMEM.
+ */
+int pfw_store_set_runtime(struct pfw_store *store, const char *path, bool stale);
+/* Whether a forward of this origin is, or will be, in that file. */
+bool pfw_store_is_runtime(const struct pfw_store *store, uint32_t file);
+/* Whether the main file is there, or will be once what is staged is committed. */
+bool pfw_store_has_main(const struct pfw_store *store);
 
 /*
  * Reads and parses all files. ruleset must be zero-initialised; it gets the
@@ -39,7 +75,7 @@ int pfw_store_load(struct pfw_store *store, bool required, struct pfw_ruleset *r
 /*
  * Writes the changes of what was loaded to temporary files beside the real ones
  * and fsyncs them. A put forward whose origin.file is PFW_ORIGIN_NONE is appended
- * to the main file, else it replaces the element at its origin; a drop
+ * to the main file, PFW_ORIGIN_RUNTIME: to that of pfw_store_set_runtime(), else it replaces the element at its origin; a drop
  * needs forward.origin too. Nothing visible changes before commit; close or
  * abort removes the temporary files. -ESTALE if somebody changed a file since it was
  * loaded. Of several changes of one element the last counts. After a commit the
@@ -47,11 +83,16 @@ int pfw_store_load(struct pfw_store *store, bool required, struct pfw_ruleset *r
  */
 int pfw_store_stage(struct pfw_store *store, const struct pfw_change *changes, size_t n,
 		    struct pfw_error *err);
+/* Stages the draft that was loaded; nothing where none is set. */
+int pfw_store_stage_draft(struct pfw_store *store, struct pfw_error *err);
 /* Renames what was staged into place. Failing leaves the files as they were. */
 int pfw_store_commit(struct pfw_store *store, struct pfw_error *err);
 void pfw_store_abort(struct pfw_store *store);
 
-/* Absolute path of the main file, and of the file with this number (0 is the main file). */
+/*
+ * Absolute path of the main file, and of the file with this number (0 is the main file), or of what
+ * PFW_ORIGIN_RUNTIME stands for.
+ */
 const char *pfw_store_path(const struct pfw_store *store);
 const char *pfw_store_file(const struct pfw_store *store, uint32_t file);
 

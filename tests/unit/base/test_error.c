@@ -72,11 +72,29 @@ START_TEST(test_messages_are_clean)
 }
 END_TEST
 
+/* If this fails, ten errors hide what to do about them. */
+START_TEST(test_advice_is_always_told)
+{
+	struct pfw_error err = PFW_ERROR_INIT;
+	unsigned int i;
+
+	pfw_error_add_advice(&err, PFW_FAILED, "first");
+	ck_assert_uint_eq(err.count, 1);
+	ck_assert_str_eq(err.item[0].message, "first");
+	for (i = 1; i < PFW_ERROR_ITEMS + 2; i++)
+		pfw_error_add(&err, PFW_CONFLICT, "no %u", i);
+	pfw_error_add_advice(&err, PFW_FAILED, "do this");
+	ck_assert_uint_eq(err.count, PFW_ERROR_ITEMS + 3);
+	ck_assert_str_eq(err.item[PFW_ERROR_ITEMS - 1].message, "do this");
+	ck_assert_str_eq(err.item[PFW_ERROR_ITEMS - 2].message, "no 8");
+}
+END_TEST
+
 TCase *error_case(void)
 {
 	TCase *tcase;
 
 	UNIT_CASE(tcase, "error", test_paths, test_collects_ten_and_counts_all, test_errno_kinds,
-		  test_messages_are_clean);
+		  test_messages_are_clean, test_advice_is_always_told);
 	return tcase;
 }

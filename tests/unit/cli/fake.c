@@ -63,13 +63,38 @@ static json_t *request_json(const struct pfw_request *request)
 	json_decref(names);
 	keep(json, "file", request->file);
 	keep(json, "format", request->format);
+	if (request->text)
+		json_object_set_new(json, "text", json_stringn(request->text, request->text_len));
+	if (request->base)
+		json_object_set_new(json, "base", json_stringn(request->base, request->base_len));
 	if (request->replace)
 		json_object_set_new(json, "replace", json_true());
+	if (request->runtime)
+		json_object_set_new(json, "runtime", json_true());
 	if (request->drain)
 		json_object_set_new(json, "drain", json_true());
 	if (request->dry_run)
 		json_object_set_new(json, "dry_run", json_true());
 	return json;
+}
+
+int pfw_service_read(struct pfw_service *service, bool dry_run, struct pfw_service_file *ret,
+		     struct pfw_error *err)
+{
+	(void)dry_run;
+	(void)err;
+	ck_assert_ptr_eq(service, &fake);
+	ret->path = strdup("/etc/portfwd/portfwd.json");
+	ret->exists = fake.file != NULL;
+	if (fake.file)
+		pfw_buffer_puts(&ret->text, fake.file);
+	return 0;
+}
+
+void pfw_service_file_free(struct pfw_service_file *file)
+{
+	free(file->path);
+	pfw_buffer_free(&file->text);
 }
 
 int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
@@ -83,7 +108,7 @@ int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
 	fake.verb = verb;
 	json_decref(fake.request);
 	fake.request = request_json(request);
-	if (fake.refusal) {
+	if (fake.refusal && (!fake.refusals || fake.called <= fake.refusals)) {
 		*err = *fake.refusal;
 		return fake.code ? fake.code : -EINVAL;
 	}
@@ -110,10 +135,14 @@ struct run run_words(bool color, const char *const *words)
 	argv[argc] = NULL;
 	cli.out = open_memstream(&run.out, &out_len);
 	cli.err = open_memstream(&run.err, &err_len);
-	ck_assert(cli.out && cli.err);
+	cli.in = fmemopen((char *)(uintptr_t)(fake.typed ? fake.typed : "\n"),
+			  fake.typed ? strlen(fake.typed) : 1, "r");
+	cli.interactive = fake.typed != NULL;
+	ck_assert(cli.out && cli.err && cli.in);
 	run.code = pfw_cli_main(&cli, argc, argv);
 	fclose(cli.out);
 	fclose(cli.err);
+	fclose(cli.in);
 	for (i = 0; i < argc; i++)
 		free(words_copy[i]);
 	/* Whatever the outcome, nothing stays open. */

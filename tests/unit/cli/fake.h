@@ -12,6 +12,9 @@ struct fake {
 	const char *answer;		/* JSON text of the next answer */
 	const struct pfw_error *refusal;	/* instead of an answer */
 	int code;			/* of the refusal */
+	unsigned int refusals;		/* how many calls are refused; 0: all */
+	const char *file;		/* what the configuration says; NULL: it is not there */
+	const char *typed;		/* by who sits at the terminal; NULL: nobody does */
 
 	unsigned int opened;
 	unsigned int called;

@@ -25,7 +25,7 @@ START_TEST(ambiguous_words_are_answered_with_all_they_may_mean)
 	EXPECT(2, "", "portfwd: command \"re\" is ambiguous; "
 	       "did you mean \"remove\" or \"reload\"?\n", "re");
 	EXPECT(2, "", "portfwd: command \"e\" is ambiguous; "
-	       "did you mean \"enable\" or \"export\"?\n", "e");
+	       "did you mean \"enable\", \"edit\" or \"export\"?\n", "e");
 	ck_assert_uint_eq(fake.called, 0);
 }
 END_TEST

@@ -9,5 +9,6 @@ TCase *document_case(void);
 TCase *edit_case(void);
 TCase *fields_case(void);
 TCase *forward_case(void);
+TCase *schema_case(void);
 
 #endif

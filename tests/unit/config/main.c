@@ -4,7 +4,8 @@
 
 int main(void)
 {
-	TCase *const cases[] = { document_case(), edit_case(), fields_case(), forward_case() };
+	TCase *const cases[] = { document_case(), edit_case(), fields_case(), forward_case(),
+				 schema_case() };
 
 	return unit_run("config", cases, COUNT(cases));
 }

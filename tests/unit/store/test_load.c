@@ -153,11 +153,96 @@ START_TEST(test_paths)
 }
 END_TEST
 
+/* If this fails, a forward of yesterday comes back, or one of today is not there. */
+START_TEST(test_runtime)
+{
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct folder f;
+	struct pfw_ruleset ruleset = { 0 };
+	struct pfw_store *store;
+	uint32_t id;
+
+	folder_init(&f);
+	folder_write(&f, "p.json", "{\"forwards\": [" ONE("a", "1") "]}");
+	folder_mkdir(&f, "portfwd.d");
+	folder_write(&f, "portfwd.d/b.json", "{\"forwards\": [" ONE("b", "2") "]}");
+	folder_write(&f, "runtime.json", "{\"forwards\": [" ONE("c", "3") "]}");
+	store = store_of(&f, "p.json");
+	ck_assert_int_eq(pfw_store_set_runtime(store, folder_path(&f, "runtime.json"), false), 0);
+	load(store, &ruleset);
+	id = pfw_ruleset_find(&ruleset, "c");
+	ck_assert_uint_eq(id, 2);
+	ck_assert(pfw_store_is_runtime(store, ruleset.forwards[id].origin.file));
+	ck_assert(!pfw_store_is_runtime(store, ruleset.forwards[1].origin.file));
+	ck_assert(!pfw_store_is_runtime(store, 0));
+	ck_assert_str_eq(pfw_store_file(store, PFW_ORIGIN_RUNTIME), folder_path(&f, "runtime.json"));
+	ck_assert_str_eq(pfw_store_file(store, 2), folder_path(&f, "runtime.json"));
+	pfw_ruleset_free(&ruleset);
+	ck_assert_int_eq(pfw_store_set_runtime(store, folder_path(&f, "runtime.json"), true), 0);
+	load(store, &ruleset);
+	ck_assert_uint_eq(ruleset.n_live, 2);
+	pfw_ruleset_free(&ruleset);
+	ck_assert_int_eq(pfw_store_set_runtime(store, folder_path(&f, "runtime.json"), false), 0);
+	ck_assert_int_eq(chmod(folder_path(&f, "runtime.json"), 0664), 0);
+	ck_assert_int_eq(pfw_store_load(store, false, &ruleset, &err), -EPERM);
+	unit_has_error(&err, "runtime.json belongs to somebody else, or others may write it");
+	folder_unlink(&f, "runtime.json");
+	load(store, &ruleset);
+	ck_assert_uint_eq(ruleset.n_live, 2);
+	pfw_ruleset_free(&ruleset);
+	pfw_store_close(store);
+	folder_free(&f);
+}
+END_TEST
+
+/* If this fails, an editor's text is saved that was never checked, or over somebody's change. */
+START_TEST(test_draft)
+{
+	const struct pfw_draft draft = { "{\"forwards\": [" ONE("new", "2") "]}", 0, "{}", 2 };
+	struct pfw_draft whole = draft, first;
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct folder f;
+	struct pfw_ruleset ruleset = { 0 };
+	struct pfw_store *store;
+
+	whole.len = strlen(draft.text);
+	folder_init(&f);
+	folder_write(&f, "p.json", "{}");
+	store = store_of(&f, "p.json");
+	pfw_store_set_draft(store, &whole);
+	load(store, &ruleset);
+	ck_assert_uint_eq(ruleset.n_live, 1);
+	folder_has(&f, "p.json", "{}");
+	ck_assert_int_eq(pfw_store_stage_draft(store, &err), 0);
+	ck_assert_int_eq(pfw_store_commit(store, &err), 0);
+	folder_has(&f, "p.json", draft.text);
+	pfw_ruleset_free(&ruleset);
+	ck_assert_int_eq(pfw_store_load(store, false, &ruleset, &err), -ESTALE);
+	unit_has_error(&err, "somebody else changed it meanwhile; edit it anew");
+	first = whole;
+	first.base = NULL;
+	pfw_store_set_draft(store, &first);
+	ck_assert_int_eq(pfw_store_load(store, false, &ruleset, &err), -ESTALE);
+	folder_unlink(&f, "p.json");
+	load(store, &ruleset);
+	ck_assert_int_eq(pfw_store_stage_draft(store, &err), 0);
+	/* Somebody who takes no lock. */
+	folder_write(&f, "p.json", "{ }");
+	pfw_store_abort(store);
+	ck_assert_int_eq(pfw_store_stage_draft(store, &err), -ESTALE);
+	folder_has(&f, "p.json", "{ }");
+	pfw_ruleset_free(&ruleset);
+	pfw_store_close(store);
+	ck_assert_uint_eq(folder_count(&f, "."), 1);
+	folder_free(&f);
+}
+END_TEST
+
 TCase *load_case(void)
 {
 	TCase *tcase;
 
 	UNIT_CASE(tcase, "load", test_main_and_drop_ins, test_missing, test_not_a_file,
-		  test_errors_of_all_files, test_paths);
+		  test_errors_of_all_files, test_paths, test_runtime, test_draft);
 	return tcase;
 }

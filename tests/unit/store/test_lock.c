@@ -3,6 +3,9 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +19,7 @@ START_TEST(test_second_waits_in_vain)
 {
 	struct pfw_error err = PFW_ERROR_INIT;
 	struct pfw_store *first, *second;
+	struct stat stat_buf;
 	struct folder f;
 
 	folder_init(&f);
@@ -28,7 +32,111 @@ START_TEST(test_second_waits_in_vain)
 	pfw_store_close(first);
 	ck_assert_int_eq(pfw_store_lock(second, 0, &err), 0);
 	pfw_store_close(second);
-	ck_assert_uint_eq(folder_count(&f, "."), 0);
+	ck_assert_uint_eq(folder_count(&f, "."), 1);
+	ck_assert_int_eq(stat(folder_path(&f, ".portfwd.lock"), &stat_buf), 0);
+	ck_assert_uint_eq(stat_buf.st_mode & 07777, 0600);
+	folder_free(&f);
+}
+END_TEST
+
+/* If this fails, whoever may read the folder can keep all administrators waiting. */
+START_TEST(test_folder_is_not_the_lock)
+{
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_store *store;
+	struct folder f;
+	int fd;
+
+	folder_init(&f);
+	fd = open(f.path, O_RDONLY | O_DIRECTORY);
+	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+	store = store_of(&f, "p.json");
+	ck_assert_int_eq(pfw_store_lock(store, 0, &err), 0);
+	pfw_store_close(store);
+	close(fd);
+	folder_free(&f);
+}
+END_TEST
+
+static void refused(struct folder *f, int code, const char *words)
+{
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_store *store = store_of(f, "p.json");
+
+	ck_assert_int_eq(pfw_store_lock(store, 0, &err), code);
+	unit_has_error(&err, words);
+	pfw_store_close(store);
+}
+
+/* What somebody put in the lock's place is not followed, waited for or trusted. */
+START_TEST(test_planted_lock)
+{
+	struct folder f;
+
+	folder_init(&f);
+	ck_assert_int_eq(symlink("victim", folder_path(&f, ".portfwd.lock")), 0);
+	refused(&f, -EINVAL, ".portfwd.lock is not a file; remove it");
+	ck_assert_uint_eq(folder_count(&f, "."), 1);
+	folder_unlink(&f, ".portfwd.lock");
+	folder_mkdir(&f, ".portfwd.lock");
+	refused(&f, -EINVAL, ".portfwd.lock is not a file; remove it");
+	folder_unlink(&f, ".portfwd.lock");
+	ck_assert_int_eq(mkfifo(folder_path(&f, ".portfwd.lock"), 0600), 0);
+	refused(&f, -EINVAL, ".portfwd.lock is not a file; remove it");
+	folder_unlink(&f, ".portfwd.lock");
+	folder_write(&f, ".portfwd.lock", "");
+	if (geteuid() == 0 && chown(folder_path(&f, ".portfwd.lock"), 12, 34) == 0)
+		refused(&f, -EPERM, ".portfwd.lock belongs to somebody else; remove it");
+	folder_free(&f);
+}
+END_TEST
+
+/* A command that was refused leaves no folder behind, nor takes one away that was there. */
+START_TEST(test_missing_folder)
+{
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_store *first, *second;
+	struct folder f;
+
+	folder_init(&f);
+	folder_mkdir(&f, "there");
+	first = store_of(&f, "there/a/b/p.json");
+	second = store_of(&f, "there/a/b/p.json");
+	ck_assert_int_eq(pfw_store_lock(first, 0, &err), 0);
+	ck_assert_int_eq(pfw_store_lock(second, 0, &err), -ETIMEDOUT);
+	pfw_store_close(first);
+	ck_assert_uint_eq(folder_count(&f, "there"), 0);
+	ck_assert_int_eq(pfw_store_lock(second, 0, &err), 0);
+	pfw_store_close(second);
+	ck_assert_uint_eq(folder_count(&f, "there"), 0);
+	/* A link to a folder that is not there: nothing can be made, and nobody waits for ever. */
+	ck_assert_int_eq(symlink("nowhere", folder_path(&f, "there/link")), 0);
+	first = store_of(&f, "there/link/p.json");
+	ck_assert_int_eq(pfw_store_lock(first, 0, &err), 0);
+	pfw_store_close(first);
+	folder_free(&f);
+}
+END_TEST
+
+/* One folder by two paths: a lock of it twice would wait for itself. */
+START_TEST(test_two_links)
+{
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_store *first, *second;
+	struct folder f;
+
+	folder_init(&f);
+	folder_mkdir(&f, "a");
+	folder_mkdir(&f, "b");
+	ck_assert_int_eq(symlink("../b/p.json", folder_path(&f, "a/p.json")), 0);
+	ck_assert_int_eq(symlink("../a/q.json", folder_path(&f, "b/q.json")), 0);
+	first = store_of(&f, "a/p.json");
+	second = store_of(&f, "b/q.json");
+	ck_assert_int_eq(pfw_store_lock(first, 0, &err), 0);
+	ck_assert_int_eq(pfw_store_lock(second, 0, &err), -ETIMEDOUT);
+	unit_has_error(&err, "/a: another process holds it");
+	pfw_store_close(first);
+	pfw_store_close(second);
 	folder_free(&f);
 }
 END_TEST
@@ -104,7 +212,8 @@ TCase *lock_case(void)
 {
 	TCase *tcase;
 
-	UNIT_CASE(tcase, "lock", test_second_waits_in_vain, test_many_writers);
+	UNIT_CASE(tcase, "lock", test_second_waits_in_vain, test_folder_is_not_the_lock,
+		  test_planted_lock, test_missing_folder, test_two_links, test_many_writers);
 	tcase_set_timeout(tcase, 120);
 	return tcase;
 }

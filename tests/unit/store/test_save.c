@@ -61,7 +61,8 @@ START_TEST(test_new_folder_and_file)
 	ck_assert_uint_eq(stat_buf.st_mode & 07777, 0644);
 	ck_assert_int_eq(stat(folder_path(&f, "etc/portfwd"), &stat_buf), 0);
 	ck_assert_uint_eq(stat_buf.st_mode & 07777, 0755);
-	ck_assert_uint_eq(folder_count(&f, "etc/portfwd"), 1);
+	/* The file and its lock. */
+	ck_assert_uint_eq(folder_count(&f, "etc/portfwd"), 2);
 	ck_assert_uint_eq(folder_count(&f, "etc"), 1);
 	pfw_ruleset_free(&ruleset);
 	load(store, &ruleset);
@@ -93,6 +94,89 @@ START_TEST(test_several_files)
 	folder_has(&f, "portfwd.d/x.json", "{\"forwards\": []}");
 	ck_assert_uint_eq(folder_count(&f, "portfwd.d"), 1);
 	ck_assert_uint_eq(folder_count(&f, "."), 2);
+	pfw_ruleset_free(&ruleset);
+	pfw_store_close(store);
+	folder_free(&f);
+}
+END_TEST
+
+/* What a killed save left is removed, and nothing that only looks like it. */
+START_TEST(test_left_overs)
+{
+	static const char *const left[] = {
+		".p.json.0123456789abcdef", "portfwd.d/.x.json.fedcba9876543210",
+	};
+	static const char *const kept[] = {
+		".p.json.0123456789abcde", ".p.json.0123456789abcdeg", ".p.json.0123456789ABCDEF",
+		".q.json.0123456789abcdef", "p.json.0123456789abcdef", ".p.json.0123456789abcdef0",
+		"portfwd.d/.y.json.0123456789abcdef",
+	};
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_change changes[2];
+	struct folder f;
+	struct pfw_ruleset ruleset;
+	struct pfw_store *store;
+	size_t i;
+
+	folder_init(&f);
+	folder_write(&f, "p.json", "{}");
+	folder_mkdir(&f, "portfwd.d");
+	folder_write(&f, "portfwd.d/x.json", "{\"forwards\": [" ONE("c", "3") "]}");
+	for (i = 0; i < COUNT(left); i++)
+		folder_write(&f, left[i], "old");
+	for (i = 0; i < COUNT(kept); i++)
+		folder_write(&f, kept[i], "mine");
+	folder_mkdir(&f, ".p.json.aaaaaaaaaaaaaaaa");
+	ck_assert_int_eq(symlink("p.json", folder_path(&f, ".p.json.bbbbbbbbbbbbbbbb")), 0);
+	store = store_of(&f, "p.json");
+	load(store, &ruleset);
+	changes[0] = add;
+	changes[1] = drop_of(&ruleset, "c");
+	/* Without the lock, somebody may be about to rename them. */
+	ck_assert_int_eq(pfw_store_stage(store, changes, 2, &err), 0);
+	folder_has(&f, left[0], "old");
+	pfw_store_abort(store);
+	ck_assert_int_eq(pfw_store_lock(store, 0, &err), 0);
+	save(store, changes, 2);
+	for (i = 0; i < COUNT(left); i++)
+		ck_assert_int_ne(access(folder_path(&f, left[i]), F_OK), 0);
+	for (i = 0; i < COUNT(kept); i++)
+		folder_has(&f, kept[i], "mine");
+	ck_assert_int_eq(access(folder_path(&f, ".p.json.aaaaaaaaaaaaaaaa"), F_OK), 0);
+	ck_assert_int_eq(access(folder_path(&f, ".p.json.bbbbbbbbbbbbbbbb"), F_OK), 0);
+	pfw_ruleset_free(&ruleset);
+	pfw_store_close(store);
+	folder_free(&f);
+}
+END_TEST
+
+START_TEST(test_runtime_file)
+{
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_change change = add;
+	struct folder f;
+	struct pfw_ruleset ruleset;
+	struct pfw_store *store;
+
+	folder_init(&f);
+	folder_mkdir(&f, "run");
+	change.forward.origin.file = PFW_ORIGIN_RUNTIME;
+	store = store_of(&f, "etc/p.json");
+	load(store, &ruleset);
+	ck_assert_int_eq(pfw_store_stage(store, &change, 1, &err), -EINVAL);
+	pfw_ruleset_free(&ruleset);
+	ck_assert_int_eq(pfw_store_set_runtime(store, folder_path(&f, "run/r.json"), false), 0);
+	load(store, &ruleset);
+	ck_assert(!pfw_store_has_main(store));
+	save(store, &change, 1);
+	folder_has(&f, "run/r.json", "{\n  \"forwards\": [\n    " NEW "\n  ]\n}\n");
+	/* The configuration is none of its business. */
+	ck_assert_uint_eq(folder_count(&f, "."), 1);
+	pfw_ruleset_free(&ruleset);
+	load(store, &ruleset);
+	change = drop_of(&ruleset, "new");
+	save(store, &change, 1);
+	folder_has(&f, "run/r.json", "{\n  \"forwards\": []\n}\n");
 	pfw_ruleset_free(&ruleset);
 	pfw_store_close(store);
 	folder_free(&f);
@@ -263,7 +347,7 @@ TCase *save_case(void)
 {
 	TCase *tcase;
 
-	UNIT_CASE(tcase, "save", test_new_folder_and_file, test_several_files,
+	UNIT_CASE(tcase, "save", test_new_folder_and_file, test_several_files, test_runtime_file, test_left_overs,
 		  test_link_mode_and_owner_stay, test_abort_leaves_nothing,
 		  test_changed_meanwhile, test_failed_write, test_failed_commit_puts_back,
 		  test_later_change_wins);
