@@ -99,12 +99,14 @@ void slot_judge(const struct pfw_plan *plan, struct pfw_slot *slot)
 	slot->shape = (uint8_t)plain_shape(forward, &slot->key);
 	slot->outspoken = pfw_plan_source(plan, forward) != PFW_SOURCE_AUTO;
 	slot->remote = pfw_plan_remote(plan, forward);
+	slot->routed = !forward->targets[0].self;
 	for (claim = slot->more; claim != PFW_INDEX_NONE; claim = plan->claims[claim].next) {
 		forward = forward_of(plan, plan->claims[claim].forward);
 		slot->shape = pfw_key_is_range(&slot->key) ? PFW_SHAPE_WIDE_COMPLEX :
 							     PFW_SHAPE_COMPLEX;
 		slot->outspoken |= pfw_plan_source(plan, forward) != PFW_SOURCE_AUTO;
 		slot->remote &= pfw_plan_remote(plan, forward);
+		slot->routed |= !forward->targets[0].self;
 	}
 	slot->unchanged = changes_nothing(forward_of(plan, slot->forward), slot);
 	/* What must come in by an interface is never the machine's own. */
@@ -115,13 +117,16 @@ void slot_judge(const struct pfw_plan *plan, struct pfw_slot *slot)
 /*
  * Whether a slot must say what happens to the source address: because it has its own
  * word, or because something less specific has one that must not reach it. Single ports
- * come before all ranges; among ranges it is enough that any is outspoken.
+ * come before all ranges; among ranges it is enough that any is outspoken. What stays on
+ * this machine has no source address to rewrite.
  */
 static bool speaks(const struct pfw_plan *plan, const struct pfw_slot *slot)
 {
 	const struct pfw_group *group = &plan->groups[slot->group];
 	const struct pfw_cover *cover = cover_of(plan, &slot->key);
 
+	if (!slot->routed)
+		return false;
 	if (slot->outspoken)
 		return true;
 	if (pfw_key_is_range(&slot->key))

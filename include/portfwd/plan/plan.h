@@ -51,6 +51,7 @@ struct pfw_slot {
 	uint8_t shape;		/* enum pfw_shape */
 	bool outspoken;		/* a claim's source is not PFW_SOURCE_AUTO */
 	bool remote;
+	bool routed;		/* a claim goes to another host */
 	bool unchanged;		/* the rewrite changes neither address nor port */
 };
 

@@ -75,6 +75,11 @@ static void describe_map(uint8_t number, struct nft_set *ret)
 		ret->key[n++] = address;
 	ret->key[n++] = NFT_FIELD_INET_PROTO;
 	ret->key[n++] = NFT_FIELD_INET_SERVICE;
+	if (nft_is_source(map.purpose)) {
+		ret->key[n++] = address;
+		if (nft_tier_has_new_port(map.tier))
+			ret->key[n++] = NFT_FIELD_INET_SERVICE;
+	}
 	if (nft_tier_has_interface(map.tier))
 		ret->key[n++] = NFT_FIELD_IFNAME;
 	n = 0;

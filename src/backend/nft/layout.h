@@ -53,7 +53,7 @@ enum nft_purpose {
 };
 #define NFT_PURPOSES (NFT_SNAT_RANGE + 1)
 
-#define NFT_SET_FIELDS 4
+#define NFT_SET_FIELDS 5	/* nft has no room for the types of more */
 #define NFT_SET_NAME 24
 
 /* Numbers of sets: those of the maps by purpose, family, tier and remote; then the others. */
@@ -77,6 +77,16 @@ struct nft_set {
 	bool counts;				/* may count connections */
 };
 
+/*
+ * Maps that decide about the source address: behind the destination before the rewrite,
+ * which is the key of the others, theirs has the one after it, so that what somebody else
+ * rewrote is not taken for ours.
+ */
+static inline bool nft_is_source(enum nft_purpose purpose)
+{
+	return purpose == NFT_SNAT || purpose == NFT_SNAT_RANGE;
+}
+
 static inline bool nft_tier_has_address(uint8_t tier)
 {
 	return tier == PFW_TIER_ADDRESS_INTERFACE || tier == PFW_TIER_ADDRESS;
@@ -85,6 +95,12 @@ static inline bool nft_tier_has_address(uint8_t tier)
 static inline bool nft_tier_has_interface(uint8_t tier)
 {
 	return tier == PFW_TIER_ADDRESS_INTERFACE || tier == PFW_TIER_INTERFACE;
+}
+
+/* Of the destination after the rewrite, all but the port where there is no field left for it. */
+static inline bool nft_tier_has_new_port(uint8_t tier)
+{
+	return tier != PFW_TIER_ADDRESS_INTERFACE;
 }
 
 uint8_t nft_set_number(enum nft_purpose purpose, uint8_t family, uint8_t tier, bool remote);
@@ -159,7 +175,7 @@ struct nft_chain_value {
  * interval those of both ends. No bytes: the element that every other key finds, "*".
  * We make none, but others may.
  */
-#define NFT_ELEMENT_KEY_MAX 96
+#define NFT_ELEMENT_KEY_MAX 128
 /* NFT_SET_ELEM_CATCHALL of linux/netfilter/nf_tables.h, where it is since Linux 5.13. */
 #define NFT_ELEMENT_CATCHALL 0x2
 

@@ -296,12 +296,14 @@ START_TEST(test_source_elements)
 		{ .name = "if", .targets = "10.0.0.2", .interfaces = "wan0", .snat = PFW_SNAT_NONE },
 		{ .name = "self", .targets = "self", .addresses = "192.0.2.2" },
 		{ .name = "elsewhere", .targets = "10.0.0.2", .addresses = "192.0.2.1", .ports = "81" },
+		{ .name = "several", .targets = "10.0.0.2 10.0.0.3", .addresses = "192.0.2.3",
+		  .snat = PFW_SNAT_MASQUERADE },
 	};
 	const size_t n = COUNT(samples);
 
 	ck_assert_uint_eq(count_items(samples, n, NFT_KIND_ELEMENT, "snat4_any"), 1);
 	ck_assert_uint_eq(count_items(samples, n, NFT_KIND_ELEMENT, "snat4_if"), 1);
-	ck_assert_uint_eq(count_items(samples, n, NFT_KIND_ELEMENT, "snat4_addr"), 2);
+	ck_assert_uint_eq(count_items(samples, n, NFT_KIND_ELEMENT, "snat4_addr"), 3);
 	ck_assert_uint_eq(count_items(samples, n, NFT_KIND_ELEMENT, "dnat4_addr"), 2);
 	ck_assert_uint_eq(count_items(samples, n, NFT_KIND_ELEMENT, "self4_addr"), 1);
 	ck_assert_uint_eq(count_items(samples, n, NFT_KIND_ELEMENT, "snat6_any"), 0);
