@@ -71,17 +71,22 @@ static void add_admission(struct build *build, uint8_t family)
 		end_with(build, NFT_RETURN, NULL);
 }
 
-static void add_admissions(struct build *build)
+static void add_all_admissions(struct build *build)
 {
 	unsigned int f;
 
+	for (f = 0; f < 2; f++)
+		if (pfw_forward_target(build->forward, families[f]))
+			add_admission(build, families[f]);
+}
+
+static void add_admissions(struct build *build)
+{
 	if (pfw_plan_remote(build->plan, build->forward)) {
 		nft_match_from_machine(&build->rule);
 		end_with(build, NFT_RETURN, NULL);
 	}
-	for (f = 0; f < 2; f++)
-		if (pfw_forward_target(build->forward, families[f]))
-			add_admission(build, families[f]);
+	add_all_admissions(build);
 }
 
 /* Every connection that goes on from here is one of the forward's. */
@@ -282,6 +287,19 @@ static int compile_from(const struct pfw_plan *plan, const struct pfw_forward *f
 	return nft_chain_end(&build.chain, image);
 }
 
+/* The machine's own connections are not forwarded by it, so there nobody asks. */
+static int compile_pass(const struct pfw_plan *plan, const struct pfw_forward *forward,
+			struct pfw_image *image)
+{
+	struct build build = { .plan = plan, .forward = forward };
+	char name[NFT_CHAIN_NAME];
+
+	begin(&build, NFT_PREFIX_PASS, name);
+	add_all_admissions(&build);
+	end_with(&build, NF_ACCEPT, NULL);
+	return nft_chain_end(&build.chain, image);
+}
+
 bool nft_from_is_chain(const struct pfw_plan *plan, const struct pfw_forward *forward)
 {
 	return forward->n_sources || forward->n_excluded ||
@@ -297,5 +315,7 @@ int nft_compile_forward(const struct pfw_plan *plan, const struct pfw_forward *f
 		ret = compile_to(plan, forward, image);
 	if (!ret && pfw_plan_needs_from(plan, forward))
 		ret = compile_from(plan, forward, image);
+	if (!ret && pfw_plan_needs_pass(plan, forward))
+		ret = compile_pass(plan, forward, image);
 	return ret;
 }

@@ -115,21 +115,29 @@ void nft_set_describe(uint8_t number, struct nft_set *ret)
 			.name = "unchanged4_addr_if",
 			.key = { NFT_FIELD_IPV4_ADDR, NFT_FIELD_INET_PROTO,
 				 NFT_FIELD_INET_SERVICE, NFT_FIELD_IFNAME },
+			.data = { NFT_FIELD_VERDICT },
+			.flags = NFT_SET_MAP | NFT_SET_TIMEOUT,
 		},
 		{
 			.name = "unchanged4_addr",
 			.key = { NFT_FIELD_IPV4_ADDR, NFT_FIELD_INET_PROTO,
 				 NFT_FIELD_INET_SERVICE },
+			.data = { NFT_FIELD_VERDICT },
+			.flags = NFT_SET_MAP | NFT_SET_TIMEOUT,
 		},
 		{
 			.name = "unchanged6_addr_if",
 			.key = { NFT_FIELD_IPV6_ADDR, NFT_FIELD_INET_PROTO,
 				 NFT_FIELD_INET_SERVICE, NFT_FIELD_IFNAME },
+			.data = { NFT_FIELD_VERDICT },
+			.flags = NFT_SET_MAP | NFT_SET_TIMEOUT,
 		},
 		{
 			.name = "unchanged6_addr",
 			.key = { NFT_FIELD_IPV6_ADDR, NFT_FIELD_INET_PROTO,
 				 NFT_FIELD_INET_SERVICE },
+			.data = { NFT_FIELD_VERDICT },
+			.flags = NFT_SET_MAP | NFT_SET_TIMEOUT,
 		},
 	};
 
@@ -156,7 +164,8 @@ uint8_t nft_set_find(const char *name)
 const char *nft_name_owner(const char *name)
 {
 	static const char *const prefixes[] = {
-		NFT_PREFIX_TO, NFT_PREFIX_GO, NFT_PREFIX_FROM, NFT_PREFIX_CONNS4, NFT_PREFIX_CONNS6,
+		NFT_PREFIX_TO, NFT_PREFIX_GO, NFT_PREFIX_FROM, NFT_PREFIX_PASS, NFT_PREFIX_CONNS4,
+		NFT_PREFIX_CONNS6,
 	};
 	size_t i, len;
 

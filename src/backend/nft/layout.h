@@ -130,6 +130,7 @@ void nft_fields_print(const enum nft_field *fields, unsigned int n, const uint8_
 #define NFT_PREFIX_TO "to-"		/* who is admitted, and where to */
 #define NFT_PREFIX_GO "go-"		/* where to, for those within the limits */
 #define NFT_PREFIX_FROM "from-"		/* what happens to the source address */
+#define NFT_PREFIX_PASS "pass-"		/* whom the guard lets pass */
 #define NFT_PREFIX_CONNS4 "conns4-"	/* open connections of each client */
 #define NFT_PREFIX_CONNS6 "conns6-"
 /* Whose chain or set it is by its name, or NULL: of the frame, or of a key. */

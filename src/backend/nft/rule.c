@@ -216,14 +216,6 @@ static void load_key(struct nft_rule *rule, uint8_t family, uint8_t tier, bool i
 	}
 }
 
-void nft_match_key(struct nft_rule *rule, uint8_t family, uint8_t tier, const char *set)
-{
-	pfw_buffer_puts(&rule->text, rule->text.len ? " " : "");
-	load_key(rule, family, tier, false);
-	nft_expr_lookup(rule, set, false, 0);
-	pfw_buffer_printf(&rule->text, " @%s", set);
-}
-
 static void load_ct_original(struct nft_rule *rule, uint32_t key, uint32_t reg)
 {
 	struct nftnl_expr *expr = nftnl_expr_alloc("ct");

@@ -75,8 +75,6 @@ void nft_match_before(struct nft_rule *rule, int64_t time);	/* meta time < 17987
 void nft_match_new(struct nft_rule *rule);		/* ct state new */
 void nft_match_reply(struct nft_rule *rule);		/* ct state established,related */
 void nft_match_links(struct nft_rule *rule, const char *set);	/* iifname @set oifname @set */
-/* ip daddr . meta l4proto . th dport @set */
-void nft_match_key(struct nft_rule *rule, uint8_t family, uint8_t tier, const char *set);
 void nft_match_dnat(struct nft_rule *rule);		/* ct status dnat */
 void nft_match_way_back(struct nft_rule *rule);	/* fib daddr . mark . iif oif exists */
 void nft_match_hairpin(struct nft_rule *rule);		/* iifname . oifname @hairpin */

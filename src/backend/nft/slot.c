@@ -310,20 +310,39 @@ static int add_destination(const struct pfw_slot *slot, const struct pfw_forward
 	}
 }
 
-/* What the guard must let pass though its rewrite changes nothing; of a range each port. */
-static int add_unchanged(const struct pfw_plan *plan, const struct pfw_slot *slot,
-			 struct pfw_image *image)
+static bool leaves_port(const struct pfw_slot *slot, const struct pfw_forward *const *claims, int n,
+			uint16_t port)
 {
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (pfw_forward_unchanged(claims[i], &slot->key, port))
+			return true;
+	return false;
+}
+
+/*
+ * What the guard must let pass though its rewrite changes nothing; of a range each port.
+ * All claims are asked: who is admitted first by one that changes something is known by that.
+ */
+static int add_unchanged(const struct pfw_plan *plan, const struct pfw_slot *slot,
+			 const struct pfw_forward *const *claims, int n, struct pfw_image *image)
+{
+	struct nft_verdict_value value = verdict(NF_ACCEPT, claims[0]->expires);
 	uint8_t key[NFT_ELEMENT_KEY_MAX];
 	uint32_t port;
 	size_t len;
 	int ret = 0;
 
-	if (!slot->unchanged)
+	if (!slot->unchanged || !pfw_plan_guards(plan, slot->key.family))
 		return 0;
+	if (n > 1 || claims[0]->n_sources || claims[0]->n_excluded)
+		ret = lead_to_chain(image, slot, "keypass", NFT_PREFIX_PASS, claims, n, &value);
 	for (port = slot->key.port.lo; !ret && port <= slot->key.port.hi; port++) {
+		if (!leaves_port(slot, claims, n, (uint16_t)port))
+			continue;
 		len = put_key(&slot->key, (uint16_t)port, NULL, 0, key);
-		ret = nft_guard_add_slot(plan, slot, key, len, image);
+		ret = nft_guard_add_slot(key, len, slot, &value, claims[0]->name, image);
 	}
 	return ret;
 }
@@ -343,7 +362,7 @@ int nft_compile_slot(const struct pfw_plan *plan, const struct pfw_slot *slot,
 	}
 	ret = add_destination(slot, claims, n, image);
 	if (!ret)
-		ret = add_unchanged(plan, slot, image);
+		ret = add_unchanged(plan, slot, claims, n, image);
 	if (!ret && pfw_slot_speaks(plan, slot))
 		ret = add_source(plan, slot, claims, n, image);
 	free(several);
