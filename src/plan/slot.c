@@ -229,6 +229,10 @@ static void count_claim(struct pfw_plan *plan, const struct pfw_slot *slot, uint
 		plan->frame.n_auto += source == PFW_SOURCE_AUTO ? step : 0;
 	}
 	plan->frame.n_masquerade += source == PFW_SOURCE_MASQUERADE ? step : 0;
+	if (!forward->limit.connections)
+		return;
+	plan->frame.n_connections[0] += pfw_forward_target(forward, AF_INET) ? step : 0;
+	plan->frame.n_connections[1] += pfw_forward_target(forward, AF_INET6) ? step : 0;
 }
 
 static void link_slot(struct pfw_plan *plan, uint32_t id, bool in)

@@ -75,6 +75,7 @@ struct pfw_frame {
 	uint32_t n_routed[2];	/* claims that go to another host */
 	uint32_t n_auto;	/* of these, with PFW_SOURCE_AUTO */
 	uint32_t n_masquerade;
+	uint32_t n_connections[2];	/* claims whose forwards count open connections, by targets */
 	uint32_t n_unchanged[2][PFW_TIERS];	/* unchanged slots */
 };
 

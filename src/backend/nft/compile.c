@@ -92,6 +92,9 @@ static int add_sets(const struct pfw_plan *plan, struct pfw_image *image)
 							      counters);
 	if (!ret && plan->frame.n_auto)
 		ret = add_set(image, NFT_SET_HAIRPIN, false);
+	for (f = 0; !ret && f < 2; f++)
+		if (plan->frame.n_connections[f])
+			ret = add_set(image, (uint8_t)(NFT_SET_CONNECTIONS + f), false);
 	for (number = NFT_SET_GUARDED; !ret && number < NFT_SETS; number++)
 		if (nft_guard_uses(plan, number))
 			ret = add_set(image, number, false);

@@ -196,7 +196,7 @@ int nft_guard_add_slot(const uint8_t *key, size_t key_len, const struct pfw_slot
 
 static bool is_guard_set(uint8_t number)
 {
-	return number >= NFT_SET_GUARDED && number < NFT_SETS;
+	return number >= NFT_SET_GUARDED && number < NFT_SET_UNCHANGED + 4;
 }
 
 bool nft_is_guard(const struct pfw_item *item)

@@ -139,6 +139,23 @@ void nft_set_describe(uint8_t number, struct nft_set *ret)
 			.data = { NFT_FIELD_VERDICT },
 			.flags = NFT_SET_MAP | NFT_SET_TIMEOUT,
 		},
+		/*
+		 * A client, and the number of a forward. One set for all of them, because the
+		 * kernel makes room beforehand for all that it may hold; this is
+		 * how many connections it tracks at most, if nobody says otherwise.
+		 */
+		{
+			.name = "connections4",
+			.key = { NFT_FIELD_IPV4_ADDR, NFT_FIELD_MARK, NFT_FIELD_MARK },
+			.flags = NFT_SET_EVAL,
+			.size = 262144,
+		},
+		{
+			.name = "connections6",
+			.key = { NFT_FIELD_IPV6_ADDR, NFT_FIELD_MARK, NFT_FIELD_MARK },
+			.flags = NFT_SET_EVAL,
+			.size = 262144,
+		},
 	};
 
 	*ret = (struct nft_set){ 0 };
@@ -164,8 +181,7 @@ uint8_t nft_set_find(const char *name)
 const char *nft_name_owner(const char *name)
 {
 	static const char *const prefixes[] = {
-		NFT_PREFIX_TO, NFT_PREFIX_GO, NFT_PREFIX_FROM, NFT_PREFIX_PASS, NFT_PREFIX_CONNS4,
-		NFT_PREFIX_CONNS6,
+		NFT_PREFIX_TO, NFT_PREFIX_GO, NFT_PREFIX_FROM, NFT_PREFIX_PASS,
 	};
 	size_t i, len;
 

@@ -63,7 +63,8 @@ enum {
 	NFT_SET_REVISION,
 	NFT_SET_GUARDED,	/* IPv4, IPv6 */
 	NFT_SET_UNCHANGED = NFT_SET_GUARDED + 2,	/* the same, each by tier */
-	NFT_SETS = NFT_SET_UNCHANGED + 4,
+	NFT_SET_CONNECTIONS = NFT_SET_UNCHANGED + 4,	/* IPv4, IPv6 */
+	NFT_SETS = NFT_SET_CONNECTIONS + 2,
 };
 _Static_assert(NFT_SETS < UINT8_MAX, "the number of a set is a byte");
 
@@ -113,6 +114,12 @@ struct nft_map {
 	bool remote;
 };
 struct nft_map nft_set_map(uint8_t number);
+/* What packets put into such a set is no difference. */
+static inline bool nft_set_learns(uint8_t number)
+{
+	return number == NFT_SET_HAIRPIN ||
+	       (number >= NFT_SET_CONNECTIONS && number < NFT_SET_CONNECTIONS + 2);
+}
 /* The number of the set of that name, or NFT_SETS. */
 uint8_t nft_set_find(const char *name);
 
@@ -125,15 +132,13 @@ void nft_fields_print_type(const enum nft_field *fields, unsigned int n, struct 
 void nft_fields_print(const enum nft_field *fields, unsigned int n, const uint8_t *bytes,
 		      size_t len, struct pfw_buffer *ret);
 
-/* Chains and sets of one forward are called PREFIX-NAME; of one key, key4-DIGEST. */
+/* Chains of one forward are called PREFIX-NAME; of one key, key4-DIGEST. */
 #define NFT_CHAIN_NAME 84
 #define NFT_PREFIX_TO "to-"		/* who is admitted, and where to */
 #define NFT_PREFIX_GO "go-"		/* where to, for those within the limits */
 #define NFT_PREFIX_FROM "from-"		/* what happens to the source address */
 #define NFT_PREFIX_PASS "pass-"		/* whom the guard lets pass */
-#define NFT_PREFIX_CONNS4 "conns4-"	/* open connections of each client */
-#define NFT_PREFIX_CONNS6 "conns6-"
-/* Whose chain or set it is by its name, or NULL: of the frame, or of a key. */
+/* Whose chain it is by its name, or NULL: of the frame, or of a key. */
 const char *nft_name_owner(const char *name);
 
 /* "tcp . 8000-8100": low and high are of full length. */

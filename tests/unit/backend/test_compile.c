@@ -63,7 +63,7 @@ static void check_set_is_used(const struct pfw_image *image, const struct pfw_it
 			rules += strstr(image->items[i].text, name) != NULL;
 	if (number == NFT_SET_REVISION)
 		ck_assert_uint_eq(elements, 1);
-	else if (number == NFT_SET_HAIRPIN || set->owner)
+	else if (nft_set_learns(number))
 		ck_assert_uint_eq(elements, 0);
 	else
 		ck_assert_msg(elements > 0, "%s is empty", nft_item_name(set));
