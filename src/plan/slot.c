@@ -76,17 +76,44 @@ static enum pfw_shape plain_shape(const struct pfw_forward *forward, const struc
 }
 
 /* Only a key with an address says where the connection went before. */
-static bool changes_nothing(const struct pfw_forward *forward, const struct pfw_slot *slot)
+static bool stays_at_address(const struct pfw_target *target, const struct pfw_key *key)
 {
-	const struct pfw_key *key = &slot->key;
-	const struct pfw_target *target = pfw_forward_target(forward, key->family);
-
-	if (slot->more != PFW_INDEX_NONE ||
-	    (slot->shape != PFW_SHAPE_TARGET && slot->shape != PFW_SHAPE_KEEP))
-		return false;
 	return (key->tier == PFW_TIER_ADDRESS_INTERFACE || key->tier == PFW_TIER_ADDRESS) &&
-	       !memcmp(key->address, target->address.bytes, pfw_addr_size(key->family)) &&
-	       (!target->port.lo || target->port.lo == key->port.lo);
+	       !target->self && target->address.family == key->family &&
+	       !memcmp(key->address, target->address.bytes, pfw_addr_size(key->family));
+}
+
+bool pfw_forward_unchanged(const struct pfw_forward *forward, const struct pfw_key *key,
+			   uint16_t port)
+{
+	const struct pfw_target *target = forward->targets;
+	uint16_t i, to;
+
+	for (i = 0; i < forward->n_targets; i++, target++) {
+		if (!stays_at_address(target, key))
+			continue;
+		to = !target->port.lo ? port :
+		     target->port.lo == target->port.hi ? target->port.lo :
+		     (uint16_t)(target->port.lo + (port - key->port.lo));
+		if (to == port)
+			return true;
+	}
+	return false;
+}
+
+/* Of a range that goes to one port, it is that port which may be the same. */
+static bool ever_unchanged(const struct pfw_forward *forward, const struct pfw_key *key)
+{
+	const struct pfw_target *target = forward->targets;
+	uint16_t i;
+
+	for (i = 0; i < forward->n_targets; i++, target++)
+		if (stays_at_address(target, key) &&
+		    (!target->port.lo || target->port.lo == key->port.lo ||
+		     (target->port.lo == target->port.hi && target->port.lo > key->port.lo &&
+		      target->port.lo <= key->port.hi)))
+			return true;
+	return false;
 }
 
 void slot_judge(const struct pfw_plan *plan, struct pfw_slot *slot)
@@ -99,14 +126,17 @@ void slot_judge(const struct pfw_plan *plan, struct pfw_slot *slot)
 	slot->shape = (uint8_t)plain_shape(forward, &slot->key);
 	slot->outspoken = pfw_plan_source(plan, forward) != PFW_SOURCE_AUTO;
 	slot->remote = pfw_plan_remote(plan, forward);
+	slot->routed = !forward->targets[0].self;
+	slot->unchanged = ever_unchanged(forward, &slot->key);
 	for (claim = slot->more; claim != PFW_INDEX_NONE; claim = plan->claims[claim].next) {
 		forward = forward_of(plan, plan->claims[claim].forward);
 		slot->shape = pfw_key_is_range(&slot->key) ? PFW_SHAPE_WIDE_COMPLEX :
 							     PFW_SHAPE_COMPLEX;
 		slot->outspoken |= pfw_plan_source(plan, forward) != PFW_SOURCE_AUTO;
 		slot->remote &= pfw_plan_remote(plan, forward);
+		slot->routed |= !forward->targets[0].self;
+		slot->unchanged |= ever_unchanged(forward, &slot->key);
 	}
-	slot->unchanged = changes_nothing(forward_of(plan, slot->forward), slot);
 	/* What must come in by an interface is never the machine's own. */
 	if (by_interface)
 		slot->remote = false;
@@ -115,13 +145,16 @@ void slot_judge(const struct pfw_plan *plan, struct pfw_slot *slot)
 /*
  * Whether a slot must say what happens to the source address: because it has its own
  * word, or because something less specific has one that must not reach it. Single ports
- * come before all ranges; among ranges it is enough that any is outspoken.
+ * come before all ranges; among ranges it is enough that any is outspoken. What stays on
+ * this machine has no source address to rewrite.
  */
 static bool speaks(const struct pfw_plan *plan, const struct pfw_slot *slot)
 {
 	const struct pfw_group *group = &plan->groups[slot->group];
 	const struct pfw_cover *cover = cover_of(plan, &slot->key);
 
+	if (!slot->routed)
+		return false;
 	if (slot->outspoken)
 		return true;
 	if (pfw_key_is_range(&slot->key))
@@ -196,6 +229,10 @@ static void count_claim(struct pfw_plan *plan, const struct pfw_slot *slot, uint
 		plan->frame.n_auto += source == PFW_SOURCE_AUTO ? step : 0;
 	}
 	plan->frame.n_masquerade += source == PFW_SOURCE_MASQUERADE ? step : 0;
+	if (!forward->limit.connections)
+		return;
+	plan->frame.n_connections[0] += pfw_forward_target(forward, AF_INET) ? step : 0;
+	plan->frame.n_connections[1] += pfw_forward_target(forward, AF_INET6) ? step : 0;
 }
 
 static void link_slot(struct pfw_plan *plan, uint32_t id, bool in)
@@ -362,4 +399,22 @@ bool pfw_plan_needs_from(const struct pfw_plan *plan, const struct pfw_forward *
 	    pfw_plan_source(plan, forward) != PFW_SOURCE_ADDRESS)
 		return false;
 	return pfw_plan_active(plan, forward) && pfw_forward_keys(forward, key_needs_from, &need);
+}
+
+static int key_needs_pass(void *ctx, const struct pfw_key *key)
+{
+	const struct need *need = ctx;
+	const struct pfw_slot *slot = pfw_plan_slot(need->plan, key);
+
+	return slot && slot->unchanged && pfw_plan_guards(need->plan, key->family) &&
+	       (has_sources(need->forward) || slot->more != PFW_INDEX_NONE);
+}
+
+bool pfw_plan_needs_pass(const struct pfw_plan *plan, const struct pfw_forward *forward)
+{
+	struct need need = { plan, forward };
+
+	if (!plan->n_more && !has_sources(forward))
+		return false;
+	return pfw_plan_active(plan, forward) && pfw_forward_keys(forward, key_needs_pass, &need);
 }

@@ -285,6 +285,83 @@ all_sysctls() {
 	reaches tcp client "$SERVER4" 80 web4
 }
 
+# The rest of what such a forward says holds too.
+@test "so it does with sources, limits, several targets and ranges, and only for whom it admits" {
+	serve_tcp web4 server "$SERVER4" 80
+	serve_tcp web6 server "$SERVER6" 80
+	serve_tcp second4 second "$SECOND4" 80
+	serve_tcp high4 server "$SERVER4" 81
+	serve_tcp far4 server "$SERVER4" 99
+	same() { # OPTION: of a forward that changes nothing
+		config <<-JSON
+			{ "forwards": [
+			  { "name": "same", "listen": { "address": ["$SERVER4", "$SERVER6"], "port": 80 },
+			    "target": ["$SERVER4:80", "[$SERVER6]:80"], $1 }
+			] }
+		JSON
+		pfw reload
+		pfw diff
+	}
+	passes() {
+		reaches tcp client "$SERVER4" 80 web4 "$CLIENT4"
+		reaches tcp client "$SERVER6" 80 web6 "$CLIENT6"
+		unreachable tcp client "$SERVER4" 99
+	}
+	stays_out() {
+		unreachable tcp client "$SERVER4" 80
+		unreachable tcp client "$SERVER6" 80
+	}
+	same "\"source\": [\"$CLIENT4\", \"$CLIENT6\"]"
+	passes
+	in_ns gw nft list ruleset > "$BATS_TEST_TMPDIR/saved.nft"
+	in_ns gw nft flush ruleset
+	in_ns gw nft -f "$BATS_TEST_TMPDIR/saved.nft"
+	pfw diff
+	passes
+	same '"source": ["192.0.2.0/24", "2001:db8:9::/48"]'
+	stays_out
+	same "\"source\": [\"!$CLIENT4\", \"!$CLIENT6\"]"
+	stays_out
+	same '"limit": { "connections": 5, "rate": "100/second" }'
+	passes
+	same '"log": true'
+	passes
+	same '"expires": "2200-01-01T00:00:00Z"'
+	passes
+	same '"limit": { "rate": "1/day", "burst": 2 }'
+	passes
+	stays_out
+	config <<-JSON
+		{ "forwards": [
+		  { "name": "several", "listen": "$SERVER4:80", "balance": "round-robin",
+		    "target": ["$SERVER4:80", "$SECOND4:80"] },
+		  { "name": "shared", "listen": "[$SERVER6]:80", "target": "[$SERVER6]:80" },
+		  { "name": "narrow", "listen": "[$SERVER6]:80", "target": "[$SECOND6]:80",
+		    "source": "2001:db8:9::/48" }
+		] }
+	JSON
+	pfw reload
+	pfw diff
+	reaches tcp client "$SERVER4" 80 web4
+	reaches tcp client "$SERVER4" 80 second4
+	reaches tcp client "$SERVER6" 80 web6 "$CLIENT6"
+	unreachable tcp client "$SERVER4" 99
+	config <<-JSON
+		{ "forwards": [
+		  { "name": "by-nothing", "listen": "$SERVER4:80-90", "target": "$SERVER4:80-90" },
+		  { "name": "many", "listen": "[$SERVER6]:79-81", "target": "[$SERVER6]:80" }
+		] }
+	JSON
+	pfw reload
+	pfw diff
+	passes
+	reaches tcp client "$SERVER4" 81 high4 "$CLIENT4"
+	reaches tcp client "$SERVER6" 79 web6 "$CLIENT6"
+	pfw remove many
+	pfw diff
+	unreachable tcp client "$SERVER6" 80
+}
+
 @test "the guard stays as long as the routing that portfwd switched on" {
 	servers
 	pfw add web 8080 "$SERVER4:80"

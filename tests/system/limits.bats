@@ -103,6 +103,40 @@ answered() { # LINES
 	gets "web $CLIENT4 80" client tcp "$WAN4" 8080
 }
 
+@test "connections: each forward counts for itself, all in one set, and anew with another limit" {
+	servers
+	local i
+	for i in 1 2 3; do
+		echo "{ \"name\": \"f$i\", \"listen\": \"808$i\", \"target\": [\"$SERVER4:80\", \"[$SERVER6]:80\"],
+		        \"limit\": { \"connections\": $i } }"
+	done | jq -s '{ forwards: . }' | config
+	pfw reload
+	for address in "$WAN4 $CLIENT4" "$WAN6 $CLIENT6"; do
+		run peer_ask client <<-ASK
+			times 2 hold tcp ${address% *} 8081 ${address#* }
+			times 3 hold tcp ${address% *} 8082 ${address#* }
+			times 4 hold tcp ${address% *} 8083 ${address#* }
+		ASK
+		equal 6 "$(answered "$output")"
+	done
+	equal 2 "$(in_ns gw nft list sets inet | grep -c 'set connections')"
+	pfw diff
+	coproc peer_ask client
+	# shellcheck disable=SC2153 # set by coproc
+	echo "hold tcp $WAN4 8081" >&"${COPROC[1]}"
+	read -r -t 10 line <&"${COPROC[0]}"
+	equal "web $CLIENT4 80" "$line"
+	gets none client tcp "$WAN4" 8081
+	pfw add --replace f1 8081 "$SERVER4:80" --limit connections=2
+	gets "web $CLIENT4 80" client tcp "$WAN4" 8081
+	in_sync
+	local questions=${COPROC[1]}
+	exec {questions}>&-
+	wait "$COPROC_PID"
+	pfw remove f1 f2 f3
+	equal 0 "$(in_ns gw nft list sets inet | grep -c 'set connections' || true)"
+}
+
 @test "limits on a range, on udp, and on the machine's own service" {
 	servers
 	peer_serve_both gw own "$WAN4" 22

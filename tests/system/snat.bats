@@ -145,6 +145,123 @@ setup() {
 	reaches tcp client "$WAN4" 80 web "$LAN4"
 }
 
+# Rules like Docker's: what comes for an address and port goes to another host.
+foreign_dnat() { # PRIORITY PORT
+	in_ns gw nft -f - <<-RULES
+		table inet docker {
+			chain prerouting {
+				type nat hook prerouting priority $1; policy accept;
+				ip daddr { $LAN4, 192.0.2.7 } meta l4proto { tcp, udp } th dport $2 dnat ip to $SECOND4:80
+				ip6 daddr { $LAN6, 2001:db8:7::7 } meta l4proto { tcp, udp } th dport $2 dnat ip6 to [$SECOND6]:80
+			}
+		}
+	RULES
+}
+
+serve_both() { # NAME HOST PORT ADDRESS4 ADDRESS6
+	serve_tcp "${1}4" "$2" "$4" "$3"
+	serve_tcp "${1}6" "$2" "$5" "$3"
+}
+
+@test "an any-address masquerade does not reach what another program rewrites, same port or not" {
+	serve_both web server 80 "$SERVER4" "$SERVER6"
+	serve_both container second 80 "$SECOND4" "$SECOND6"
+	pfw add 8080 "$SERVER4:80,[$SERVER6]:80" --snat masquerade
+	foreign_dnat -101 8080
+	reaches tcp client "$LAN4" 8080 container4 "$CLIENT4"
+	reaches tcp client "$LAN6" 8080 container6 "$CLIENT6"
+	reaches tcp client "$WAN4" 8080 web4 "$LAN4"
+	reaches tcp client "$WAN6" 8080 web6 "$LAN6"
+	in_ns gw nft delete table inet docker
+	foreign_dnat -99 8080
+	reaches tcp client 192.0.2.7 8080 container4 "$CLIENT4"
+	reaches tcp client 2001:db8:7::7 8080 container6 "$CLIENT6"
+	reaches tcp client "$LAN4" 8080 web4 "$LAN4"
+}
+
+@test "nor does that of an address, of an interface, or of a range" {
+	serve_both web server 80 "$SERVER4" "$SERVER6"
+	serve_both container second 80 "$SECOND4" "$SECOND6"
+	config <<-JSON
+		{ "settings": { "snat": "masquerade" },
+		  "forwards": [
+		    { "name": "address", "listen": { "address": ["$LAN4", "$LAN6"], "port": 8080 },
+		      "target": ["$SERVER4:80", "[$SERVER6]:80"] },
+		    { "name": "both", "target": ["$SERVER4:80", "[$SERVER6]:80"],
+		      "listen": { "address": ["$LAN4", "$LAN6"], "interface": "wan0", "port": 8081 } },
+		    { "name": "interface", "listen": { "interface": "wan0", "port": 8082 },
+		      "target": ["$SERVER4:80", "[$SERVER6]:80"] },
+		    { "name": "range", "listen": { "port": "8090-8099" },
+		      "target": ["$SERVER4:80", "[$SERVER6]:80"] }
+		  ] }
+	JSON
+	pfw reload
+	local port
+	for port in 8080 8081 8082 8095; do
+		reaches tcp client "$LAN4" "$port" web4 "$LAN4"
+		reaches tcp client "$LAN6" "$port" web6 "$LAN6"
+		foreign_dnat -101 "$port"
+		reaches tcp client "$LAN4" "$port" container4 "$CLIENT4"
+		reaches tcp client "$LAN6" "$port" container6 "$CLIENT6"
+		in_ns gw nft delete table inet docker
+	done
+}
+
+@test "an any-address masquerade does not reach a range of an address that the machine has not" {
+	serve_both web server 80 "$SERVER4" "$SERVER6"
+	serve_both other second 8080 "$SECOND4" "$SECOND6"
+	pfw add 8080 "$SERVER4:80,[$SERVER6]:80" --snat masquerade
+	pfw add 192.0.2.7:8000-8100 "$SECOND4"
+	pfw add "[2001:db8:7::7]:8000-8100" "[$SECOND6]"
+	reaches tcp client 192.0.2.7 8080 other4 "$CLIENT4"
+	reaches tcp client 2001:db8:7::7 8080 other6 "$CLIENT6"
+	reaches tcp client "$WAN4" 8080 web4 "$LAN4"
+	reaches tcp client "$WAN6" 8080 web6 "$LAN6"
+}
+
+@test "masquerade with several targets, and with ranges kept, shifted and many to one" {
+	serve_both one server 80 "$SERVER4" "$SERVER6"
+	serve_both two second 80 "$SECOND4" "$SECOND6"
+	config <<-JSON
+		{ "settings": { "snat": "masquerade" },
+		  "forwards": [
+		    { "name": "several", "listen": "8080", "balance": "round-robin",
+		      "target": ["$SERVER4:80", "$SECOND4:80", "[$SERVER6]:80", "[$SECOND6]:80"] },
+		    { "name": "kept", "listen": "$WAN4:79-81", "target": "$SERVER4" },
+		    { "name": "kept6", "listen": { "address": "$WAN6", "interface": "wan0", "port": "79-81" },
+		      "target": "[$SERVER6]" },
+		    { "name": "shifted", "listen": "179-181", "target": ["$SERVER4:79-81", "[$SERVER6]:79-81"] },
+		    { "name": "many", "listen": "279-281", "target": ["$SERVER4:80", "[$SERVER6]:80"] }
+		  ] }
+	JSON
+	pfw reload
+	reaches tcp client "$WAN4" 8080 one4 "$LAN4"
+	reaches tcp client "$WAN4" 8080 two4 "$LAN4"
+	reaches tcp client "$WAN6" 8080 one6 "$LAN6"
+	reaches tcp client "$WAN6" 8080 two6 "$LAN6"
+	local port
+	for port in 80 180 280; do
+		reaches tcp client "$WAN4" "$port" one4 "$LAN4"
+		reaches tcp client "$WAN6" "$port" one6 "$LAN6"
+	done
+	pfw diff
+}
+
+@test "two forwards of one key with overlapping ranges of targets hold together" {
+	serve_tcp one server "$SERVER4" 85
+	config <<-JSON
+		{ "settings": { "snat": "masquerade" },
+		  "forwards": [
+		    { "name": "kept", "listen": "80-90", "target": "$SERVER4" },
+		    { "name": "narrow", "listen": "80-90", "target": "$SERVER4:85", "source": "$CLIENT4" }
+		  ] }
+	JSON
+	pfw reload
+	reaches tcp client "$WAN4" 81 one "$LAN4"
+	reaches tcp second "$WAN4" 85 one "$LAN4"
+	pfw diff
+}
+
 @test "the settings give the default, a forward its own word" {
 	serve_tcp web server "$SERVER4" 80
 	config <<-JSON

@@ -51,7 +51,8 @@ struct pfw_slot {
 	uint8_t shape;		/* enum pfw_shape */
 	bool outspoken;		/* a claim's source is not PFW_SOURCE_AUTO */
 	bool remote;
-	bool unchanged;		/* the rewrite changes neither address nor port */
+	bool routed;		/* a claim goes to another host */
+	bool unchanged;		/* of some connections a claim changes neither address nor port */
 };
 
 /*
@@ -74,7 +75,8 @@ struct pfw_frame {
 	uint32_t n_routed[2];	/* claims that go to another host */
 	uint32_t n_auto;	/* of these, with PFW_SOURCE_AUTO */
 	uint32_t n_masquerade;
-	uint32_t n_unchanged[2][PFW_TIERS];	/* slots that rewrite nothing */
+	uint32_t n_connections[2];	/* claims whose forwards count open connections, by targets */
+	uint32_t n_unchanged[2][PFW_TIERS];	/* unchanged slots */
 };
 
 /* For one family and protocol, how many outspoken ranges cover each port. */
@@ -175,6 +177,14 @@ bool pfw_plan_remote(const struct pfw_plan *plan, const struct pfw_forward *forw
  */
 bool pfw_plan_needs_to(const struct pfw_plan *plan, const struct pfw_forward *forward);
 bool pfw_plan_needs_from(const struct pfw_plan *plan, const struct pfw_forward *forward);
+/*
+ * Where the guard stands, one that says whose connections pass it though the forward
+ * changes neither their address nor their port.
+ */
+bool pfw_plan_needs_pass(const struct pfw_plan *plan, const struct pfw_forward *forward);
+/* Whether that is so for connections with this key to this port of it. */
+bool pfw_forward_unchanged(const struct pfw_forward *forward, const struct pfw_key *key,
+			   uint16_t port);
 /* Whether forwards of this family (AF_INET, AF_INET6) need the machine to route. */
 bool pfw_plan_routes(const struct pfw_plan *plan, uint8_t family);
 /* Whether routing of this family is off and must be switched on. */

@@ -92,6 +92,9 @@ static int add_sets(const struct pfw_plan *plan, struct pfw_image *image)
 							      counters);
 	if (!ret && plan->frame.n_auto)
 		ret = add_set(image, NFT_SET_HAIRPIN, false);
+	for (f = 0; !ret && f < 2; f++)
+		if (plan->frame.n_connections[f])
+			ret = add_set(image, (uint8_t)(NFT_SET_CONNECTIONS + f), false);
 	for (number = NFT_SET_GUARDED; !ret && number < NFT_SETS; number++)
 		if (nft_guard_uses(plan, number))
 			ret = add_set(image, number, false);
@@ -287,12 +290,13 @@ static void add_source_lookups(const struct pfw_plan *plan, struct nft_chain *ch
 				continue;
 			nft_set_describe(nft_set_number(purpose, families[f], (uint8_t)tier,
 							remote), &set);
-			nft_match_family(&rule, families[f]);
 			nft_match_transport(&rule);
 			if (remote)
 				nft_match_from_elsewhere(&rule);
 			if (!nft_tier_has_address((uint8_t)tier))
 				nft_match_dnat(&rule);
+			/* Where nft puts it when it reads its own list back. */
+			nft_match_family(&rule, families[f]);
 			nft_add_vmap_original(&rule, families[f], (uint8_t)tier, range, set.name);
 			nft_chain_add(chain, &rule);
 		}
@@ -300,9 +304,9 @@ static void add_source_lookups(const struct pfw_plan *plan, struct nft_chain *ch
 
 /*
  * Where the source is rewritten: the forward that took the connection is found
- * by the connection's original destination, in the same order of precedence.
- * A key without an address says nothing of the destination, so there the connection must
- * have been rewritten; otherwise plain transit would match.
+ * by the connection's original destination and the one that it has now, in the same order
+ * of precedence. A key without an address says nothing of where it went before, so there
+ * the connection must have been rewritten; otherwise plain transit would match.
  */
 static int add_postrouting_chain(const struct pfw_plan *plan, struct pfw_image *image)
 {

@@ -66,12 +66,10 @@ static bool is_interval(enum nft_purpose purpose)
 	       purpose == NFT_SNAT_RANGE;
 }
 
-static bool is_source(enum nft_purpose purpose)
-{
-	return purpose == NFT_SNAT || purpose == NFT_SNAT_RANGE;
-}
-
-/* The opposite of put_key() in slot.c: the fields of the key, as they stand in registers. */
+/*
+ * The opposite of put_key() in slot.c: the fields of the key, as they stand in registers. A
+ * word on the source address is the same for all targets of its key.
+ */
 static void decode_key(const struct nft_map *map, const uint8_t *from, struct pfw_key *ret)
 {
 	*ret = (struct pfw_key){ .family = map->family, .tier = map->tier };
@@ -83,6 +81,11 @@ static void decode_key(const struct nft_map *map, const uint8_t *from, struct pf
 	from += nft_fields[NFT_FIELD_INET_PROTO].size;
 	ret->port.lo = ret->port.hi = port_at(from);
 	from += nft_fields[NFT_FIELD_INET_SERVICE].size;
+	if (nft_is_source(map->purpose)) {
+		from += pfw_addr_size(map->family);
+		if (nft_tier_has_new_port(map->tier))
+			from += nft_fields[NFT_FIELD_INET_SERVICE].size;
+	}
 	if (nft_tier_has_interface(map->tier))
 		memcpy(ret->ifname, from, PFW_IFNAME_SIZE);
 }
@@ -327,7 +330,7 @@ static int add_element(struct walk *walk, const struct pfw_item *item)
 	const uint8_t *value = pfw_item_value(item);
 	struct nft_map map;
 
-	if (!decode_element(walk, item, &map, &flow.key) || is_source(map.purpose))
+	if (!decode_element(walk, item, &map, &flow.key) || nft_is_source(map.purpose))
 		return 0;
 	/* The machine's own connections never come in by an interface. */
 	flow.remote = map.remote || *flow.key.ifname;
@@ -370,7 +373,7 @@ static int index_items(struct walk *walk)
 			walk->chains[walk->n_chains].item = item;
 			ret = pfw_index_put(&walk->names, pfw_hash(name, strlen(name)),
 					    walk->n_chains++);
-		} else if (decode_element(walk, item, &map, &source.key) && is_source(map.purpose)) {
+		} else if (decode_element(walk, item, &map, &source.key) && nft_is_source(map.purpose)) {
 			source.item = item;
 			walk->sources[walk->n_sources] = source;
 			if (map.purpose == NFT_SNAT_RANGE)

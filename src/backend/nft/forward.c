@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The chains and sets of one forward that needs more than a rewrite: who is
+ * The chains of one forward that needs more than a rewrite: who is
  * admitted, within which limits, where to, and what happens to the source.
  */
 #include <arpa/inet.h>
@@ -71,17 +71,22 @@ static void add_admission(struct build *build, uint8_t family)
 		end_with(build, NFT_RETURN, NULL);
 }
 
-static void add_admissions(struct build *build)
+static void add_all_admissions(struct build *build)
 {
 	unsigned int f;
 
+	for (f = 0; f < 2; f++)
+		if (pfw_forward_target(build->forward, families[f]))
+			add_admission(build, families[f]);
+}
+
+static void add_admissions(struct build *build)
+{
 	if (pfw_plan_remote(build->plan, build->forward)) {
 		nft_match_from_machine(&build->rule);
 		end_with(build, NFT_RETURN, NULL);
 	}
-	for (f = 0; f < 2; f++)
-		if (pfw_forward_target(build->forward, families[f]))
-			add_admission(build, families[f]);
+	add_all_admissions(build);
 }
 
 /* Every connection that goes on from here is one of the forward's. */
@@ -180,51 +185,43 @@ static int add_body(struct build *build)
 	return ret;
 }
 
-static int add_connections_set(const char *name, uint8_t family, struct pfw_image *image)
+/*
+ * Under which number a forward's clients are counted; with another limit they are counted
+ * anew, for the kernel keeps the old one with each client.
+ */
+static void count_number(const struct pfw_forward *forward, uint32_t ret[2])
 {
-	const enum nft_field key[] = { family == AF_INET6 ? NFT_FIELD_IPV6_ADDR :
-							     NFT_FIELD_IPV4_ADDR };
-	const struct nft_set_value value = {
-		.key_type = nft_fields_type(key, 1),
-		.key_len = nft_fields_size(key, 1),
-		.flags = NFT_SET_EVAL,
-		.size = 65535,
-	};
+	const uint64_t content[] = { pfw_hash(forward->name, strlen(forward->name)),
+				     forward->limit.connections };
+	uint64_t number = pfw_hash(content, sizeof(content));
 
-	struct pfw_item *item = pfw_image_add(image, NFT_KIND_SET, name, strlen(name) + 1, &value,
-					      sizeof(value), NULL);
-
-	if (!item)
-		return -ENOMEM;
-	item->owner = nft_name_owner(nft_item_name(item));
-	return 0;
+	memcpy(ret, &number, sizeof(number));
 }
 
 /*
  * Limits fail closed: within the limit of open connections it goes on, and everything
  * else is dropped, also where the kernel could not count.
  */
-static int add_connections(struct build *build, struct pfw_image *image)
+static void add_connections(struct build *build)
 {
 	const struct pfw_forward *forward = build->forward;
-	char go[NFT_CHAIN_NAME], name[NFT_CHAIN_NAME];
-	const char *prefix;
+	char go[NFT_CHAIN_NAME];
+	uint32_t number[2];
+	struct nft_set set;
 	unsigned int f;
-	int ret = 0;
 
 	snprintf(go, sizeof(go), NFT_PREFIX_GO "%s", forward->name);
-	for (f = 0; !ret && f < 2; f++) {
+	count_number(forward, number);
+	for (f = 0; f < 2; f++) {
 		if (!pfw_forward_target(forward, families[f]))
 			continue;
-		prefix = f ? NFT_PREFIX_CONNS6 : NFT_PREFIX_CONNS4;
-		snprintf(name, sizeof(name), "%s%s", prefix, forward->name);
-		ret = add_connections_set(name, families[f], image);
+		nft_set_describe((uint8_t)(NFT_SET_CONNECTIONS + f), &set);
 		nft_match_family(&build->rule, families[f]);
-		nft_add_count(&build->rule, families[f], name, forward->limit.connections);
+		nft_add_count(&build->rule, families[f], set.name, number,
+			      forward->limit.connections);
 		end_with(build, NFT_GOTO, go);
 	}
 	end_with(build, NF_DROP, NULL);
-	return ret;
 }
 
 static int compile_to(const struct pfw_plan *plan, const struct pfw_forward *forward,
@@ -244,8 +241,8 @@ static int compile_to(const struct pfw_plan *plan, const struct pfw_forward *for
 		ret = add_body(&build);
 		return nft_chain_end_checked(&build.chain, image, ret);
 	}
-	ret = add_connections(&build, image);
-	ret = nft_chain_end_checked(&build.chain, image, ret);
+	add_connections(&build);
+	ret = nft_chain_end(&build.chain, image);
 	if (ret)
 		return ret;
 	begin(&build, NFT_PREFIX_GO, go);
@@ -282,6 +279,19 @@ static int compile_from(const struct pfw_plan *plan, const struct pfw_forward *f
 	return nft_chain_end(&build.chain, image);
 }
 
+/* The machine's own connections are not forwarded by it, so there nobody asks. */
+static int compile_pass(const struct pfw_plan *plan, const struct pfw_forward *forward,
+			struct pfw_image *image)
+{
+	struct build build = { .plan = plan, .forward = forward };
+	char name[NFT_CHAIN_NAME];
+
+	begin(&build, NFT_PREFIX_PASS, name);
+	add_all_admissions(&build);
+	end_with(&build, NF_ACCEPT, NULL);
+	return nft_chain_end(&build.chain, image);
+}
+
 bool nft_from_is_chain(const struct pfw_plan *plan, const struct pfw_forward *forward)
 {
 	return forward->n_sources || forward->n_excluded ||
@@ -297,5 +307,7 @@ int nft_compile_forward(const struct pfw_plan *plan, const struct pfw_forward *f
 		ret = compile_to(plan, forward, image);
 	if (!ret && pfw_plan_needs_from(plan, forward))
 		ret = compile_from(plan, forward, image);
+	if (!ret && pfw_plan_needs_pass(plan, forward))
+		ret = compile_pass(plan, forward, image);
 	return ret;
 }

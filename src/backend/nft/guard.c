@@ -125,8 +125,9 @@ void nft_guard_end(const struct pfw_plan *plan, struct nft_chain *forward)
 
 /*
  * What a rewrite changed has the status dnat, whose ever it was. One that changed
- * nothing left no trace, so its destination is looked up once more. The rest
- * goes, a packet that belongs to no connection too.
+ * nothing left no trace, so its destination is looked up once more, and with it whom the
+ * forward admits; what it drops comes no further than there. The rest goes, a packet that
+ * belongs to no connection too.
  */
 int nft_guard_add_chain(const struct pfw_plan *plan, struct pfw_image *image)
 {
@@ -150,8 +151,7 @@ int nft_guard_add_chain(const struct pfw_plan *plan, struct pfw_image *image)
 			/* The family stands where nft puts it when it reads its own list back. */
 			nft_match_transport(&rule);
 			nft_match_family(&rule, families[f]);
-			nft_match_key(&rule, families[f], tiers[t], set.name);
-			nft_add_verdict(&rule, NF_ACCEPT, NULL);
+			nft_add_vmap(&rule, families[f], tiers[t], false, set.name);
 			nft_chain_add(&chain, &rule);
 		}
 	nft_add_verdict(&rule, NF_DROP, NULL);
@@ -180,23 +180,23 @@ int nft_guard_add_links(const struct pfw_plan *plan, struct pfw_image *image)
 	return 0;
 }
 
-int nft_guard_add_slot(const struct pfw_plan *plan, const struct pfw_slot *slot,
-		       const uint8_t *key, size_t key_len, struct pfw_image *image)
+int nft_guard_add_slot(const uint8_t *key, size_t key_len, const struct pfw_slot *slot,
+		       const struct nft_verdict_value *verdict, const char *owner,
+		       struct pfw_image *image)
 {
 	uint8_t whole[NFT_ELEMENT_KEY_MAX];
 
-	if (!slot->unchanged || !pfw_plan_guards(plan, slot->key.family) ||
-	    key_len > sizeof(whole) - 1)
+	if (key_len > sizeof(whole) - 1)
 		return 0;
 	whole[0] = unchanged_set(slot->key.family == AF_INET6, slot->key.tier);
 	memcpy(whole + 1, key, key_len);
-	return pfw_image_add(image, NFT_KIND_ELEMENT, whole, 1 + key_len, NULL, 0,
-			     plan->ruleset->forwards[slot->forward].name) ? 0 : -ENOMEM;
+	return pfw_image_add(image, NFT_KIND_ELEMENT, whole, 1 + key_len, verdict, sizeof(*verdict),
+			     owner) ? 0 : -ENOMEM;
 }
 
 static bool is_guard_set(uint8_t number)
 {
-	return number >= NFT_SET_GUARDED && number < NFT_SETS;
+	return number >= NFT_SET_GUARDED && number < NFT_SET_UNCHANGED + 4;
 }
 
 bool nft_is_guard(const struct pfw_item *item)

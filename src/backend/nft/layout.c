@@ -75,6 +75,11 @@ static void describe_map(uint8_t number, struct nft_set *ret)
 		ret->key[n++] = address;
 	ret->key[n++] = NFT_FIELD_INET_PROTO;
 	ret->key[n++] = NFT_FIELD_INET_SERVICE;
+	if (nft_is_source(map.purpose)) {
+		ret->key[n++] = address;
+		if (nft_tier_has_new_port(map.tier))
+			ret->key[n++] = NFT_FIELD_INET_SERVICE;
+	}
 	if (nft_tier_has_interface(map.tier))
 		ret->key[n++] = NFT_FIELD_IFNAME;
 	n = 0;
@@ -111,21 +116,46 @@ void nft_set_describe(uint8_t number, struct nft_set *ret)
 			.name = "unchanged4_addr_if",
 			.key = { NFT_FIELD_IPV4_ADDR, NFT_FIELD_INET_PROTO,
 				 NFT_FIELD_INET_SERVICE, NFT_FIELD_IFNAME },
+			.data = { NFT_FIELD_VERDICT },
+			.flags = NFT_SET_MAP | NFT_SET_TIMEOUT,
 		},
 		{
 			.name = "unchanged4_addr",
 			.key = { NFT_FIELD_IPV4_ADDR, NFT_FIELD_INET_PROTO,
 				 NFT_FIELD_INET_SERVICE },
+			.data = { NFT_FIELD_VERDICT },
+			.flags = NFT_SET_MAP | NFT_SET_TIMEOUT,
 		},
 		{
 			.name = "unchanged6_addr_if",
 			.key = { NFT_FIELD_IPV6_ADDR, NFT_FIELD_INET_PROTO,
 				 NFT_FIELD_INET_SERVICE, NFT_FIELD_IFNAME },
+			.data = { NFT_FIELD_VERDICT },
+			.flags = NFT_SET_MAP | NFT_SET_TIMEOUT,
 		},
 		{
 			.name = "unchanged6_addr",
 			.key = { NFT_FIELD_IPV6_ADDR, NFT_FIELD_INET_PROTO,
 				 NFT_FIELD_INET_SERVICE },
+			.data = { NFT_FIELD_VERDICT },
+			.flags = NFT_SET_MAP | NFT_SET_TIMEOUT,
+		},
+		/*
+		 * A client, and the number of a forward. One set for all of them, because the
+		 * kernel makes room beforehand for all that it may hold; this is
+		 * how many connections it tracks at most, if nobody says otherwise.
+		 */
+		{
+			.name = "connections4",
+			.key = { NFT_FIELD_IPV4_ADDR, NFT_FIELD_MARK, NFT_FIELD_MARK },
+			.flags = NFT_SET_EVAL,
+			.size = 262144,
+		},
+		{
+			.name = "connections6",
+			.key = { NFT_FIELD_IPV6_ADDR, NFT_FIELD_MARK, NFT_FIELD_MARK },
+			.flags = NFT_SET_EVAL,
+			.size = 262144,
 		},
 	};
 
@@ -166,7 +196,7 @@ uint8_t nft_set_find(const char *name)
 const char *nft_name_owner(const char *name)
 {
 	static const char *const prefixes[] = {
-		NFT_PREFIX_TO, NFT_PREFIX_GO, NFT_PREFIX_FROM, NFT_PREFIX_CONNS4, NFT_PREFIX_CONNS6,
+		NFT_PREFIX_TO, NFT_PREFIX_GO, NFT_PREFIX_FROM, NFT_PREFIX_PASS,
 	};
 	size_t i, len;
 

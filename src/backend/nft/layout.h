@@ -53,7 +53,7 @@ enum nft_purpose {
 };
 #define NFT_PURPOSES (NFT_SNAT_RANGE + 1)
 
-#define NFT_SET_FIELDS 4
+#define NFT_SET_FIELDS 5	/* nft has no room for the types of more */
 #define NFT_SET_NAME 24
 
 /* Numbers of sets: those of the maps by purpose, family, tier and remote; then the others. */
@@ -63,7 +63,8 @@ enum {
 	NFT_SET_REVISION,
 	NFT_SET_GUARDED,	/* IPv4, IPv6 */
 	NFT_SET_UNCHANGED = NFT_SET_GUARDED + 2,	/* the same, each by tier */
-	NFT_SETS = NFT_SET_UNCHANGED + 4,
+	NFT_SET_CONNECTIONS = NFT_SET_UNCHANGED + 4,	/* IPv4, IPv6 */
+	NFT_SETS = NFT_SET_CONNECTIONS + 2,
 };
 _Static_assert(NFT_SETS < UINT8_MAX, "the number of a set is a byte");
 
@@ -78,6 +79,16 @@ struct nft_set {
 	bool fitted;				/* size follows what it holds; see nft_fitted_size() */
 };
 
+/*
+ * Maps that decide about the source address: behind the destination before the rewrite,
+ * which is the key of the others, theirs has the one after it, so that what somebody else
+ * rewrote is not taken for ours.
+ */
+static inline bool nft_is_source(enum nft_purpose purpose)
+{
+	return purpose == NFT_SNAT || purpose == NFT_SNAT_RANGE;
+}
+
 static inline bool nft_tier_has_address(uint8_t tier)
 {
 	return tier == PFW_TIER_ADDRESS_INTERFACE || tier == PFW_TIER_ADDRESS;
@@ -86,6 +97,12 @@ static inline bool nft_tier_has_address(uint8_t tier)
 static inline bool nft_tier_has_interface(uint8_t tier)
 {
 	return tier == PFW_TIER_ADDRESS_INTERFACE || tier == PFW_TIER_INTERFACE;
+}
+
+/* Of the destination after the rewrite, all but the port where there is no field left for it. */
+static inline bool nft_tier_has_new_port(uint8_t tier)
+{
+	return tier != PFW_TIER_ADDRESS_INTERFACE;
 }
 
 uint8_t nft_set_number(enum nft_purpose purpose, uint8_t family, uint8_t tier, bool remote);
@@ -105,6 +122,12 @@ struct nft_map nft_set_map(uint8_t number);
  * the set is, as long as all fits in. Small sets may grow.
  */
 uint32_t nft_fitted_size(size_t n);
+/* What packets put into such a set is no difference. */
+static inline bool nft_set_learns(uint8_t number)
+{
+	return number == NFT_SET_HAIRPIN ||
+	       (number >= NFT_SET_CONNECTIONS && number < NFT_SET_CONNECTIONS + 2);
+}
 /* The number of the set of that name, or NFT_SETS. */
 uint8_t nft_set_find(const char *name);
 
@@ -117,14 +140,13 @@ void nft_fields_print_type(const enum nft_field *fields, unsigned int n, struct 
 void nft_fields_print(const enum nft_field *fields, unsigned int n, const uint8_t *bytes,
 		      size_t len, struct pfw_buffer *ret);
 
-/* Chains and sets of one forward are called PREFIX-NAME; of one key, key4-DIGEST. */
+/* Chains of one forward are called PREFIX-NAME; of one key, key4-DIGEST. */
 #define NFT_CHAIN_NAME 84
 #define NFT_PREFIX_TO "to-"		/* who is admitted, and where to */
 #define NFT_PREFIX_GO "go-"		/* where to, for those within the limits */
 #define NFT_PREFIX_FROM "from-"		/* what happens to the source address */
-#define NFT_PREFIX_CONNS4 "conns4-"	/* open connections of each client */
-#define NFT_PREFIX_CONNS6 "conns6-"
-/* Whose chain or set it is by its name, or NULL: of the frame, or of a key. */
+#define NFT_PREFIX_PASS "pass-"		/* whom the guard lets pass */
+/* Whose chain it is by its name, or NULL: of the frame, or of a key. */
 const char *nft_name_owner(const char *name);
 
 /* "tcp . 8000-8100": low and high are of full length. */
@@ -167,7 +189,7 @@ struct nft_chain_value {
  * interval those of both ends. No bytes: the element that every other key finds, "*".
  * We make none, but others may.
  */
-#define NFT_ELEMENT_KEY_MAX 96
+#define NFT_ELEMENT_KEY_MAX 128
 /* NFT_SET_ELEM_CATCHALL of linux/netfilter/nf_tables.h, where it is since Linux 5.13. */
 #define NFT_ELEMENT_CATCHALL 0x2
 

@@ -69,9 +69,10 @@ void nft_guard_begin(const struct pfw_plan *plan, struct nft_chain *forward);
 void nft_guard_end(const struct pfw_plan *plan, struct nft_chain *forward);
 int nft_guard_add_chain(const struct pfw_plan *plan, struct pfw_image *image);
 int nft_guard_add_links(const struct pfw_plan *plan, struct pfw_image *image);
-/* key: that of the slot as it stands in registers. */
-int nft_guard_add_slot(const struct pfw_plan *plan, const struct pfw_slot *slot,
-		       const uint8_t *key, size_t key_len, struct pfw_image *image);
+/* key: that of a port of the slot as it stands in registers; verdict: who passes. */
+int nft_guard_add_slot(const uint8_t *key, size_t key_len, const struct pfw_slot *slot,
+		       const struct nft_verdict_value *verdict, const char *owner,
+		       struct pfw_image *image);
 bool nft_is_guard(const struct pfw_item *item);
 
 bool nft_is_past(const struct pfw_item *item, int64_t now);

@@ -418,9 +418,9 @@ static int read_all_elements(struct reader *reader)
 			continue;
 		name = nft_item_name(&reader->image->items[i]);
 		reader->number = nft_set_find(name);
-		/* Foreign sets go as a whole, and what the hairpin learned is no difference. */
+		/* Foreign sets go as a whole. */
 		if (is_declared(&reader->image->items[i], reader->number) &&
-		    reader->number != NFT_SET_HAIRPIN)
+		    !nft_set_learns(reader->number))
 			ret = read_elements(reader, name);
 	}
 	return ret;

@@ -216,14 +216,6 @@ static void load_key(struct nft_rule *rule, uint8_t family, uint8_t tier, bool i
 	}
 }
 
-void nft_match_key(struct nft_rule *rule, uint8_t family, uint8_t tier, const char *set)
-{
-	pfw_buffer_puts(&rule->text, rule->text.len ? " " : "");
-	load_key(rule, family, tier, false);
-	nft_expr_lookup(rule, set, false, 0);
-	pfw_buffer_printf(&rule->text, " @%s", set);
-}
-
 static void load_ct_original(struct nft_rule *rule, uint32_t key, uint32_t reg)
 {
 	struct nftnl_expr *expr = nftnl_expr_alloc("ct");
@@ -236,23 +228,32 @@ static void load_ct_original(struct nft_rule *rule, uint32_t key, uint32_t reg)
 	nft_expr_add(rule, expr);
 }
 
-/* ct original ip daddr . meta l4proto . ct original proto-dst . iifname */
+/* ct original ip daddr . meta l4proto . ct original proto-dst . ip daddr . th dport . iifname */
 static void load_original_key(struct nft_rule *rule, uint8_t family, uint8_t tier,
 			      bool interval)
 {
-	uint32_t at = 0;
+	uint32_t len = (uint32_t)pfw_addr_size(family), at = 0;
 
 	if (nft_tier_has_address(tier)) {
 		load_ct_original(rule, family == AF_INET6 ? NFT_CT_DST_IP6 : NFT_CT_DST_IP,
 				 nft_register(at));
-		at += (uint32_t)pfw_addr_size(family);
+		at += len;
 		pfw_buffer_puts(&rule->text, family == AF_INET6 ? "ct original ip6 daddr . " :
 								  "ct original ip daddr . ");
 	}
 	at = load_protocol(rule, at, interval);
 	load_ct_original(rule, NFT_CT_PROTO_DST, nft_register(at));
 	at += nft_fields[NFT_FIELD_INET_SERVICE].size;
-	pfw_buffer_puts(&rule->text, "meta l4proto . ct original proto-dst");
+	pfw_buffer_puts(&rule->text, "meta l4proto . ct original proto-dst . ");
+	nft_expr_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, daddr_offset(family), len,
+			 nft_register(at));
+	at += len;
+	pfw_buffer_puts(&rule->text, family == AF_INET6 ? "ip6 daddr" : "ip daddr");
+	if (nft_tier_has_new_port(tier)) {
+		nft_expr_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, nft_register(at));
+		at += nft_fields[NFT_FIELD_INET_SERVICE].size;
+		pfw_buffer_puts(&rule->text, " . th dport");
+	}
 	if (nft_tier_has_interface(tier)) {
 		nft_expr_meta(rule, NFT_META_IIFNAME, nft_register(at));
 		pfw_buffer_puts(&rule->text, " . iifname");

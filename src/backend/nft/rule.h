@@ -75,8 +75,6 @@ void nft_match_before(struct nft_rule *rule, int64_t time);	/* meta time < 17987
 void nft_match_new(struct nft_rule *rule);		/* ct state new */
 void nft_match_reply(struct nft_rule *rule);		/* ct state established,related */
 void nft_match_links(struct nft_rule *rule, const char *set);	/* iifname @set oifname @set */
-/* ip daddr . meta l4proto . th dport @set */
-void nft_match_key(struct nft_rule *rule, uint8_t family, uint8_t tier, const char *set);
 void nft_match_dnat(struct nft_rule *rule);		/* ct status dnat */
 void nft_match_way_back(struct nft_rule *rule);	/* fib daddr . mark . iif oif exists */
 void nft_match_hairpin(struct nft_rule *rule);		/* iifname . oifname @hairpin */
@@ -106,8 +104,12 @@ void nft_add_learn_hairpin(struct nft_rule *rule);	/* add @hairpin { iifname . o
 void nft_add_masquerade(struct nft_rule *rule);
 void nft_add_verdict(struct nft_rule *rule, int32_t code, const char *chain); /* chain: or NULL */
 void nft_add_limit(struct nft_rule *rule, const struct pfw_limit *limit, bool over);
-/* add @SET { ip saddr ct count N }: true while a client has at most N open connections. */
-void nft_add_count(struct nft_rule *rule, uint8_t family, const char *set, uint32_t most);
+/*
+ * add @SET { ip saddr . NUMBER ct count N }: true while a client has at most N open connections
+ * that were counted with this number.
+ */
+void nft_add_count(struct nft_rule *rule, uint8_t family, const char *set,
+		   const uint32_t number[2], uint32_t most);
 void nft_add_counter(struct nft_rule *rule);
 void nft_add_log(struct nft_rule *rule, const char *prefix);
 /* dnat to one address, and to one port unless it is 0. */

@@ -11,20 +11,38 @@
 
 #include "nft.h"
 
-/* The key with this port as it stands in registers. */
-static size_t put_key(const struct pfw_key *key, uint16_t port, uint8_t *to)
+static size_t put_port(uint16_t port, uint8_t *to)
+{
+	uint16_t be_port = htons(port);
+
+	memset(to, 0, 4);
+	memcpy(to, &be_port, sizeof(be_port));
+	return 4;
+}
+
+/*
+ * The key with this port as it stands in registers, of a word on the source address with
+ * the destination after the rewrite, otherwise target is NULL.
+ */
+static size_t put_key(const struct pfw_key *key, uint16_t port, const struct pfw_addr *target,
+		      uint16_t target_port, uint8_t *to)
 {
 	size_t at = 0, size = pfw_addr_size(key->family);
-	uint16_t be_port = htons(port);
 
 	if (nft_tier_has_address(key->tier)) {
 		memcpy(to, key->address, size);
 		at += size;
 	}
-	memset(to + at, 0, 8);
+	memset(to + at, 0, 4);
 	to[at] = key->protocol;
-	memcpy(to + at + 4, &be_port, sizeof(be_port));
-	at += 8;
+	at += 4;
+	at += put_port(port, to + at);
+	if (target) {
+		memcpy(to + at, target->bytes, size);
+		at += size;
+		if (nft_tier_has_new_port(key->tier))
+			at += put_port(target_port, to + at);
+	}
 	if (nft_tier_has_interface(key->tier)) {
 		memcpy(to + at, key->ifname, PFW_IFNAME_SIZE);
 		at += PFW_IFNAME_SIZE;
@@ -58,9 +76,9 @@ static int add_element(struct pfw_image *image, enum nft_purpose purpose, const 
 	size_t len = 1;
 
 	key[0] = nft_set_number(purpose, slot->key.family, slot->key.tier, slot->remote);
-	len += put_key(&slot->key, ports.lo, key + len);
+	len += put_key(&slot->key, ports.lo, NULL, 0, key + len);
 	if (ports.lo != ports.hi)
-		len += put_key(&slot->key, ports.hi, key + len);
+		len += put_key(&slot->key, ports.hi, NULL, 0, key + len);
 	return pfw_image_add(image, NFT_KIND_ELEMENT, key, len, data, data_len, owner) ? 0 : -ENOMEM;
 }
 
@@ -118,41 +136,147 @@ static int add_key_chain(struct pfw_image *image, const char *name, const char *
 	return nft_chain_end(&chain, image);
 }
 
-/* The element that leads to the forward's own chain, or to the chain of the key. */
-static int add_chain_element(struct pfw_image *image, enum nft_purpose purpose,
-			     const struct pfw_slot *slot, const char *key_prefix,
-			     const char *prefix, const struct pfw_forward *const *claims, int n)
+/* The way to the forward's own chain, or to the chain of the key, which is added. */
+static int lead_to_chain(struct pfw_image *image, const struct pfw_slot *slot,
+			 const char *key_prefix, const char *prefix,
+			 const struct pfw_forward *const *claims, int n,
+			 struct nft_verdict_value *ret)
 {
-	struct nft_verdict_value value = verdict(NFT_JUMP, n == 1 ? claims[0]->expires : 0);
-	int ret = 0;
-
-	if (n > 1) {
-		key_chain_name(key_prefix, &slot->key, value.chain);
-		ret = add_key_chain(image, value.chain, prefix, claims, n);
-	} else {
-		snprintf(value.chain, sizeof(value.chain), "%s%s", prefix, claims[0]->name);
+	*ret = verdict(NFT_JUMP, n == 1 ? claims[0]->expires : 0);
+	if (n == 1) {
+		snprintf(ret->chain, sizeof(ret->chain), "%s%s", prefix, claims[0]->name);
+		return 0;
 	}
+	key_chain_name(key_prefix, &slot->key, ret->chain);
+	return add_key_chain(image, ret->chain, prefix, claims, n);
+}
+
+static int add_chain_element(struct pfw_image *image, enum nft_purpose purpose,
+			     const struct pfw_slot *slot, const struct pfw_forward *const *claims,
+			     int n)
+{
+	struct nft_verdict_value value;
+	int ret = lead_to_chain(image, slot, "key", NFT_PREFIX_TO, claims, n, &value);
+
 	return ret ? ret : add_element(image, purpose, slot, slot->key.port, &value, sizeof(value),
 				       claims[0]->name);
+}
+
+/* Where connections of a slot go to. */
+struct goal {
+	struct pfw_addr address;
+	struct pfw_ports port;
+};
+
+static int compare_goals(const void *a, const void *b)
+{
+	const struct goal *x = a, *y = b;
+	int order = memcmp(x->address.bytes, y->address.bytes, sizeof(x->address.bytes));
+
+	return order ? order : (int)x->port.lo - y->port.lo;
+}
+
+static unsigned int add_goals(const struct pfw_slot *slot, const struct pfw_forward *forward,
+			      struct goal *to)
+{
+	const struct pfw_target *target = forward->targets;
+	unsigned int i, n = 0;
+
+	for (i = 0; i < forward->n_targets; i++, target++) {
+		if (target->self || target->address.family != slot->key.family)
+			continue;
+		to[n].address = target->address;
+		to[n].port = target->port.lo ? target->port : slot->key.port;
+		if (!nft_tier_has_new_port(slot->key.tier))
+			to[n].port = (struct pfw_ports){ 0, 0 };
+		n++;
+	}
+	return n;
+}
+
+/* The kernel takes no element twice, and of ranges none that overlap. */
+static unsigned int join_goals(struct goal *goals, unsigned int n)
+{
+	unsigned int i, kept = 0;
+
+	qsort(goals, n, sizeof(*goals), compare_goals);
+	for (i = 1; i < n; i++)
+		if (!pfw_addr_equal(&goals[i].address, &goals[kept].address) ||
+		    goals[i].port.lo > goals[kept].port.hi)
+			goals[++kept] = goals[i];
+		else if (goals[i].port.hi > goals[kept].port.hi)
+			goals[kept].port.hi = goals[i].port.hi;
+	return n ? kept + 1 : 0;
+}
+
+/* All goals of the claims, each once. *ret is to be freed; the number of them, or -ENOMEM. */
+static int find_goals(const struct pfw_slot *slot, const struct pfw_forward *const *claims, int n,
+		      struct goal **ret)
+{
+	unsigned int found = 0, most = 0;
+	struct goal *goals;
+	int i;
+
+	for (i = 0; i < n; i++)
+		most += claims[i]->n_targets;
+	goals = calloc(most, sizeof(*goals));
+	if (!goals)
+		return -ENOMEM;
+	for (i = 0; i < n; i++)
+		found += add_goals(slot, claims[i], goals + found);
+	*ret = goals;
+	return (int)join_goals(goals, found);
+}
+
+static int add_source_element(struct pfw_image *image, const struct pfw_slot *slot,
+			      const struct goal *goal, const struct nft_verdict_value *value,
+			      const char *owner)
+{
+	const struct pfw_key *key = &slot->key;
+	bool range = pfw_key_is_range(key);
+	uint8_t bytes[NFT_ELEMENT_KEY_MAX];
+	size_t len = 1;
+
+	bytes[0] = nft_set_number(range ? NFT_SNAT_RANGE : NFT_SNAT, key->family, key->tier,
+				  slot->remote);
+	len += put_key(key, key->port.lo, &goal->address, goal->port.lo, bytes + len);
+	if (range)
+		len += put_key(key, key->port.hi, &goal->address, goal->port.hi, bytes + len);
+	return pfw_image_add(image, NFT_KIND_ELEMENT, bytes, len, value, sizeof(*value), owner) ?
+		       0 : -ENOMEM;
+}
+
+/* What happens to the source address, whichever claim it is of. */
+static int judge_source(const struct pfw_plan *plan, const struct pfw_slot *slot,
+			const struct pfw_forward *const *claims, int n, struct pfw_image *image,
+			struct nft_verdict_value *ret)
+{
+	enum pfw_source source = pfw_plan_source(plan, claims[0]);
+
+	if (n > 1 || nft_from_is_chain(plan, claims[0]))
+		return lead_to_chain(image, slot, "keyfrom", NFT_PREFIX_FROM, claims, n, ret);
+	*ret = verdict(NF_ACCEPT, claims[0]->expires);
+	if (source == PFW_SOURCE_MASQUERADE || source == PFW_SOURCE_AUTO) {
+		ret->code = NFT_GOTO;
+		snprintf(ret->chain, sizeof(ret->chain), "%s",
+			 source == PFW_SOURCE_AUTO ? NFT_CHAIN_HAIRPINS : NFT_CHAIN_MASQUERADES);
+	}
+	return 0;
 }
 
 static int add_source(const struct pfw_plan *plan, const struct pfw_slot *slot,
 		      const struct pfw_forward *const *claims, int n, struct pfw_image *image)
 {
-	enum nft_purpose purpose = pfw_key_is_range(&slot->key) ? NFT_SNAT_RANGE : NFT_SNAT;
-	enum pfw_source source = pfw_plan_source(plan, claims[0]);
 	struct nft_verdict_value value;
+	struct goal *goals = NULL;
+	int found, i, ret;
 
-	if (n > 1 || nft_from_is_chain(plan, claims[0]))
-		return add_chain_element(image, purpose, slot, "keyfrom", NFT_PREFIX_FROM, claims, n);
-	value = verdict(NF_ACCEPT, claims[0]->expires);
-	if (source == PFW_SOURCE_MASQUERADE || (source == PFW_SOURCE_AUTO && !claims[0]->targets[0].self)) {
-		value.code = NFT_GOTO;
-		snprintf(value.chain, sizeof(value.chain), "%s",
-			 source == PFW_SOURCE_AUTO ? NFT_CHAIN_HAIRPINS : NFT_CHAIN_MASQUERADES);
-	}
-	return add_element(image, purpose, slot, slot->key.port, &value, sizeof(value),
-			   claims[0]->name);
+	ret = judge_source(plan, slot, claims, n, image, &value);
+	found = ret ? ret : find_goals(slot, claims, n, &goals);
+	for (i = 0, ret = found < 0 ? found : 0; !ret && i < found; i++)
+		ret = add_source_element(image, slot, &goals[i], &value, claims[0]->name);
+	free(goals);
+	return ret;
 }
 
 static int add_destination(const struct pfw_slot *slot, const struct pfw_forward *const *claims,
@@ -166,10 +290,9 @@ static int add_destination(const struct pfw_slot *slot, const struct pfw_forward
 
 	switch (slot->shape) {
 	case PFW_SHAPE_COMPLEX:
-		return add_chain_element(image, NFT_CHAIN, slot, "key", NFT_PREFIX_TO, claims, n);
+		return add_chain_element(image, NFT_CHAIN, slot, claims, n);
 	case PFW_SHAPE_WIDE_COMPLEX:
-		return add_chain_element(image, NFT_CHAIN_RANGE, slot, "key", NFT_PREFIX_TO, claims,
-					 n);
+		return add_chain_element(image, NFT_CHAIN_RANGE, slot, claims, n);
 	case PFW_SHAPE_SHIFT:
 		return add_shifted(image, slot, target, forward->name);
 	case PFW_SHAPE_KEEP:
@@ -187,20 +310,39 @@ static int add_destination(const struct pfw_slot *slot, const struct pfw_forward
 	}
 }
 
-/* What the guard must let pass though its rewrite changes nothing; of a range each port. */
-static int add_unchanged(const struct pfw_plan *plan, const struct pfw_slot *slot,
-			 struct pfw_image *image)
+static bool leaves_port(const struct pfw_slot *slot, const struct pfw_forward *const *claims, int n,
+			uint16_t port)
 {
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (pfw_forward_unchanged(claims[i], &slot->key, port))
+			return true;
+	return false;
+}
+
+/*
+ * What the guard must let pass though its rewrite changes nothing; of a range each port.
+ * All claims are asked: who is admitted first by one that changes something is known by that.
+ */
+static int add_unchanged(const struct pfw_plan *plan, const struct pfw_slot *slot,
+			 const struct pfw_forward *const *claims, int n, struct pfw_image *image)
+{
+	struct nft_verdict_value value = verdict(NF_ACCEPT, claims[0]->expires);
 	uint8_t key[NFT_ELEMENT_KEY_MAX];
 	uint32_t port;
 	size_t len;
 	int ret = 0;
 
-	if (!slot->unchanged)
+	if (!slot->unchanged || !pfw_plan_guards(plan, slot->key.family))
 		return 0;
+	if (n > 1 || claims[0]->n_sources || claims[0]->n_excluded)
+		ret = lead_to_chain(image, slot, "keypass", NFT_PREFIX_PASS, claims, n, &value);
 	for (port = slot->key.port.lo; !ret && port <= slot->key.port.hi; port++) {
-		len = put_key(&slot->key, (uint16_t)port, key);
-		ret = nft_guard_add_slot(plan, slot, key, len, image);
+		if (!leaves_port(slot, claims, n, (uint16_t)port))
+			continue;
+		len = put_key(&slot->key, (uint16_t)port, NULL, 0, key);
+		ret = nft_guard_add_slot(key, len, slot, &value, claims[0]->name, image);
 	}
 	return ret;
 }
@@ -220,7 +362,7 @@ int nft_compile_slot(const struct pfw_plan *plan, const struct pfw_slot *slot,
 	}
 	ret = add_destination(slot, claims, n, image);
 	if (!ret)
-		ret = add_unchanged(plan, slot, image);
+		ret = add_unchanged(plan, slot, claims, n, image);
 	if (!ret && pfw_slot_speaks(plan, slot))
 		ret = add_source(plan, slot, claims, n, image);
 	free(several);

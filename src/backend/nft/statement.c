@@ -316,12 +316,16 @@ void nft_add_limit(struct nft_rule *rule, const struct pfw_limit *limit, bool ov
 			  unit_word(limit->per), burst);
 }
 
-void nft_add_count(struct nft_rule *rule, uint8_t family, const char *set, uint32_t most)
+void nft_add_count(struct nft_rule *rule, uint8_t family, const char *set,
+		   const uint32_t number[2], uint32_t most)
 {
+	uint32_t len = (uint32_t)pfw_addr_size(family);
 	struct nftnl_expr *expr, *count;
 
-	nft_expr_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, family == AF_INET6 ? 8 : 12,
-			 (uint32_t)pfw_addr_size(family), NFT_REG_1);
+	nft_expr_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, family == AF_INET6 ? 8 : 12, len,
+			 NFT_REG_1);
+	nft_expr_immediate(rule, nft_register(len), &number[0], sizeof(number[0]));
+	nft_expr_immediate(rule, nft_register(len + 4), &number[1], sizeof(number[1]));
 	expr = nftnl_expr_alloc("dynset");
 	count = nftnl_expr_alloc("connlimit");
 	if (expr && count) {
@@ -340,8 +344,8 @@ void nft_add_count(struct nft_rule *rule, uint8_t family, const char *set, uint3
 	}
 	nft_expr_add(rule, expr);
 	nft_say(rule, "add @");
-	pfw_buffer_printf(&rule->text, "%s { %s saddr ct count %u }", set,
-			  family == AF_INET6 ? "ip6" : "ip", most);
+	pfw_buffer_printf(&rule->text, "%s { %s saddr . 0x%08x . 0x%08x ct count %u }", set,
+			  family == AF_INET6 ? "ip6" : "ip", number[0], number[1], most);
 }
 
 /* Its numbers are nothing of the rule, so they are zero wherever rules are compared. */

@@ -111,8 +111,6 @@ static void print_set(const struct pfw_image *image, const struct pfw_item *item
 
 	memcpy(&value, pfw_item_value(item), sizeof(value));
 	nft_set_describe(number, &set);
-	if (number == NFT_SETS)	/* open connections of a forward's clients */
-		set.key[0] = value.key_len == 4 ? NFT_FIELD_IPV4_ADDR : NFT_FIELD_IPV6_ADDR;
 	pfw_buffer_printf(ret, "\t%s %s {\n\t\ttype ", set.data[0] ? "map" : "set", name);
 	nft_fields_print_type(set.key, NFT_SET_FIELDS, ret);
 	if (set.data[0]) {

@@ -394,8 +394,8 @@ static const char *const strangers[] = {
 	"delete element inet portfwd dnat4_addr { 192.0.2.1 . tcp . 80 };"
 	" add element inet portfwd dnat4_addr { 192.0.2.1 . tcp . 80 : 10.0.0.2 . 80 }",
 	"add element inet portfwd dnat4_addr { * : 10.6.6.6 . 80 }",
-	"delete element inet portfwd snat4_addr { 192.0.2.1 . tcp . 80 };"
-	" add element inet portfwd snat4_addr { 192.0.2.1 . tcp . 80 comment \"web\" : drop }",
+	"delete element inet portfwd snat4_addr { 192.0.2.1 . tcp . 80 . 10.0.0.2 . 80 };"
+	" add element inet portfwd snat4_addr { 192.0.2.1 . tcp . 80 . 10.0.0.2 . 80 comment \"web\" : drop }",
 	"add element inet portfwd revision { 1 . 2 }",
 	"flush set inet portfwd revision",
 };

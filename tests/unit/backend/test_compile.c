@@ -63,7 +63,7 @@ static void check_set_is_used(const struct pfw_image *image, const struct pfw_it
 			rules += strstr(image->items[i].text, name) != NULL;
 	if (number == NFT_SET_REVISION)
 		ck_assert_uint_eq(elements, 1);
-	else if (number == NFT_SET_HAIRPIN || set->owner)
+	else if (nft_set_learns(number))
 		ck_assert_uint_eq(elements, 0);
 	else
 		ck_assert_msg(elements > 0, "%s is empty", nft_item_name(set));
@@ -296,12 +296,14 @@ START_TEST(test_source_elements)
 		{ .name = "if", .targets = "10.0.0.2", .interfaces = "wan0", .snat = PFW_SNAT_NONE },
 		{ .name = "self", .targets = "self", .addresses = "192.0.2.2" },
 		{ .name = "elsewhere", .targets = "10.0.0.2", .addresses = "192.0.2.1", .ports = "81" },
+		{ .name = "several", .targets = "10.0.0.2 10.0.0.3", .addresses = "192.0.2.3",
+		  .snat = PFW_SNAT_MASQUERADE },
 	};
 	const size_t n = COUNT(samples);
 
 	ck_assert_uint_eq(count_items(samples, n, NFT_KIND_ELEMENT, "snat4_any"), 1);
 	ck_assert_uint_eq(count_items(samples, n, NFT_KIND_ELEMENT, "snat4_if"), 1);
-	ck_assert_uint_eq(count_items(samples, n, NFT_KIND_ELEMENT, "snat4_addr"), 2);
+	ck_assert_uint_eq(count_items(samples, n, NFT_KIND_ELEMENT, "snat4_addr"), 3);
 	ck_assert_uint_eq(count_items(samples, n, NFT_KIND_ELEMENT, "dnat4_addr"), 2);
 	ck_assert_uint_eq(count_items(samples, n, NFT_KIND_ELEMENT, "self4_addr"), 1);
 	ck_assert_uint_eq(count_items(samples, n, NFT_KIND_ELEMENT, "snat6_any"), 0);

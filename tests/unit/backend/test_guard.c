@@ -216,17 +216,18 @@ START_TEST(test_unchanged)
 	free(text);
 	put(&ruleset, "other-port", &same, 80);
 	text = table(&ruleset, &facts);
-	has(text, "\tset unchanged4_addr {\n\t\ttype ipv4_addr . inet_proto . inet_service\n"
-		  "\t\telements = {\n\t\t\t10.0.0.2 . tcp . 80 comment \"other-port\"\n\t\t}\n\t}\n");
+	has(text, "\tmap unchanged4_addr {\n\t\ttype ipv4_addr . inet_proto . inet_service : verdict\n"
+		  "\t\tflags timeout\n\t\telements = {\n"
+		  "\t\t\t10.0.0.2 . tcp . 80 comment \"other-port\" : accept\n\t\t}\n\t}\n");
 	has(text, "\tchain guard {\n\t\tct status dnat accept\n"
 		  "\t\tmeta l4proto { tcp, udp, sctp } meta nfproto ipv4 "
-		  "ip daddr . meta l4proto . th dport @unchanged4_addr accept\n\t\tdrop\n\t}\n");
+		  "ip daddr . meta l4proto . th dport vmap @unchanged4_addr\n\t\tdrop\n\t}\n");
 	lacks(text, "unchanged4_addr_if");
 	free(text);
 	/* A port that is kept is the same. */
 	put(&ruleset, "other-port", &same, 0);
 	text = table(&ruleset, &facts);
-	has(text, "10.0.0.2 . tcp . 80 comment \"other-port\"\n");
+	has(text, "10.0.0.2 . tcp . 80 comment \"other-port\" : accept\n");
 	free(text);
 	ruleset.settings.guard = false;
 	text = table(&ruleset, &facts);

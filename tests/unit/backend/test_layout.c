@@ -68,7 +68,12 @@ START_TEST(test_keys)
 		{ "dnat6_any", "inet_proto . inet_service", 8, 20 },
 		{ "self4_addr", "ipv4_addr . inet_proto . inet_service", 12, 2 },
 		{ "self6_any_remote", "inet_proto . inet_service", 8, 2 },
-		{ "snat6_addr_if", "ipv6_addr . inet_proto . inet_service . ifname", 40, 0 },
+		{ "snat6_addr_if",
+		  "ipv6_addr . inet_proto . inet_service . ipv6_addr . ifname", 56, 0 },
+		{ "snat4_addr",
+		  "ipv4_addr . inet_proto . inet_service . ipv4_addr . inet_service", 20, 0 },
+		{ "snat_range6_if",
+		  "inet_proto . inet_service . ipv6_addr . inet_service . ifname", 44, 0 },
 		{ "hairpin", "ifname . ifname", 32, 0 },
 		{ "revision", "mark . mark", 8, 0 },
 	};

@@ -45,7 +45,7 @@ START_TEST(test_lines)
 			     "10.0.0.2 . 8080 }" },
 		{ "element", "element dnat6_if { udp . 80 . \"wan0\" comment \"six\" : "
 			     "fd00::2 . 80 }" },
-		{ "element", "element snat6_if { udp . 80 . \"wan0\" comment \"six\" : "
+		{ "element", "element snat6_if { udp . 80 . fd00::2 . 80 . \"wan0\" comment \"six\" : "
 			     "goto masquerades }" },
 		{ "element", "element self4_any { tcp . 22 comment \"own\" : 2222 }" },
 		{ "element", "element self6_any { tcp . 22 comment \"own\" : 2222 }" },
