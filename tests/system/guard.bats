@@ -184,6 +184,74 @@ all_sysctls() {
 	equal "lan0 late0 wan0" "$(guarded 6)"
 }
 
+rename() { # HOST OLD NEW
+	ip -n "$1" link set "$2" down
+	ip -n "$1" link set "$2" name "$3"
+	ip -n "$1" link set "$3" up
+}
+
+@test "an interface that is renamed is guarded again by the next command; status and diff tell" {
+	servers
+	both_families
+	rename gw wan0 up0
+	route_add gw "$CLIENT4" "$CLIENT6" || true
+	addr_add gw up0 "$WAN6/64" || true
+	equal "false 1" "$(pfw_json '"\(.guard) \(.warnings | length)"' status)"
+	pfw_fails 7 diff
+	contains "$output" '- element guarded4 { "wan0" }'
+	contains "$output" '+ element guarded4 { "up0" }'
+	contains "$output" '+ element guarded6 { "up0" }'
+	# A small change, which otherwise sends no more than itself.
+	pfw add more 8081 "$SERVER4:80"
+	pfw diff
+	equal "true 0" "$(pfw_json '"\(.guard) \(.warnings | length)"' status)"
+	equal "lan0 up0" "$(guarded 4)"
+	equal "lan0 up0" "$(guarded 6)"
+	closed 4
+	closed 6
+	forwards_work
+	# Two that change names with each other, and a new one with the first one's old name.
+	rename gw lan0 tmp0
+	rename gw up0 lan0
+	rename gw tmp0 up0
+	ip -n gw link add wan0 type bridge
+	pfw reload
+	pfw diff
+	equal "lan0 up0" "$(guarded 4)"
+}
+
+@test "an interface that went and comes back is guarded; what portfwd set follows a renamed one" {
+	servers
+	in_ns gw sh -c 'echo 1 > /proc/sys/net/ipv6/conf/wan0/accept_ra
+		echo 1 > /proc/sys/net/ipv4/conf/lan0/forwarding'
+	both_families
+	rename gw wan0 up0
+	ip -n gw link del lan0
+	pfw reload
+	pfw diff
+	equal "lan0 up0" "$(guarded 6)"
+	lan_join gw lan0 "$LAN4/24" "$LAN6/64"
+	pfw diff
+	equal "lan0 up0" "$(guarded 6)"
+	pfw flush
+	equal 1 "$(sysctl_get gw net/ipv6/conf/up0/accept_ra)"
+}
+
+@test "a record that knows names only, as older versions made it, still guards these" {
+	servers
+	both_families
+	local state
+	state=$(echo "$RUN_DIR"/net-*/state.json)
+	jq '.guarded |= map_values(map(.name)) | .sysctl |= map(del(.index))' "$state" > "$state.old"
+	mv "$state.old" "$state"
+	pfw diff
+	rename gw wan0 up0
+	pfw diff
+	equal "lan0 wan0" "$(guarded 4)"
+	pfw flush
+	equal "0 0" "$(sysctl_get gw net/ipv4/ip_forward) $(sysctl_get gw net/ipv6/conf/all/forwarding)"
+}
+
 @test "routing that was on before is not guarded" {
 	routing_on gw
 	servers

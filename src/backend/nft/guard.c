@@ -51,11 +51,11 @@ int nft_guard_check(const struct pfw_plan *plan, struct pfw_error *err)
 			continue;
 		links = &plan->facts.guarded[f];
 		for (i = 0; i < links->n; i++)
-			if (!reads_back(links->names[i]))
+			if (!reads_back(links->list[i].name))
 				return pfw_fail(err, PFW_FAILED, -EINVAL,
 						"interface %s has a name that nft cannot read back, so "
 						"it cannot be guarded; rename it, or set \"guard\" to "
-						"false in the settings", links->names[i]);
+						"false in the settings", links->list[i].name);
 	}
 	return 0;
 }
@@ -82,13 +82,16 @@ uint64_t nft_guard_digest(const struct pfw_plan *plan)
 	const struct pfw_links *links;
 	uint64_t content[2], digest = 0;
 	unsigned int f;
+	size_t i;
 
 	for (f = 0; f < 2; f++) {
 		if (!pfw_plan_guards(plan, families[f]))
 			continue;
 		links = &plan->facts.guarded[f];
 		content[0] = families[f];
-		content[1] = links->n ? pfw_hash(links->names, links->n * sizeof(*links->names)) : 0;
+		content[1] = 0;
+		for (i = 0; i < links->n; i++)
+			content[1] += pfw_hash(links->list[i].name, PFW_IFNAME_SIZE);
 		digest += pfw_hash(content, sizeof(content));
 	}
 	return digest;
@@ -172,7 +175,7 @@ int nft_guard_add_links(const struct pfw_plan *plan, struct pfw_image *image)
 		links = &plan->facts.guarded[f];
 		key[0] = guarded_set(f);
 		for (i = 0; i < links->n; i++) {
-			memcpy(key + 1, links->names[i], PFW_IFNAME_SIZE);
+			memcpy(key + 1, links->list[i].name, PFW_IFNAME_SIZE);
 			if (!pfw_image_add(image, NFT_KIND_ELEMENT, key, sizeof(key), NULL, 0, NULL))
 				return -ENOMEM;
 		}

@@ -32,7 +32,7 @@ static int take_key(const struct nlattr *key, struct pfw_links *links)
 		    mnl_attr_get_payload_len(value) != PFW_IFNAME_SIZE)
 			continue;
 		memcpy(name, mnl_attr_get_payload(value), PFW_IFNAME_SIZE);
-		return *name ? pfw_links_add(links, name) : 0;
+		return *name ? pfw_links_add(links, name, 0, false) : 0;
 	}
 	return 0;
 }

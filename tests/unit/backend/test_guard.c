@@ -14,8 +14,8 @@ static struct pfw_facts facts_off(const char *const *links)
 	struct pfw_facts facts = { 0 };
 
 	for (; *links; links++) {
-		ck_assert_int_eq(pfw_links_add(&facts.guarded[0], *links), 0);
-		ck_assert_int_eq(pfw_links_add(&facts.guarded[1], *links), 0);
+		ck_assert_int_eq(pfw_links_add(&facts.guarded[0], *links, 0, false), 0);
+		ck_assert_int_eq(pfw_links_add(&facts.guarded[1], *links, 0, false), 0);
 	}
 	return facts;
 }
