@@ -56,6 +56,8 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 		side_cut(packets, to->ops, NULL, &engine->plan, manner->drain, report);
 	if (!ret)
 		ret = sides_report(engine, sides, report, err);
+	if (!ret)
+		ret = engine_tell_unguarded(engine, &sides[ENGINE_HOST], report, err);
 	sides_free(sides);
 	return ret;
 }
@@ -211,6 +213,7 @@ int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_
 		    struct pfw_error *err)
 {
 	struct side sides[ENGINE_BACKENDS] = { 0 };
+	struct pfw_buffer unguarded = { 0 };
 	size_t n = (size_t)engine->ruleset.n_forwards + 1;
 	struct pfw_view view = {
 		.missing = calloc(n, sizeof(*view.missing)),
@@ -235,9 +238,17 @@ int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_
 	view.guard = guard_stands(engine, engine->backends[ENGINE_PACKETS].ops,
 				  &sides[ENGINE_PACKETS].difference);
 	add_counts(engine, &sides[ENGINE_PACKETS].before, &view);
+	engine_unguarded(engine, &unguarded);
+	if (unguarded.failed) {
+		code = pfw_fail_memory(err);
+		goto out;
+	}
+	view.unguarded = unguarded.data;
+	unguarded = (struct pfw_buffer){ 0 };
 	*ret = view;
 	view = (struct pfw_view){ 0 };
 out:
+	pfw_buffer_free(&unguarded);
 	pfw_view_free(&view);
 	sides_free(sides);
 	return code;
@@ -247,6 +258,7 @@ void pfw_view_free(struct pfw_view *view)
 {
 	free(view->missing);
 	free(view->connections);
+	free(view->unguarded);
 	*view = (struct pfw_view){ 0 };
 }
 

@@ -65,6 +65,8 @@ struct pfw_backend {
 
 	/* Whether the item is part of the guard; NULL: there is none. */
 	bool (*is_guard)(const struct pfw_item *item);
+	/* Whether the guard can hold an interface of this name; NULL: it holds any. */
+	bool (*guard_holds)(const char *name);
 
 	/* A whole image as a file for this backend's own tool; NULL: there is none. */
 	void (*text)(const struct pfw_image *image, struct pfw_buffer *ret);
@@ -76,8 +78,9 @@ struct pfw_backend {
 extern const struct pfw_backend pfw_backend_nftables;
 int pfw_nftables_open(struct pfw_backend_handle **ret, struct pfw_error *err);
 /*
- * The interfaces of a guard that stands in the kernel for this family; none where there is no
- * guard. It is there only because portfwd switched routing on. *ret is zero-initialised.
+ * The interfaces that a guard of this family knows which stands in the kernel, with their part
+ * in it but without index; none where there is no guard. It is there only because portfwd
+ * switched routing on. *ret is zero-initialised.
  */
 int pfw_nftables_guarded(struct pfw_backend_handle *handle, uint8_t family, struct pfw_links *ret,
 			 struct pfw_error *err);

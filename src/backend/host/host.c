@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "portfwd/backend/backend.h"
+#include "portfwd/base/text.h"
 #include "portfwd/kernel/link.h"
 #include "portfwd/kernel/sysctl.h"
 
@@ -572,11 +573,14 @@ static int host_apply(struct pfw_backend_handle *handle, const struct pfw_image 
 
 static void host_print(const struct pfw_item *item, struct pfw_buffer *ret)
 {
-	const char *key = key_of(item);
+	char key[KEY_SIZE], *at;
 
-	for (; *key; key++)
-		pfw_buffer_printf(ret, "%c", *key == '/' ? '.' : *key);
-	pfw_buffer_printf(ret, " = %s", (const char *)pfw_item_value(item));
+	snprintf(key, sizeof(key), "%s", key_of(item));
+	pfw_text_clean(key);
+	for (at = key; *at; at++)
+		if (*at == '/')
+			*at = '.';
+	pfw_buffer_printf(ret, "%s = %s", key, (const char *)pfw_item_value(item));
 }
 
 static const char *host_kind(const struct pfw_item *item)

@@ -51,5 +51,6 @@ const struct pfw_backend pfw_backend_nftables = {
 	.kind = nft_kind_name,
 	.text = nft_text,
 	.is_guard = nft_is_guard,
+	.guard_holds = nft_guard_holds,
 	.close = nft_close,
 };
