@@ -214,6 +214,8 @@ static int make_changes(struct pfw_engine *engine, struct work *work, size_t n,
 	}
 	if (!ret)
 		ret = sides_report(engine, sides, report, err);
+	if (!ret)
+		ret = engine_tell_unguarded(engine, &sides[ENGINE_HOST], report, err);
 out:
 	pfw_image_free(&planned);
 	pfw_touched_free(&keys);

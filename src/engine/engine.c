@@ -113,7 +113,8 @@ int engine_remember_config(struct pfw_engine *engine, struct pfw_error *err)
 	char *config;
 
 	if (state->config && !strcmp(state->config, pfw_store_path(engine->store)) &&
-	    state->draining == engine->plan.facts.draining && state->fileless == fileless)
+	    state->draining == engine->plan.facts.draining && state->fileless == fileless &&
+	    !state->host.renamed)
 		return 0;
 	config = strdup(pfw_store_path(engine->store));
 	if (!config)
@@ -246,8 +247,8 @@ static int adopt_family(struct pfw_engine *engine, unsigned int f, bool *ret_ado
 
 	ret = pfw_nftables_guarded(engine->backends[ENGINE_PACKETS].handle, families[f], &links, err);
 	if (!ret && links.n) {
-		ret = pfw_host_adopt(&engine->state.host, families[f], &links) ?
-			      pfw_fail_memory(err) : 0;
+		ret = pfw_host_adopt(&engine->state.host, families[f], &links,
+				     &engine->facts.links) ? pfw_fail_memory(err) : 0;
 		*ret_adopted = true;
 	}
 	pfw_links_free(&links);

@@ -66,6 +66,15 @@ void side_cut(const struct side *side, const struct pfw_backend *ops,
 	      const struct pfw_image *planned, const struct pfw_plan *plan, bool drain,
 	      struct pfw_report *report);
 
+/*
+ * The interfaces that the guard should hold and that the backend cannot express, as people
+ * read them: "\"a\", \"b\""; empty if there is none.
+ */
+void engine_unguarded(const struct pfw_engine *engine, struct pfw_buffer *ret);
+/* Says so in the report, where a step of the host's may have to do with it. -ENOMEM. */
+int engine_tell_unguarded(const struct pfw_engine *engine, const struct side *host,
+			  struct pfw_report *report, struct pfw_error *err);
+
 int engine_open_backends(struct pfw_engine *engine, struct pfw_error *err);
 /*
  * Fills in the engine's facts. Where routing is on and nothing is recorded of it, but the guard

@@ -158,6 +158,7 @@ int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_
 {
 	const struct pfw_backend *ops = engine->backends[ENGINE_PACKETS].ops;
 	struct side sides[ENGINE_BACKENDS] = { 0 };
+	struct pfw_buffer unguarded = { 0 };
 	size_t n = (size_t)engine->ruleset.n_forwards + 1;
 	struct pfw_view view = {
 		.missing = calloc(n, sizeof(*view.missing)),
@@ -180,9 +181,17 @@ int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_
 	mark_missing(engine, ops, &sides[ENGINE_PACKETS].difference, &view);
 	view.guard = guard_stands(engine, ops, &sides[ENGINE_PACKETS].difference);
 	add_counts(engine, &sides[ENGINE_PACKETS].before, &view);
+	engine_unguarded(engine, &unguarded);
+	if (unguarded.failed) {
+		code = pfw_fail_memory(err);
+		goto out;
+	}
+	view.unguarded = unguarded.data;
+	unguarded = (struct pfw_buffer){ 0 };
 	*ret = view;
 	view = (struct pfw_view){ 0 };
 out:
+	pfw_buffer_free(&unguarded);
 	pfw_view_free(&view);
 	sides_free(sides);
 	return code;
@@ -192,5 +201,6 @@ void pfw_view_free(struct pfw_view *view)
 {
 	free(view->missing);
 	free(view->connections);
+	free(view->unguarded);
 	*view = (struct pfw_view){ 0 };
 }

@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "inside.h"
+#include "portfwd/base/text.h"
 
 void sides_free(struct side sides[ENGINE_BACKENDS])
 {
@@ -139,6 +141,54 @@ int sides_report(const struct pfw_engine *engine, const struct side sides[ENGINE
 					&sides[i].difference.steps[step], report))
 				return pfw_fail_memory(err);
 	return 0;
+}
+
+void engine_unguarded(const struct pfw_engine *engine, struct pfw_buffer *ret)
+{
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
+	const struct pfw_backend *ops = engine->backends[ENGINE_PACKETS].ops;
+	const struct pfw_links *links;
+	struct pfw_links seen = { 0 };
+	char name[PFW_IFNAME_SIZE];
+	unsigned int f;
+	size_t i;
+
+	for (f = 0; f < 2; f++) {
+		links = &engine->plan.facts.guarded[f];
+		for (i = 0; i < links->n && pfw_plan_guards(&engine->plan, families[f]); i++) {
+			memcpy(name, links->list[i].name, sizeof(name));
+			if (!ops->guard_holds || ops->guard_holds(name) ||
+			    links->list[i].routed || pfw_links_find(&seen, name))
+				continue;
+			ret->failed |= pfw_links_add(&seen, name, 0, false) != 0;
+			pfw_text_clean(name);
+			pfw_buffer_printf(ret, "%s'%s'", ret->len ? ", " : "", name);
+		}
+	}
+	pfw_links_free(&seen);
+}
+
+int engine_tell_unguarded(const struct pfw_engine *engine, const struct side *host,
+			  struct pfw_report *report, struct pfw_error *err)
+{
+	struct pfw_buffer names = { 0 }, text = { 0 };
+	int ret = 0;
+
+	if (!host->difference.n_steps || report->warning)
+		return 0;
+	engine_unguarded(engine, &names);
+	if (names.len) {
+		pfw_buffer_printf(&text, "the guard cannot hold %s; \"portfwd status\" tells more",
+				  names.data);
+		report->warning = text.failed ? NULL :
+				  pfw_arena_text(&report->arena, text.data, text.len);
+		ret = report->warning ? 0 : pfw_fail_memory(err);
+	}
+	if (!ret && names.failed)
+		ret = pfw_fail_memory(err);
+	pfw_buffer_free(&names);
+	pfw_buffer_free(&text);
+	return ret;
 }
 
 void pfw_report_free(struct pfw_report *report)

@@ -167,38 +167,86 @@ int state_forget_runtime(const struct state *state, bool *ret_was, struct pfw_er
 	return ret;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-	size_t len = strlen(text), end_len = strlen(end);
-
-	return len > end_len && !strcmp(text + len - end_len, end);
-}
-
 /* It is written back as root: nothing but what the host backend itself changes. */
 static bool is_entry(const char *key, const char *was)
 {
-	if (!key || !was || strstr(key, "..") || strspn(was, "0123456789") != strlen(was) ||
-	    strlen(was) > 2)
+	static const char *const leaves[] = { "forwarding", "force_forwarding", "accept_ra" };
+	char name[PFW_IFNAME_SIZE];
+	const char *leaf;
+	size_t i;
+
+	if (strspn(was, "0123456789") != strlen(was) || !*was || strlen(was) > 2)
 		return false;
 	if (!strcmp(key, "net/ipv4/ip_forward") ||
 	    !strcmp(key, "net/ipv4/conf/all/accept_redirects"))
 		return true;
-	return (!strncmp(key, "net/ipv4/conf/", 14) || !strncmp(key, "net/ipv6/conf/", 14)) &&
-	       (ends_with(key, "/forwarding") || ends_with(key, "/accept_ra"));
+	if (!strcmp(key, "net/ipv6/conf/all/forwarding") ||
+	    !strcmp(key, "net/ipv6/conf/all/force_forwarding"))
+		return true;
+	leaf = pfw_host_key_interface(key, name);
+	if (!leaf || !strcmp(name, ".") || !strcmp(name, ".."))
+		return false;
+	for (i = 0; i < sizeof(leaves) / sizeof(*leaves); i++)
+		if (!strcmp(leaf, leaves[i]))
+			return true;
+	return false;
+}
+
+/* JSON takes no text but UTF-8, and a name may be any bytes: %XX stands for those. */
+#define ESCAPE "%%%02x"
+
+static void escape(const char *text, char *ret, size_t size)
+{
+	size_t at = 0;
+
+	for (; *text && at + 4 < size; text++)
+		at += (size_t)snprintf(ret + at, size - at,
+				       *text > ' ' && *text < 0x7f && *text != '%' ? "%c" : ESCAPE,
+				       (unsigned char)*text);
+	ret[at] = '\0';
+}
+
+static void unescape(const char *text, char *ret, size_t size)
+{
+	unsigned int byte;
+	size_t at = 0;
+	int len;
+
+	for (; *text && at + 1 < size; text += len) {
+		byte = (unsigned char)*text;
+		len = 1;
+		if (*text != '%' || sscanf(text, "%%%2x%n", &byte, &len) != 1 || len != 3)
+			len = 1;
+		ret[at++] = len == 3 ? (char)byte : *text;
+	}
+	ret[at] = '\0';
+}
+
+/* "net/ipv4/conf/" and the like, a name, a leaf; each byte of the name may take three. */
+#define KEY_SIZE 128
+
+static uint32_t take_index(const json_t *object)
+{
+	json_int_t index = json_integer_value(json_object_get(object, "index"));
+
+	return index > 0 && index <= INT32_MAX ? (uint32_t)index : 0;
 }
 
 static int take_entries(struct state *state, const json_t *entries)
 {
-	const char *key, *was;
+	const char *text, *was;
+	char key[KEY_SIZE];
 	json_t *entry;
 	size_t i;
 
 	json_array_foreach(entries, i, entry) {
-		key = json_string_value(json_object_get(entry, "key"));
+		text = json_string_value(json_object_get(entry, "key"));
 		was = json_string_value(json_object_get(entry, "was"));
-		if (!is_entry(key, was))
+		if (!text || !was)
 			continue;
-		if (pfw_host_record_add(&state->host, key, was))
+		unescape(text, key, sizeof(key));
+		if (is_entry(key, was) &&
+		    pfw_host_record_add(&state->host, key, was, take_index(entry)))
 			return -ENOMEM;
 	}
 	return 0;
@@ -206,17 +254,24 @@ static int take_entries(struct state *state, const json_t *entries)
 
 static const char *const family_names[] = { "ipv4", "ipv6" };
 
+/* An interface is an object; one of which nothing but the name is known, a text. */
 static int take_guarded(struct state *state, const json_t *guarded)
 {
-	const char *name;
+	char name[PFW_IFNAME_SIZE + 1];
+	const char *text;
 	unsigned int f;
 	json_t *link;
 	size_t i;
 
 	for (f = 0; f < 2; f++)
 		json_array_foreach(json_object_get(guarded, family_names[f]), i, link) {
-			name = json_string_value(link);
-			if (name && pfw_links_add(&state->host.guarded[f], name))
+			text = json_string_value(json_is_object(link) ?
+						 json_object_get(link, "name") : link);
+			if (!text)
+				continue;
+			unescape(text, name, sizeof(name));
+			if (pfw_links_add(&state->host.guarded[f], name, take_index(link),
+					  json_is_true(json_object_get(link, "routed"))))
 				return -ENOMEM;
 		}
 	return 0;
@@ -292,15 +347,22 @@ int state_load(struct state *state, struct pfw_error *err)
 
 static json_t *pack_links(const struct pfw_links *links)
 {
-	json_t *names = json_array();
+	json_t *list = json_array();
+	const struct pfw_link *link;
+	char name[KEY_SIZE];
 	size_t i;
 
-	for (i = 0; i < links->n; i++)
-		if (json_array_append_new(names, json_string(links->names[i]))) {
-			json_decref(names);
+	for (i = 0; i < links->n; i++) {
+		link = &links->list[i];
+		escape(link->name, name, sizeof(name));
+		if (json_array_append_new(list, json_pack("{s:s, s:I, s:b}", "name", name, "index",
+							  (json_int_t)link->index, "routed",
+							  (int)link->routed))) {
+			json_decref(list);
 			return NULL;
 		}
-	return names;
+	}
+	return list;
 }
 
 static json_t *pack_state(const struct state *state, const struct pfw_host_record *host)
@@ -308,15 +370,22 @@ static json_t *pack_state(const struct state *state, const struct pfw_host_recor
 	struct pfw_error ignored = PFW_ERROR_INIT;
 	char boot[PFW_SYSCTL_VALUE] = "";
 	json_t *entries = json_array();
+	const struct pfw_host_entry *entry;
+	char key[KEY_SIZE];
 	size_t i;
 
 	pfw_sysctl_read(BOOT_ID, boot, &ignored);
-	for (i = 0; i < host->n_entries; i++)
-		if (json_array_append_new(entries, json_pack("{s:s, s:s}", "key", host->entries[i].key,
-							     "was", host->entries[i].was)))
+	for (i = 0; i < host->n_entries; i++) {
+		entry = &host->entries[i];
+		escape(entry->key, key, sizeof(key));
+		if (json_array_append_new(entries, json_pack("{s:s, s:s, s:I}", "key", key, "was",
+							     entry->was, "index",
+							     (json_int_t)entry->index)))
 			goto fail;
+	}
 	return json_pack("{s:s, s:s?, s:b, s:b, s:o, s:{s:o, s:o}}", "boot", boot, "config",
-			 state->config, "fileless", (int)state->fileless, "draining", (int)state->draining, "sysctl", entries,
+			 state->config, "fileless", (int)state->fileless, "draining",
+			 (int)state->draining, "sysctl", entries,
 			 "guarded", family_names[0], pack_links(&host->guarded[0]),
 			 family_names[1], pack_links(&host->guarded[1]));
 fail:

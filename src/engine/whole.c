@@ -81,6 +81,8 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 	}
 	if (!ret)
 		ret = sides_report(engine, sides, report, err);
+	if (!ret)
+		ret = engine_tell_unguarded(engine, &sides[ENGINE_HOST], report, err);
 	sides_free(sides);
 	return ret;
 }

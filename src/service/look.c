@@ -94,6 +94,14 @@ int answer_list(struct pfw_engine *engine, const struct pfw_request *request, js
 	return code;
 }
 
+static int add_warning(json_t *warnings, struct pfw_buffer *text)
+{
+	int ret = text->failed ? -ENOMEM : json_array_append_new(warnings, json_string(text->data));
+
+	pfw_buffer_free(text);
+	return ret;
+}
+
 /* What an administrator should know; NULL without memory. */
 static json_t *status_warnings(const struct pfw_engine *engine, const struct pfw_view *view)
 {
@@ -101,11 +109,22 @@ static json_t *status_warnings(const struct pfw_engine *engine, const struct pfw
 	bool ours = (facts->routing_on[0] && facts->routing_held[0]) ||
 		    (facts->routing_on[1] && facts->routing_held[1]);
 	json_t *warnings = json_array();
+	struct pfw_buffer text = { 0 };
+	int ret = 0;
 
-	if (ours && pfw_engine_ruleset(engine)->settings.guard && !view->guard &&
-	    json_array_append_new(warnings, json_string(
-		"portfwd switched routing on, and the guard is gone or was changed: this machine may "
-		"route for everybody; \"portfwd reload\" puts the guard back"))) {
+	if (ours && pfw_engine_ruleset(engine)->settings.guard && !view->guard) {
+		pfw_buffer_puts(&text, "portfwd switched routing on, and the guard is gone or was "
+				"changed: this machine may route for everybody; \"portfwd reload\" "
+				"puts the guard back");
+		ret = add_warning(warnings, &text);
+	}
+	if (!ret && view->unguarded) {
+		pfw_buffer_printf(&text, "the guard cannot hold interface %s, because nft could not "
+				  "read such a name back: what comes in or goes out there is routed "
+				  "for everybody; rename it, then \"portfwd reload\"", view->unguarded);
+		ret = add_warning(warnings, &text);
+	}
+	if (ret) {
 		json_decref(warnings);
 		return NULL;
 	}

@@ -184,6 +184,108 @@ all_sysctls() {
 	equal "lan0 late0 wan0" "$(guarded 6)"
 }
 
+# Whether a datagram arrives, be it that no answer comes back; one that should may take its time.
+one_way() { # yes|no HOST ADDRESS
+	local to=server address=$3 family=ip expected=$1 seen
+	shift
+	[[ $address != *:* ]] || family=ip6
+	[ "$1" = client ] || to=client
+	in_ns "$to" nft -f - <<-RULES
+		table inet seen
+		delete table inet seen
+		table inet seen {
+			chain input {
+				type filter hook input priority 0;
+				$family daddr $address udp dport 9 counter
+				udp dport 10 counter
+			}
+		}
+	RULES
+	[[ $address != *:* ]] || address="[$address]"
+	echo x | in_ns "$1" socat -u - "UDP:$address:9"
+	# What comes behind it by a way that is open tells that it had its time.
+	case $to in
+	server) echo x | in_ns second socat -u - "UDP:$SERVER4:10" ;;
+	client) echo x | in_ns gw socat -u - "UDP:$CLIENT4:10" ;;
+	esac
+	for _ in {1..100}; do
+		seen=$(in_ns "$to" nft -j list chain inet seen input | jq -r '
+			[.nftables[] | .rule?.expr? // empty | .[] | .counter?.packets // empty] |
+			if .[1] == 0 then "lost" elif .[0] > 0 then "yes" else "no" end')
+		[ "$seen" != "$expected" ] || break
+		sleep 0.05
+	done
+	echo "$seen"
+}
+
+rename() { # HOST OLD NEW
+	ip -n "$1" link set "$2" down
+	ip -n "$1" link set "$2" name "$3"
+	ip -n "$1" link set "$3" up
+}
+
+@test "an interface that is renamed is guarded again by the next command; status and diff tell" {
+	servers
+	both_families
+	rename gw wan0 up0
+	route_add gw "$CLIENT4" "$CLIENT6" || true
+	addr_add gw up0 "$WAN6/64" || true
+	equal "false 1" "$(pfw_json '"\(.guard) \(.warnings | length)"' status)"
+	pfw_fails 7 diff
+	contains "$output" '- element guarded4 { "wan0" }'
+	contains "$output" '+ element guarded4 { "up0" }'
+	contains "$output" '+ element guarded6 { "up0" }'
+	# A small change, which otherwise sends no more than itself.
+	pfw add more 8081 "$SERVER4:80"
+	pfw diff
+	equal "true 0" "$(pfw_json '"\(.guard) \(.warnings | length)"' status)"
+	equal "lan0 up0" "$(guarded 4)"
+	equal "lan0 up0" "$(guarded 6)"
+	closed 4
+	closed 6
+	forwards_work
+	# Two that change names with each other, and a new one with the first one's old name.
+	rename gw lan0 tmp0
+	rename gw up0 lan0
+	rename gw tmp0 up0
+	ip -n gw link add wan0 type bridge
+	pfw reload
+	pfw diff
+	equal "lan0 up0" "$(guarded 4)"
+}
+
+@test "an interface that went and comes back is guarded; what portfwd set follows a renamed one" {
+	servers
+	in_ns gw sh -c 'echo 1 > /proc/sys/net/ipv6/conf/wan0/accept_ra
+		echo 1 > /proc/sys/net/ipv4/conf/lan0/forwarding'
+	both_families
+	rename gw wan0 up0
+	ip -n gw link del lan0
+	pfw reload
+	pfw diff
+	equal "lan0 up0" "$(guarded 6)"
+	lan_join gw lan0 "$LAN4/24" "$LAN6/64"
+	pfw diff
+	equal "lan0 up0" "$(guarded 6)"
+	pfw flush
+	equal 1 "$(sysctl_get gw net/ipv6/conf/up0/accept_ra)"
+}
+
+@test "a record that knows names only, as older versions made it, still guards these" {
+	servers
+	both_families
+	local state
+	state=$(echo "$RUN_DIR"/net-*/state.json)
+	jq '.guarded |= map_values(map(.name)) | .sysctl |= map(del(.index))' "$state" > "$state.old"
+	mv "$state.old" "$state"
+	pfw diff
+	rename gw wan0 up0
+	pfw diff
+	equal "lan0 wan0" "$(guarded 4)"
+	pfw flush
+	equal "0 0" "$(sysctl_get gw net/ipv4/ip_forward) $(sysctl_get gw net/ipv6/conf/all/forwarding)"
+}
+
 @test "routing that was on before is not guarded" {
 	routing_on gw
 	servers
@@ -493,17 +595,88 @@ all_sysctls() {
 	equal "" "$(in_ns gw nft list ruleset)"
 }
 
-@test "an interface whose name nft cannot read back is refused, not left open" {
-	ip -n gw link add 'odd*' type bridge
-	pfw_fails 1 add 8080 "$SERVER4:80"
-	contains "$output" 'interface odd* has a name that nft cannot read back'
-	equal 0 "$(sysctl_get gw net/ipv4/ip_forward)"
-	equal "" "$(in_ns gw nft list ruleset)"
-	config <<-JSON
-		{ "settings": { "guard": false } }
-	JSON
-	pfw add 8080 "$SERVER4:80"
-	equal 1 "$(sysctl_get gw net/ipv4/ip_forward)"
+@test "an interface whose name nft cannot read back is left out with a warning, and blocks nothing" {
+	local odd star
+	star='odd*'
+	ip -n gw link add "$star" type bridge
+	ip -n gw link add 'quo"te' type bridge
+	servers
+	run pfw add web 8080 "$SERVER4:80,[$SERVER6]:80"
+	equal 0 "$status" "$output"
+	contains "$output" "warning: the guard cannot hold 'odd*', 'quo\"te'"
+	equal "true 1" "$(pfw_json '"\(.guard) \(.warnings | length)"' status)"
+	contains "$(pfw_json '.warnings[0]' status)" "'odd*', 'quo\"te'"
+	pfw diff
+	closed 4
+	closed 6
+	equal "lan0 wan0" "$(guarded 4)"
+	in_ns gw nft list ruleset > "$BATS_TEST_TMPDIR/saved.nft"
+	in_ns gw nft flush ruleset
+	in_ns gw nft -f "$BATS_TEST_TMPDIR/saved.nft"
+	pfw diff
+	# Renamed, it is known again, and guarded.
+	for odd in "$star" 'quo"te'; do
+		ip -n gw link set "$odd" name "${odd:0:3}0"
+	done
+	pfw reload
+	equal "0 lan0 odd0 quo0 wan0" "$(pfw_json '.warnings | length' status) $(guarded 4)"
+	pfw flush
+	pfw diff || true
+	equal "0 0" "$(sysctl_get gw net/ipv4/ip_forward) $(sysctl_get gw net/ipv6/conf/all/forwarding)"
+}
+
+@test "names of any other bytes are guarded, listed, loaded, recorded and put back" {
+	local name names=('a..b' $'\xff\xfe' $'\e[1m' 'back\slash' 'x\*y' '*x' 'x*y' '$v' '#' "it's" 'a,b')
+	for name in "${names[@]}"; do
+		ip -n gw link add name "$name" type bridge
+		in_ns gw sh -c 'echo 1 > "/proc/sys/net/ipv6/conf/$1/accept_ra"' sh "$name"
+	done
+	servers
+	run pfw --json --dry-run add web 8080 "$SERVER4:80,[$SERVER6]:80"
+	equal 0 "$status" "$output"
+	contains "$output" 'net.ipv6.conf.a..b.accept_ra = 2'
+	contains "$output" 'net.ipv6.conf.??.accept_ra = 2'
+	both_families
+	pfw diff
+	equal "true 0" "$(pfw_json '"\(.guard) \(.warnings | length)"' status)"
+	closed 4
+	closed 6
+	in_ns gw nft list ruleset > "$BATS_TEST_TMPDIR/saved.nft"
+	in_ns gw nft flush ruleset
+	in_ns gw nft -f "$BATS_TEST_TMPDIR/saved.nft"
+	pfw diff
+	pfw flush
+	for name in "${names[@]}"; do
+		equal 1 "$(in_ns gw sh -c 'cat "/proc/sys/net/ipv6/conf/$1/accept_ra"' sh "$name")" "$name"
+	done
+}
+
+@test "an interface that forwarded by itself before goes on to, and nothing joins it" {
+	servers
+	in_ns gw sh -c 'echo 1 > /proc/sys/net/ipv4/conf/wan0/forwarding
+		echo 1 > /proc/sys/net/ipv6/conf/wan0/forwarding'
+	if [ -e /proc/sys/net/ipv6/conf/all/force_forwarding ]; then
+		in_ns gw sh -c 'echo 1 > /proc/sys/net/ipv6/conf/wan0/force_forwarding'
+	fi
+	was_so() { # yes or no for each; answers would need the other interface to forward too
+		equal "$1" "$(one_way "$1" client "$SERVER4")" "IPv4 from the wan"
+		equal "$2" "$(one_way "$2" server "$CLIENT4")" "IPv4 from the lan"
+		equal "$3" "$(one_way "$3" client "$SERVER6")" "IPv6 from the wan"
+		equal "$4" "$(one_way "$4" server "$CLIENT6")" "IPv6 from the lan"
+	}
+	local six=no
+	[ ! -e /proc/sys/net/ipv6/conf/all/force_forwarding ] || six=yes
+	was_so yes no "$six" no
+	both_families
+	was_so yes no "$six" no
+	forwards_work
+	equal lan0 "$(guarded 4)"
+	pfw diff
+	rm -rf "$RUN_DIR"
+	pfw reload
+	was_so yes no "$six" no
+	pfw flush
+	was_so yes no "$six" no
 }
 
 @test "a dry run tells of the guard and of each setting" {

@@ -90,6 +90,8 @@ struct pfw_backend {
 
 	/* Whether the item is part of the guard; NULL: there is none. */
 	bool (*is_guard)(const struct pfw_item *item);
+	/* Whether the guard can hold an interface of this name; NULL: it holds any. */
+	bool (*guard_holds)(const char *name);
 
 	/* A whole image as a file for this backend's own tool; NULL: there is none. */
 	void (*text)(const struct pfw_image *image, struct pfw_buffer *ret);
@@ -101,8 +103,9 @@ struct pfw_backend {
 extern const struct pfw_backend pfw_backend_nftables;
 int pfw_nftables_open(struct pfw_backend_handle **ret, struct pfw_error *err);
 /*
- * The interfaces of a guard that stands in the kernel for this family; none where there is no
- * guard. It is there only because portfwd switched routing on. *ret is zero-initialised.
+ * The interfaces that a guard of this family knows which stands in the kernel, with their part
+ * in it but without index; none where there is no guard. It is there only because portfwd
+ * switched routing on. *ret is zero-initialised.
  */
 int pfw_nftables_guarded(struct pfw_backend_handle *handle, uint8_t family, struct pfw_links *ret,
 			 struct pfw_error *err);
@@ -114,6 +117,7 @@ int pfw_nftables_guarded(struct pfw_backend_handle *handle, uint8_t family, stru
 struct pfw_host_entry {
 	char *key;	/* "net/ipv4/ip_forward" */
 	char *was;	/* value before portfwd changed it */
+	uint32_t index;	/* of the interface that the key names; 0: none, or not known */
 };
 
 struct pfw_host_record {
@@ -121,8 +125,20 @@ struct pfw_host_record {
 	size_t n_entries;
 	/* By family, IPv4 and IPv6: the interfaces that were there when routing was switched on. */
 	struct pfw_links guarded[2];
+	bool renamed;	/* it differs from what was saved, only by names that were followed */
 };
-int pfw_host_record_add(struct pfw_host_record *record, const char *key, const char *was);
+int pfw_host_record_add(struct pfw_host_record *record, const char *key, const char *was,
+			uint32_t index);
+/*
+ * The name of the interface in a key as below /proc/sys, and what is behind it ("forwarding"), or
+ * NULL: it names none, or all of them. *ret_name is zero-filled.
+ */
+const char *pfw_host_key_interface(const char *key, char ret_name[PFW_IFNAME_SIZE]);
+/*
+ * Gives all that is recorded of an interface the name that it has now. What is gone keeps its
+ * name, unless another one that is recorded has it now. -ENOMEM.
+ */
+int pfw_host_record_follow(struct pfw_host_record *record, const struct pfw_links *now);
 const char *pfw_host_record_find(const struct pfw_host_record *record, const char *key);
 void pfw_host_record_free(struct pfw_host_record *record);
 
@@ -134,11 +150,14 @@ int pfw_host_open(struct pfw_host_record *record, pfw_host_save *save, void *ctx
 		  struct pfw_backend_handle **ret, struct pfw_error *err);
 /*
  * Takes routing that is on for portfwd's own, whose record is lost: it was off before, and the guard
- * covered these interfaces. -ENOMEM.
+ * knew these interfaces, of which now are there. -ENOMEM.
  */
-int pfw_host_adopt(struct pfw_host_record *record, uint8_t family, const struct pfw_links *guarded);
-/* Fills in what the host tells for a plan; changes nothing. Free with pfw_facts_free(). */
-int pfw_host_facts(const struct pfw_host_record *record, struct pfw_facts *ret,
-		   struct pfw_error *err);
+int pfw_host_adopt(struct pfw_host_record *record, uint8_t family, const struct pfw_links *guarded,
+		   const struct pfw_links *now);
+/*
+ * Fills in what the host tells for a plan, and lets the record follow interfaces that were
+ * renamed; changes nothing of the host. Free with pfw_facts_free().
+ */
+int pfw_host_facts(struct pfw_host_record *record, struct pfw_facts *ret, struct pfw_error *err);
 
 #endif

@@ -125,6 +125,7 @@ int pfw_engine_flush(struct pfw_engine *engine, bool dry_run, struct pfw_report 
 struct pfw_view {
 	bool in_sync;
 	bool guard;		/* it stands as it should; false where none is wanted */
+	char *unguarded;	/* interfaces that it should hold and cannot, for people; or NULL */
 	bool *missing;		/* by id of the forward: not in the kernel as it should be */
 	uint64_t *connections;	/* by id */
 };

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "portfwd/backend/backend.h"
+#include "portfwd/base/text.h"
 #include "portfwd/kernel/link.h"
 #include "portfwd/kernel/sysctl.h"
 
@@ -23,10 +24,12 @@ static const struct routing {
 	uint8_t family;
 	const char *key;
 	const char *interfaces;
+	const char *own;	/* by which an interface forwards though the switch is off */
 	const char *also;	/* one more sysctl that the switch resets, or NULL */
 } routings[] = {
-	{ AF_INET, "net/ipv4/ip_forward", "net/ipv4/conf", "net/ipv4/conf/all/accept_redirects" },
-	{ AF_INET6, "net/ipv6/conf/all/forwarding", "net/ipv6/conf", NULL },
+	{ AF_INET, "net/ipv4/ip_forward", "net/ipv4/conf", "forwarding",
+	  "net/ipv4/conf/all/accept_redirects" },
+	{ AF_INET6, "net/ipv6/conf/all/forwarding", "net/ipv6/conf", "force_forwarding", NULL },
 };
 #define ROUTINGS (sizeof(routings) / sizeof(*routings))
 
@@ -106,15 +109,37 @@ struct gathering {
 	struct pfw_error *err;
 };
 
-static int gather_link(void *ctx, const char *name)
+static int gather_link(void *ctx, const char *name, uint32_t index)
 {
 	struct gathering *to = ctx;
 
-	return pfw_links_add(to->links, name) ? pfw_fail_memory(to->err) : 0;
+	return pfw_links_add(to->links, name, index, false) ? pfw_fail_memory(to->err) : 0;
+}
+
+/* The interfaces, and whether each of them forwards by a switch of its own what comes in by it. */
+static int gather_guarded(const struct routing *routing, const struct pfw_links *links,
+			  struct pfw_links *guarded, struct pfw_error *err)
+{
+	char key[KEY_SIZE], name[PFW_IFNAME_SIZE];
+	bool routed;
+	size_t i;
+	int code;
+
+	for (i = 0; i < links->n; i++) {
+		routed = false;
+		snprintf(key, sizeof(key), "%s/%s/%s", routing->interfaces, links->list[i].name,
+			 routing->own);
+		code = pfw_host_key_interface(key, name) ? has_value(key, "1", &routed, err) : 0;
+		if (code && code != -ENOENT)
+			return code;
+		if (pfw_links_add(guarded, links->list[i].name, links->list[i].index, routed))
+			return pfw_fail_memory(err);
+	}
+	return 0;
 }
 
 /* An interface that routes already by a switch of its own takes none now, and shall not begin to. */
-static int gather_advertised(void *ctx, const char *name)
+static int gather_advertised(void *ctx, const char *name, uint32_t index)
 {
 	struct gathering *to = ctx;
 	char key[KEY_SIZE];
@@ -129,7 +154,7 @@ static int gather_advertised(void *ctx, const char *name)
 	}
 	if (code == -ENOENT)
 		return 0;	/* it is gone, or has no IPv6 */
-	return code || !takes || routes ? code : gather_link(to, name);
+	return code || !takes || routes ? code : gather_link(to, name, index);
 }
 
 /* Those that were changed and are there still; somebody's own 0 is respected. */
@@ -144,7 +169,7 @@ static int recall_advertised(const struct pfw_host_record *record, struct gather
 			continue;
 		code = pfw_sysctl_read(record->entries[i].key, value, to->err);
 		if (!code && strcmp(value, "0"))
-			code = gather_link(to, name);
+			code = gather_link(to, name, 0);
 		if (code && code != -ENOENT)
 			return code;
 	}
@@ -155,7 +180,7 @@ static int recall_advertised(const struct pfw_host_record *record, struct gather
 static int gather_family(const struct pfw_host_record *record, unsigned int i,
 			 struct pfw_facts *facts, struct pfw_error *err)
 {
-	struct gathering guarded = { &facts->guarded[i], err }, ra = { &facts->advertised, err };
+	struct gathering ra = { &facts->advertised, err };
 	bool held = facts->routing_held[i];
 	int code = 0;
 
@@ -164,36 +189,56 @@ static int gather_family(const struct pfw_host_record *record, unsigned int i,
 	if (held && pfw_links_copy(&record->guarded[i], &facts->guarded[i]))
 		code = pfw_fail_memory(err);
 	else if (!held)
-		code = pfw_link_each(gather_link, &guarded, err);
+		code = gather_guarded(&routings[i], &facts->links, &facts->guarded[i], err);
 	if (code || routings[i].family != AF_INET6)
 		return code;
 	if (held)
 		return recall_advertised(record, &ra);
 	code = pfw_link_each(gather_advertised, &ra, err);
-	return code ? code : gather_advertised(&ra, RA_LATER);
+	return code ? code : gather_advertised(&ra, RA_LATER, 0);
 }
 
-int pfw_host_adopt(struct pfw_host_record *record, uint8_t family, const struct pfw_links *guarded)
+/* What forwarded by itself before shall do so again. */
+static int adopt_link(struct pfw_host_record *record, const struct routing *routing,
+		      const struct pfw_link *link)
 {
-	unsigned int i;
+	char key[KEY_SIZE];
 
-	for (i = 0; i < ROUTINGS; i++) {
-		if (routings[i].family != family)
-			continue;
-		pfw_links_free(&record->guarded[i]);
-		if (pfw_links_copy(guarded, &record->guarded[i]) ||
-		    pfw_host_record_add(record, routings[i].key, "0"))
+	if (!link->routed)
+		return 0;
+	snprintf(key, sizeof(key), "%s/%s/%s", routing->interfaces, link->name, routing->own);
+	return pfw_host_record_add(record, key, "1", link->index);
+}
+
+int pfw_host_adopt(struct pfw_host_record *record, uint8_t family, const struct pfw_links *guarded,
+		   const struct pfw_links *now)
+{
+	const struct routing *routing = &routings[family == AF_INET6];
+	struct pfw_links *links = &record->guarded[family == AF_INET6];
+	const struct pfw_link *there;
+	size_t i;
+
+	pfw_links_free(links);
+	if (pfw_links_copy(guarded, links))
+		return -ENOMEM;
+	for (i = 0; i < links->n; i++) {
+		there = pfw_links_find(now, links->list[i].name);
+		links->list[i].index = there ? there->index : 0;
+		if (adopt_link(record, routing, &links->list[i]))
 			return -ENOMEM;
 	}
-	return 0;
+	return pfw_host_record_add(record, routing->key, "0", 0);
 }
 
-int pfw_host_facts(const struct pfw_host_record *record, struct pfw_facts *ret,
-		   struct pfw_error *err)
+int pfw_host_facts(struct pfw_host_record *record, struct pfw_facts *ret, struct pfw_error *err)
 {
 	struct pfw_facts facts = { 0 };
+	struct gathering links = { &facts.links, err };
 	unsigned int i;
-	int code = 0;
+	int code = pfw_link_each(gather_link, &links, err);
+
+	if (!code && pfw_host_record_follow(record, &facts.links))
+		code = pfw_fail_memory(err);
 
 	for (i = 0; !code && i < ROUTINGS; i++) {
 		code = is_on(routings[i].key, &facts.routing_on[i], err);
@@ -216,7 +261,7 @@ static int add_item(struct pfw_image *image, const char *key, const char *value)
 }
 
 /*
- * The switch of a family. Behind the value stand the interfaces that it concerned,
+ * The switch of a family. Behind the value and its NUL stand the interfaces that it concerned,
  * so that what is remembered of them is what the packets' rules were made of.
  */
 static int add_switch(struct pfw_image *image, const char *key, bool on,
@@ -224,11 +269,10 @@ static int add_switch(struct pfw_image *image, const char *key, bool on,
 {
 	struct pfw_buffer value = { 0 };
 	int ret = -ENOMEM;
-	size_t i;
 
 	pfw_buffer_append(&value, on ? "1" : "0", 2);
-	for (i = 0; i < links->n; i++)
-		pfw_buffer_append(&value, links->names[i], strlen(links->names[i]) + 1);
+	if (links->n)
+		pfw_buffer_append(&value, links->list, links->n * sizeof(*links->list));
 	if (!value.failed && pfw_image_add(image, 0, key, strlen(key) + 1, value.data, value.len, NULL))
 		ret = 0;
 	pfw_buffer_free(&value);
@@ -242,7 +286,7 @@ static int add_advertised(struct pfw_image *image, const struct pfw_links *links
 	size_t i;
 
 	for (i = 0; !ret && i < links->n; i++) {
-		ra_key(key, links->names[i]);
+		ra_key(key, links->list[i].name);
 		ret = add_item(image, key, "2");
 	}
 	return ret;
@@ -333,7 +377,8 @@ struct remember {
 
 static int remember_key(struct remember *to, const char *key)
 {
-	char was[PFW_SYSCTL_VALUE];
+	char was[PFW_SYSCTL_VALUE], name[PFW_IFNAME_SIZE];
+	uint32_t index;
 	int code;
 
 	if (pfw_host_record_find(to->record, key))
@@ -343,17 +388,22 @@ static int remember_key(struct remember *to, const char *key)
 		return 0;	/* an interface that went meanwhile */
 	if (code)
 		return code;
-	return pfw_host_record_add(to->record, key, was) ? pfw_fail_memory(to->err) : 0;
+	index = pfw_host_key_interface(key, name) ? pfw_link_index(name) : 0;
+	return pfw_host_record_add(to->record, key, was, index) ? pfw_fail_memory(to->err) : 0;
 }
 
 static int remember_interface(void *ctx, const char *name)
 {
 	struct remember *to = ctx;
 	char key[KEY_SIZE];
+	int ret;
 
 	snprintf(key, sizeof(key), "%s/%s/forwarding", to->routing->interfaces, name);
-	if (!strcmp(name, "all"))
-		return 0;	/* the switch itself, or its mirror */
+	/* Of all it is the switch itself, or its mirror. */
+	ret = strcmp(name, "all") ? remember_key(to, key) : 0;
+	if (ret || !strcmp(to->routing->own, "forwarding"))
+		return ret;
+	snprintf(key, sizeof(key), "%s/%s/%s", to->routing->interfaces, name, to->routing->own);
 	return remember_key(to, key);
 }
 
@@ -363,7 +413,7 @@ static int remember_switch(struct pfw_backend_handle *handle, const struct routi
 {
 	struct remember to = { handle->record, routing, err };
 	struct pfw_links *guarded = &handle->record->guarded[routing - routings];
-	const char *value = (const char *)pfw_item_value(item);
+	struct pfw_link link;
 	size_t at;
 	int ret;
 
@@ -377,9 +427,11 @@ static int remember_switch(struct pfw_backend_handle *handle, const struct routi
 	if (!ret && routing->also)
 		ret = remember_key(&to, routing->also);
 	pfw_links_free(guarded);
-	for (at = strlen(value) + 1; !ret && at < item->value_len; at += strlen(value + at) + 1)
-		if (pfw_links_add(guarded, value + at))
+	for (at = 2; !ret && at + sizeof(link) <= item->value_len; at += sizeof(link)) {
+		memcpy(&link, pfw_item_value(item) + at, sizeof(link));
+		if (pfw_links_add(guarded, link.name, link.index, link.routed))
 			ret = pfw_fail_memory(err);
+	}
 	return ret ? ret : remember_key(&to, routing->key);
 }
 
@@ -415,7 +467,7 @@ static int put_back(struct pfw_backend_handle *handle, const struct routing *rou
 	for (i = 0; !ret && i < record->n_entries; i++) {
 		entry = &record->entries[i];
 		if (!belongs_to(entry->key, routing) &&
-		    pfw_host_record_add(&left, entry->key, entry->was))
+		    pfw_host_record_add(&left, entry->key, entry->was, entry->index))
 			ret = pfw_fail_memory(err);
 	}
 	for (f = 0; !ret && f < ROUTINGS; f++)
@@ -521,11 +573,14 @@ static int host_apply(struct pfw_backend_handle *handle, const struct pfw_image 
 
 static void host_print(const struct pfw_item *item, struct pfw_buffer *ret)
 {
-	const char *key = key_of(item);
+	char key[KEY_SIZE], *at;
 
-	for (; *key; key++)
-		pfw_buffer_printf(ret, "%c", *key == '/' ? '.' : *key);
-	pfw_buffer_printf(ret, " = %s", (const char *)pfw_item_value(item));
+	snprintf(key, sizeof(key), "%s", key_of(item));
+	pfw_text_clean(key);
+	for (at = key; *at; at++)
+		if (*at == '/')
+			*at = '.';
+	pfw_buffer_printf(ret, "%s = %s", key, (const char *)pfw_item_value(item));
 }
 
 static const char *host_kind(const struct pfw_item *item)

@@ -439,16 +439,12 @@ int nft_compile(const struct pfw_plan *plan, const struct pfw_touched *only, str
 {
 	const uint32_t table_flags = 0;
 	struct pfw_image image = { 0 };
-	int code;
+	int code = -ENOMEM;
 
 	if (!nft_has_table(plan)) {
 		*ret = image;
 		return 0;
 	}
-	code = nft_guard_check(plan, err);
-	if (code)
-		return code;
-	code = -ENOMEM;
 	if (pfw_image_add(&image, NFT_KIND_TABLE, NFT_TABLE, sizeof(NFT_TABLE), &table_flags,
 			  sizeof(table_flags), NULL))
 		code = add_sets(plan, &image);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The guard: where portfwd switched routing on, nothing but what its forwards made
- * passes between the interfaces that were there at that time.
+ * The guard: where portfwd switched routing on, nothing but what its forwards made passes
+ * between the interfaces that were there at that time. What comes in by one that
+ * forwarded by itself even then passes as it did.
  */
 #include <errno.h>
 #include <linux/netfilter.h>
@@ -21,6 +22,11 @@ static uint8_t guarded_set(unsigned int f)
 	return (uint8_t)(NFT_SET_GUARDED + f);
 }
 
+static uint8_t earlier_set(unsigned int f)
+{
+	return (uint8_t)(NFT_SET_EARLIER + f);
+}
+
 static uint8_t unchanged_set(unsigned int f, uint8_t tier)
 {
 	return (uint8_t)(NFT_SET_UNCHANGED + 2 * f + (tier == PFW_TIER_ADDRESS));
@@ -32,32 +38,13 @@ bool nft_guards(const struct pfw_plan *plan)
 }
 
 /*
- * nft lists a name as it is, and reads one that ends with '*' as the beginning of others,
- * so a table with such a name could not be loaded again.
+ * nft lists a name as it is, and reads one that ends with '*' as the beginning of others, and
+ * ends at a quote. A table with such a name could not be loaded again, and with
+ * it nothing else that stands in the same file.
  */
-static bool reads_back(const char *name)
+bool nft_guard_holds(const char *name)
 {
 	return !strchr(name, '"') && name[strlen(name) - 1] != '*';
-}
-
-int nft_guard_check(const struct pfw_plan *plan, struct pfw_error *err)
-{
-	const struct pfw_links *links;
-	unsigned int f;
-	size_t i;
-
-	for (f = 0; f < 2; f++) {
-		if (!pfw_plan_guards(plan, families[f]))
-			continue;
-		links = &plan->facts.guarded[f];
-		for (i = 0; i < links->n; i++)
-			if (!reads_back(links->names[i]))
-				return pfw_fail(err, PFW_FAILED, -EINVAL,
-						"interface %s has a name that nft cannot read back, so "
-						"it cannot be guarded; rename it, or set \"guard\" to "
-						"false in the settings", links->names[i]);
-	}
-	return 0;
 }
 
 bool nft_guard_uses(const struct pfw_plan *plan, uint8_t set)
@@ -67,7 +54,7 @@ bool nft_guard_uses(const struct pfw_plan *plan, uint8_t set)
 	for (f = 0; f < 2; f++) {
 		if (!pfw_plan_guards(plan, families[f]))
 			continue;
-		if (set == guarded_set(f))
+		if (set == guarded_set(f) || set == earlier_set(f))
 			return true;
 		for (t = 0; t < 2; t++)
 			if (set == unchanged_set(f, tiers[t]) &&
@@ -77,18 +64,32 @@ bool nft_guard_uses(const struct pfw_plan *plan, uint8_t set)
 	return false;
 }
 
+/* In whatever order they are, and whatever their index is. */
+static uint64_t links_digest(const struct pfw_links *links)
+{
+	struct pfw_link link;
+	uint64_t digest = 0;
+	size_t i;
+
+	for (i = 0; i < links->n; i++) {
+		link = links->list[i];
+		link.index = 0;
+		if (nft_guard_holds(link.name))
+			digest += pfw_hash(&link, sizeof(link));
+	}
+	return digest;
+}
+
 uint64_t nft_guard_digest(const struct pfw_plan *plan)
 {
-	const struct pfw_links *links;
 	uint64_t content[2], digest = 0;
 	unsigned int f;
 
 	for (f = 0; f < 2; f++) {
 		if (!pfw_plan_guards(plan, families[f]))
 			continue;
-		links = &plan->facts.guarded[f];
 		content[0] = families[f];
-		content[1] = links->n ? pfw_hash(links->names, links->n * sizeof(*links->names)) : 0;
+		content[1] = links_digest(&plan->facts.guarded[f]);
 		digest += pfw_hash(content, sizeof(content));
 	}
 	return digest;
@@ -109,15 +110,16 @@ void nft_guard_begin(const struct pfw_plan *plan, struct nft_chain *forward)
 void nft_guard_end(const struct pfw_plan *plan, struct nft_chain *forward)
 {
 	struct nft_rule rule = { 0 };
-	struct nft_set set;
+	struct nft_set in, out;
 	unsigned int f;
 
 	for (f = 0; f < 2; f++) {
 		if (!pfw_plan_guards(plan, families[f]))
 			continue;
-		nft_set_describe(guarded_set(f), &set);
+		nft_set_describe(guarded_set(f), &in);
+		nft_set_describe(earlier_set(f), &out);
 		nft_match_family(&rule, families[f]);
-		nft_match_links(&rule, set.name);
+		nft_match_links(&rule, in.name, out.name);
 		nft_add_verdict(&rule, NFT_GOTO, CHAIN_GUARD);
 		nft_chain_add(forward, &rule);
 	}
@@ -159,25 +161,35 @@ int nft_guard_add_chain(const struct pfw_plan *plan, struct pfw_image *image)
 	return nft_chain_end(&chain, image);
 }
 
-int nft_guard_add_links(const struct pfw_plan *plan, struct pfw_image *image)
+static int add_link(struct pfw_image *image, uint8_t set, const struct pfw_link *link)
 {
 	uint8_t key[1 + PFW_IFNAME_SIZE];
+
+	key[0] = set;
+	memcpy(key + 1, link->name, PFW_IFNAME_SIZE);
+	return pfw_image_add(image, NFT_KIND_ELEMENT, key, sizeof(key), NULL, 0, NULL) ? 0 : -ENOMEM;
+}
+
+int nft_guard_add_links(const struct pfw_plan *plan, struct pfw_image *image)
+{
 	const struct pfw_links *links;
 	unsigned int f;
+	int ret = 0;
 	size_t i;
 
 	for (f = 0; f < 2; f++) {
 		if (!pfw_plan_guards(plan, families[f]))
 			continue;
 		links = &plan->facts.guarded[f];
-		key[0] = guarded_set(f);
-		for (i = 0; i < links->n; i++) {
-			memcpy(key + 1, links->names[i], PFW_IFNAME_SIZE);
-			if (!pfw_image_add(image, NFT_KIND_ELEMENT, key, sizeof(key), NULL, 0, NULL))
-				return -ENOMEM;
+		for (i = 0; !ret && i < links->n; i++) {
+			if (!nft_guard_holds(links->list[i].name))
+				continue;
+			ret = add_link(image, earlier_set(f), &links->list[i]);
+			if (!ret && !links->list[i].routed)
+				ret = add_link(image, guarded_set(f), &links->list[i]);
 		}
 	}
-	return 0;
+	return ret;
 }
 
 int nft_guard_add_slot(const uint8_t *key, size_t key_len, const struct pfw_slot *slot,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "layout.h"
+#include "portfwd/base/text.h"
 
 /* Numbers as in nftables' include/datatype.h, which nft reads a dump by. */
 const struct nft_field_type nft_fields[] = {
@@ -112,6 +113,8 @@ void nft_set_describe(uint8_t number, struct nft_set *ret)
 		},
 		{ .name = "guarded4", .key = { NFT_FIELD_IFNAME } },
 		{ .name = "guarded6", .key = { NFT_FIELD_IFNAME } },
+		{ .name = "earlier4", .key = { NFT_FIELD_IFNAME } },
+		{ .name = "earlier6", .key = { NFT_FIELD_IFNAME } },
 		{
 			.name = "unchanged4_addr_if",
 			.key = { NFT_FIELD_IPV4_ADDR, NFT_FIELD_INET_PROTO,
@@ -262,7 +265,7 @@ static void print_verdict(const uint8_t *bytes, size_t len, struct pfw_buffer *r
 
 static void print_field(enum nft_field field, const uint8_t *bytes, struct pfw_buffer *ret)
 {
-	char text[INET6_ADDRSTRLEN];
+	char text[INET6_ADDRSTRLEN], ifname[PFW_IFNAME_SIZE + 1] = "";
 	const char *word;
 	uint16_t port;
 	uint32_t mark;
@@ -286,7 +289,9 @@ static void print_field(enum nft_field field, const uint8_t *bytes, struct pfw_b
 		pfw_buffer_printf(ret, "%u", ntohs(port));
 		break;
 	case NFT_FIELD_IFNAME:
-		pfw_buffer_printf(ret, "\"%.16s\"", (const char *)bytes);
+		memcpy(ifname, bytes, PFW_IFNAME_SIZE);
+		pfw_text_clean(ifname);
+		pfw_buffer_printf(ret, "\"%s\"", ifname);
 		break;
 	case NFT_FIELD_MARK:
 		memcpy(&mark, bytes, sizeof(mark));

@@ -61,8 +61,9 @@ enum nft_purpose {
 enum {
 	NFT_SET_HAIRPIN = NFT_SET_MAPS,
 	NFT_SET_REVISION,
-	NFT_SET_GUARDED,	/* IPv4, IPv6 */
-	NFT_SET_UNCHANGED = NFT_SET_GUARDED + 2,	/* the same, each by tier */
+	NFT_SET_GUARDED,	/* IPv4, IPv6: incoming interfaces */
+	NFT_SET_EARLIER = NFT_SET_GUARDED + 2,		/* the same: outgoing ones */
+	NFT_SET_UNCHANGED = NFT_SET_EARLIER + 2,	/* the same, each by tier */
 	NFT_SET_CONNECTIONS = NFT_SET_UNCHANGED + 4,	/* IPv4, IPv6 */
 	NFT_SETS = NFT_SET_CONNECTIONS + 2,
 };

@@ -59,7 +59,8 @@ void nft_stamp(const struct pfw_plan *plan, uint8_t ret[8]);
 
 /* The guard; see guard.c. Nothing of it is added where the plan does not guard. */
 bool nft_guards(const struct pfw_plan *plan);
-int nft_guard_check(const struct pfw_plan *plan, struct pfw_error *err);
+/* Whether an interface of this name can be in it, and be listed and loaded by nft. */
+bool nft_guard_holds(const char *name);
 /* Whether the guard needs this set. */
 bool nft_guard_uses(const struct pfw_plan *plan, uint8_t set);
 /* What of it goes into the stamp; 0 without a guard. */

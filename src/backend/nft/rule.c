@@ -143,14 +143,14 @@ static void load_hairpin_key(struct nft_rule *rule)
 	nft_expr_meta(rule, NFT_META_OIFNAME, nft_register(PFW_IFNAME_SIZE));
 }
 
-void nft_match_links(struct nft_rule *rule, const char *set)
+void nft_match_links(struct nft_rule *rule, const char *in, const char *out)
 {
 	nft_expr_meta(rule, NFT_META_IIFNAME, NFT_REG_1);
-	nft_expr_lookup(rule, set, false, 0);
+	nft_expr_lookup(rule, in, false, 0);
 	nft_expr_meta(rule, NFT_META_OIFNAME, NFT_REG_1);
-	nft_expr_lookup(rule, set, false, 0);
-	pfw_buffer_printf(&rule->text, "%siifname @%s oifname @%s", rule->text.len ? " " : "", set,
-			  set);
+	nft_expr_lookup(rule, out, false, 0);
+	pfw_buffer_printf(&rule->text, "%siifname @%s oifname @%s", rule->text.len ? " " : "", in,
+			  out);
 }
 
 void nft_match_hairpin(struct nft_rule *rule)

@@ -74,7 +74,8 @@ void nft_match_off_loopback(struct nft_rule *rule, uint8_t family); /* ip daddr 
 void nft_match_before(struct nft_rule *rule, int64_t time);	/* meta time < 1798761600 */
 void nft_match_new(struct nft_rule *rule);		/* ct state new */
 void nft_match_reply(struct nft_rule *rule);		/* ct state established,related */
-void nft_match_links(struct nft_rule *rule, const char *set);	/* iifname @set oifname @set */
+/* iifname @in oifname @out */
+void nft_match_links(struct nft_rule *rule, const char *in, const char *out);
 void nft_match_dnat(struct nft_rule *rule);		/* ct status dnat */
 void nft_match_way_back(struct nft_rule *rule);	/* fib daddr . mark . iif oif exists */
 void nft_match_hairpin(struct nft_rule *rule);		/* iifname . oifname @hairpin */

@@ -22,7 +22,13 @@ static struct nlmsghdr *request(void *buf, uint16_t type, uint16_t flags)
 				     flags, 0);
 }
 
-static int take_key(const struct nlattr *key, struct pfw_links *links)
+/* What is in the set, and what its elements are. */
+struct taking {
+	struct pfw_links *links;
+	bool routed;
+};
+
+static int take_key(const struct nlattr *key, const struct taking *to)
 {
 	char name[PFW_IFNAME_SIZE + 1] = "";
 	const struct nlattr *value;
@@ -32,7 +38,7 @@ static int take_key(const struct nlattr *key, struct pfw_links *links)
 		    mnl_attr_get_payload_len(value) != PFW_IFNAME_SIZE)
 			continue;
 		memcpy(name, mnl_attr_get_payload(value), PFW_IFNAME_SIZE);
-		return *name ? pfw_links_add(links, name) : 0;
+		return *name ? pfw_links_add(to->links, name, 0, to->routed) : 0;
 	}
 	return 0;
 }
@@ -53,30 +59,46 @@ static int take_links(void *ctx, const struct nlmsghdr *message)
 	return ret;
 }
 
-int pfw_nftables_guarded(struct pfw_backend_handle *handle, uint8_t family, struct pfw_links *ret,
-			 struct pfw_error *err)
+/* The elements of one set; none where there is no such set. */
+static int take_set(struct pfw_backend_handle *handle, uint8_t number, struct taking *to,
+		    struct pfw_error *err)
 {
 	_Alignas(struct nlmsghdr) char buf[REQUEST_SIZE];
-	struct pfw_links links = { 0 };
+	int code = -EINTR, attempt;
 	struct nlmsghdr *message;
 	struct nft_set set;
-	int code = -EINTR, attempt;
 
-	nft_set_describe(NFT_SET_GUARDED + (family == AF_INET6), &set);
+	nft_set_describe(number, &set);
 	for (attempt = 0; code == -EINTR && attempt < ATTEMPTS; attempt++) {
-		pfw_links_free(&links);
 		message = request(buf, NFT_MSG_GETSETELEM, NLM_F_DUMP);
 		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
 		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set.name);
-		code = pfw_netlink_ask(handle->nl, message, take_links, &links, err);
+		code = pfw_netlink_ask(handle->nl, message, take_links, to, err);
 	}
-	if (code && code != -ENOENT) {
+	if (!code || code == -ENOENT || err->count)
+		return code == -ENOENT ? 0 : code;
+	if (code == -EPERM)
+		return pfw_fail(err, PFW_NOT_PERMITTED, code,
+				"cannot read nf_tables: %s; it takes CAP_NET_ADMIN, so run as root",
+				strerror(-code));
+	return pfw_fail_errno(err, code, "cannot read set %s", set.name);
+}
+
+int pfw_nftables_guarded(struct pfw_backend_handle *handle, uint8_t family, struct pfw_links *ret,
+			 struct pfw_error *err)
+{
+	const uint8_t f = family == AF_INET6;
+	struct pfw_links links = { 0 };
+	struct taking guarded = { &links, false }, earlier = { &links, true };
+	int code;
+
+	/* What is in both is guarded, and what goes out only was routing by itself. */
+	code = take_set(handle, NFT_SET_GUARDED + f, &guarded, err);
+	if (!code)
+		code = take_set(handle, NFT_SET_EARLIER + f, &earlier, err);
+	if (code) {
 		pfw_links_free(&links);
-		if (code == -EPERM && !err->count)
-			return pfw_fail(err, PFW_NOT_PERMITTED, code,
-					"cannot read nf_tables: %s; it takes CAP_NET_ADMIN, so run as root",
-					strerror(-code));
-		return err->count ? code : pfw_fail_errno(err, code, "cannot read set %s", set.name);
+		return code;
 	}
 	*ret = links;
 	return 0;

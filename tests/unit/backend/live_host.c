@@ -188,7 +188,7 @@ START_TEST(test_interface_gone)
 	make_world(&world);
 	look(&world, true);
 	ck_assert_int_eq(apply(&world, false, &err), 0);
-	ck_assert_int_eq(pfw_host_record_add(&world.record, "net/ipv4/conf/gone0/forwarding", "0"),
+	ck_assert_int_eq(pfw_host_record_add(&world.record, "net/ipv4/conf/gone0/forwarding", "0", 0),
 			 0);
 	look(&world, false);
 	ck_assert_int_eq(apply(&world, false, &err), 0);

@@ -4,6 +4,7 @@
 
 #include "cases.h"
 #include "portfwd/backend/backend.h"
+#include "portfwd/base/text.h"
 
 static struct pfw_ports port = { 80, 80 };
 static struct pfw_addr other = { AF_INET, { 10, 0, 0, 9 } };
@@ -14,8 +15,8 @@ static struct pfw_facts facts_off(const char *const *links)
 	struct pfw_facts facts = { 0 };
 
 	for (; *links; links++) {
-		ck_assert_int_eq(pfw_links_add(&facts.guarded[0], *links), 0);
-		ck_assert_int_eq(pfw_links_add(&facts.guarded[1], *links), 0);
+		ck_assert_int_eq(pfw_links_add(&facts.guarded[0], *links, 0, false), 0);
+		ck_assert_int_eq(pfw_links_add(&facts.guarded[1], *links, 0, false), 0);
 	}
 	return facts;
 }
@@ -37,31 +38,21 @@ static void put(struct pfw_ruleset *ruleset, const char *name, struct pfw_addr *
 	ck_assert_int_eq(pfw_ruleset_put(ruleset, &forward, NULL), 0);
 }
 
-/* The table as text; NULL: it was refused, and err says why. */
-static char *compiled(const struct pfw_ruleset *ruleset, const struct pfw_facts *facts,
-		      struct pfw_error *err)
+/* The table as text. */
+static char *table(const struct pfw_ruleset *ruleset, const struct pfw_facts *facts)
 {
+	struct pfw_error err = PFW_ERROR_INIT;
 	struct pfw_buffer text = { 0 };
 	struct pfw_image image = { 0 };
 	struct pfw_plan plan;
 
-	ck_assert_int_eq(pfw_plan_make(ruleset, facts, NULL, NULL, &plan, err), 0);
-	if (!pfw_backend_nftables.compile(&plan, NULL, &image, err)) {
-		pfw_backend_nftables.text(&image, &text);
-		ck_assert(!text.failed);
-	}
+	ck_assert_int_eq(pfw_plan_make(ruleset, facts, NULL, NULL, &plan, &err), 0);
+	ck_assert_int_eq(pfw_backend_nftables.compile(&plan, NULL, &image, &err), 0);
+	pfw_backend_nftables.text(&image, &text);
+	ck_assert(!text.failed);
 	pfw_image_free(&image);
 	pfw_plan_free(&plan);
 	return text.data;
-}
-
-static char *table(const struct pfw_ruleset *ruleset, const struct pfw_facts *facts)
-{
-	struct pfw_error err = PFW_ERROR_INIT;
-	char *text = compiled(ruleset, facts, &err);
-
-	ck_assert_ptr_nonnull(text);
-	return text;
 }
 
 static void has(const char *text, const char *part)
@@ -90,7 +81,9 @@ START_TEST(test_rules)
 		  "\t\tct state established,related accept\n"
 		  "\t\tct state new ct status dnat fib daddr . mark . iif oif exists "
 		  "add @hairpin { iifname . oifname }\n"
-		  "\t\tmeta nfproto ipv4 iifname @guarded4 oifname @guarded4 goto guard\n\t}\n");
+		  "\t\tmeta nfproto ipv4 iifname @guarded4 oifname @earlier4 goto guard\n\t}\n");
+	has(text, "\tset earlier4 {\n\t\ttype ifname\n\t\telements = {\n"
+		  "\t\t\t\"lan0\",\n\t\t\t\"wan0\"\n\t\t}\n\t}\n");
 	/* No forward needs IPv6, so nobody switches that on. */
 	lacks(text, "guarded6");
 	free(text);
@@ -146,7 +139,7 @@ START_TEST(test_without_forwards)
 	free(text);
 	facts.routing_on[1] = facts.routing_held[1] = true;
 	text = table(&ruleset, &facts);
-	has(text, "meta nfproto ipv6 iifname @guarded6 oifname @guarded6 goto guard");
+	has(text, "meta nfproto ipv6 iifname @guarded6 oifname @earlier6 goto guard");
 	lacks(text, "guarded4");
 	lacks(text, "prerouting");
 	free(text);
@@ -238,6 +231,38 @@ START_TEST(test_unchanged)
 }
 END_TEST
 
+/* What forwarded by itself before must go on to, and nothing else may join it. */
+START_TEST(test_roles)
+{
+	struct pfw_ruleset ruleset = { .settings = pfw_settings_default };
+	struct pfw_facts facts = facts_off(LINKS("lan0", "wan0"));
+	struct pfw_facts other_one = facts_off(LINKS("lan0", "wan0"));
+	struct pfw_facts both = facts_off(LINKS("lan0", "wan0"));
+	struct pfw_facts none = facts_off(LINKS("lan0", "wan0"));
+	char *text;
+
+	put(&ruleset, "web", NULL, 8080);
+	facts.guarded[0].list[0].routed = other_one.guarded[0].list[1].routed = true;
+	both.guarded[0].list[0].routed = both.guarded[0].list[1].routed = true;
+	text = table(&ruleset, &facts);
+	has(text, "\tset guarded4 {\n\t\ttype ifname\n\t\telements = {\n\t\t\t\"wan0\"\n\t\t}\n\t}\n");
+	has(text, "\tset earlier4 {\n\t\ttype ifname\n\t\telements = {\n"
+		  "\t\t\t\"lan0\",\n\t\t\t\"wan0\"\n\t\t}\n\t}\n");
+	free(text);
+	ck_assert(!same_stamp(&ruleset, &facts, &none));
+	ck_assert(!same_stamp(&ruleset, &facts, &other_one));
+	ck_assert(!same_stamp(&ruleset, &both, &none));
+	/* The index is no part of what stands. */
+	none.guarded[0].list[0].index = 3;
+	ck_assert(same_stamp(&ruleset, &none, &none));
+	pfw_facts_free(&facts);
+	pfw_facts_free(&other_one);
+	pfw_facts_free(&both);
+	pfw_facts_free(&none);
+	pfw_ruleset_free(&ruleset);
+}
+END_TEST
+
 /* nft would read such a name as something else, and with it nobody's ruleset. */
 START_TEST(test_names)
 {
@@ -246,26 +271,25 @@ START_TEST(test_names)
 		bool fine;
 	} rows[] = {
 		{ "eth0.100", true }, { "a*b", true }, { "b\\c", true }, { "\xc3\xa4", true },
-		{ "all", true }, { "wan*", false }, { "*", false }, { "a\"b", false },
+		{ "all", true }, { "\xff", true }, { "\x1b[1m", true }, { "wan*", false }, { "*", false }, { "a\"b", false },
 	};
 	struct pfw_ruleset ruleset = { .settings = pfw_settings_default };
 	struct pfw_facts facts;
-	struct pfw_error err;
-	char *text;
+	char element[32], *text;
 	size_t i;
 
 	put(&ruleset, "web", NULL, 8080);
 	for (i = 0; i < COUNT(rows); i++) {
 		facts = facts_off(LINKS("lan0", rows[i].name));
-		err = (struct pfw_error)PFW_ERROR_INIT;
-		text = compiled(&ruleset, &facts, &err);
-		ck_assert_msg((text != NULL) == rows[i].fine, "%s", rows[i].name);
-		if (!rows[i].fine)
-			unit_has_error(&err, rows[i].name);
+		text = table(&ruleset, &facts);
+		snprintf(element, sizeof(element), "\t\"%s\"", rows[i].name);
+		/* As people see it; what is compared is the bytes. */
+		pfw_text_clean(element + 1);
+		ck_assert_msg((strstr(text, element) != NULL) == rows[i].fine, "%s", text);
+		has(text, "\"lan0\"");
+		ck_assert_msg(pfw_backend_nftables.guard_holds(rows[i].name) == rows[i].fine, "%s",
+			      rows[i].name);
 		free(text);
-		/* Nobody minds where nothing is guarded. */
-		facts.routing_on[0] = true;
-		free(table(&ruleset, &facts));
 		pfw_facts_free(&facts);
 	}
 	pfw_ruleset_free(&ruleset);
@@ -277,6 +301,6 @@ TCase *guard_case(void)
 	TCase *tcase;
 
 	UNIT_CASE(tcase, "guard", test_rules, test_when, test_without_forwards, test_stamp,
-		  test_unchanged, test_names);
+		  test_unchanged, test_roles, test_names);
 	return tcase;
 }

@@ -7,8 +7,8 @@ START_TEST(test_record)
 	struct pfw_host_record record = { 0 };
 
 	ck_assert_ptr_null(pfw_host_record_find(&record, "net/ipv4/ip_forward"));
-	ck_assert_int_eq(pfw_host_record_add(&record, "net/ipv4/ip_forward", "0"), 0);
-	ck_assert_int_eq(pfw_host_record_add(&record, "net/ipv4/conf/lo/forwarding", "1"), 0);
+	ck_assert_int_eq(pfw_host_record_add(&record, "net/ipv4/ip_forward", "0", 0), 0);
+	ck_assert_int_eq(pfw_host_record_add(&record, "net/ipv4/conf/lo/forwarding", "1", 1), 0);
 	ck_assert_str_eq(pfw_host_record_find(&record, "net/ipv4/ip_forward"), "0");
 	ck_assert_str_eq(pfw_host_record_find(&record, "net/ipv4/conf/lo/forwarding"), "1");
 	ck_assert_ptr_null(pfw_host_record_find(&record, "net/ipv4"));
@@ -17,6 +17,88 @@ START_TEST(test_record)
 	pfw_host_record_free(&record);
 	ck_assert_uint_eq(record.n_entries, 0);
 	pfw_host_record_free(&record);
+}
+END_TEST
+
+static const char *key_at(const struct pfw_host_record *record, size_t i)
+{
+	return i < record->n_entries ? record->entries[i].key : "";
+}
+
+/* If this fails, a renamed interface escapes the guard and keeps what portfwd set on it. */
+START_TEST(test_follow)
+{
+	struct pfw_host_record record = { 0 };
+	struct pfw_links now = { 0 }, *guarded = &record.guarded[0];
+
+	ck_assert_int_eq(pfw_links_add(guarded, "a", 3, true), 0);
+	ck_assert_int_eq(pfw_links_add(guarded, "b", 4, false), 0);
+	ck_assert_int_eq(pfw_links_add(guarded, "old", 0, false), 0);
+	ck_assert_int_eq(pfw_host_record_add(&record, "net/ipv4/conf/a/forwarding", "1", 3), 0);
+	ck_assert_int_eq(pfw_host_record_add(&record, "net/ipv6/conf/b/accept_ra", "1", 4), 0);
+	ck_assert_int_eq(pfw_host_record_add(&record, "net/ipv4/ip_forward", "0", 0), 0);
+
+	/* Nothing was renamed; "old" is known by its name only. */
+	ck_assert_int_eq(pfw_links_add(&now, "a", 3, false), 0);
+	ck_assert_int_eq(pfw_links_add(&now, "b", 4, false), 0);
+	ck_assert_int_eq(pfw_links_add(&now, "x", 7, false), 0);
+	ck_assert_int_eq(pfw_host_record_follow(&record, &now), 0);
+	ck_assert(!record.renamed);
+	ck_assert_uint_eq(guarded->n, 3);
+	pfw_links_free(&now);
+
+	/* They change names with each other, and one of the names is odd. */
+	ck_assert_int_eq(pfw_links_add(&now, "b", 3, false), 0);
+	ck_assert_int_eq(pfw_links_add(&now, "a..\xff", 4, false), 0);
+	ck_assert_int_eq(pfw_links_add(&now, "a", 9, false), 0);
+	ck_assert_int_eq(pfw_host_record_follow(&record, &now), 0);
+	ck_assert(record.renamed);
+	ck_assert_uint_eq(guarded->n, 3);
+	ck_assert_str_eq(guarded->list[0].name, "a..\xff");
+	ck_assert(!guarded->list[0].routed);
+	ck_assert_str_eq(guarded->list[1].name, "b");
+	ck_assert(guarded->list[1].routed);
+	ck_assert_str_eq(guarded->list[2].name, "old");
+	ck_assert_str_eq(key_at(&record, 0), "net/ipv4/conf/b/forwarding");
+	ck_assert_str_eq(key_at(&record, 1), "net/ipv6/conf/a..\xff/accept_ra");
+	ck_assert_str_eq(key_at(&record, 2), "net/ipv4/ip_forward");
+	pfw_links_free(&now);
+
+	/* b goes: its name stays, until the other one takes it. */
+	ck_assert_int_eq(pfw_links_add(&now, "a", 4, false), 0);
+	ck_assert_int_eq(pfw_host_record_follow(&record, &now), 0);
+	ck_assert_str_eq(guarded->list[0].name, "a");
+	ck_assert_str_eq(guarded->list[1].name, "b");
+	pfw_links_free(&now);
+	ck_assert_int_eq(pfw_host_record_add(&record, "net/ipv4/conf/a/forwarding", "0", 4), 0);
+	ck_assert_int_eq(pfw_links_add(&now, "b", 4, false), 0);
+	ck_assert_int_eq(pfw_host_record_follow(&record, &now), 0);
+	ck_assert_uint_eq(guarded->n, 2);
+	ck_assert_str_eq(guarded->list[0].name, "b");
+	ck_assert_uint_eq(guarded->list[0].index, 4);
+	ck_assert(!guarded->list[0].routed);
+	ck_assert_str_eq(pfw_host_record_find(&record, "net/ipv4/conf/b/forwarding"), "0");
+	ck_assert_uint_eq(record.n_entries, 3);
+	pfw_links_free(&now);
+	pfw_host_record_free(&record);
+}
+END_TEST
+
+START_TEST(test_key)
+{
+	char name[PFW_IFNAME_SIZE];
+
+	ck_assert_str_eq(pfw_host_key_interface("net/ipv4/conf/eth0.5/forwarding", name),
+			 "forwarding");
+	ck_assert_str_eq(name, "eth0.5");
+	ck_assert_str_eq(pfw_host_key_interface("net/ipv6/conf/default/accept_ra", name),
+			 "accept_ra");
+	ck_assert_str_eq(name, "default");
+	ck_assert_ptr_null(pfw_host_key_interface("net/ipv4/ip_forward", name));
+	ck_assert_ptr_null(pfw_host_key_interface("net/ipv4/conf/all/forwarding", name));
+	ck_assert_ptr_null(pfw_host_key_interface("net/ipv4/conf/eth0", name));
+	ck_assert_ptr_null(pfw_host_key_interface("net/ipv4/conf//forwarding", name));
+	ck_assert_ptr_null(pfw_host_key_interface("net/ipv4/conf/sixteen-bytes-xx/forwarding", name));
 }
 END_TEST
 
@@ -103,6 +185,6 @@ TCase *host_case(void)
 {
 	TCase *tcase;
 
-	UNIT_CASE(tcase, "host", test_record, test_what_is_wanted, test_print);
+	UNIT_CASE(tcase, "host", test_record, test_follow, test_key, test_what_is_wanted, test_print);
 	return tcase;
 }
