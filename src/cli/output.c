@@ -103,11 +103,43 @@ int pfw_output_changes(struct pfw_cli *cli, const json_t *answer, struct pfw_err
 	return ret ? ret : pfw_output_objects(cli, answer, err);
 }
 
+/* What was done to the machine beside forwarding should surprise nobody. */
+static int print_routing(struct pfw_cli *cli, const json_t *answer, const char *word,
+			 struct pfw_error *err)
+{
+	static const char *const keys[] = { "ipv4", "ipv6" }, *const names[] = { "IPv4", "IPv6" };
+	const json_t *routing = json_object_get(answer, "routing");
+	struct pfw_buffer line = { 0 };
+	const char *value;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		value = json_string_value(json_object_get(routing, keys[i]));
+		if (!value || strcmp(value, word))
+			continue;
+		if (!line.len)
+			pfw_buffer_printf(&line, "%s %s routing of ",
+					  cli->args.dry_run ? "would switch" : "switched", word);
+		else
+			pfw_buffer_puts(&line, " and ");
+		pfw_buffer_puts(&line, names[i]);
+	}
+	if (line.len)
+		pfw_buffer_puts(&line, strcmp(word, "on") ? ", as it was before" :
+				"; \"portfwd flush\" switches it off again");
+	return pfw_output_say(cli, &line, err);
+}
+
 int pfw_output_objects(struct pfw_cli *cli, const json_t *answer, struct pfw_error *err)
 {
 	json_int_t n = json_integer_value(json_object_get(answer, "objects"));
 	struct pfw_buffer line = { 0 };
+	int ret = print_routing(cli, answer, "on", err);
 
+	if (!ret)
+		ret = print_routing(cli, answer, "off", err);
+	if (ret)
+		return ret;
 	if (cli->args.dry_run)
 		return pfw_output_change_lines(cli, answer, err);
 	if (!cli->args.verbose)

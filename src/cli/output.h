@@ -17,8 +17,8 @@ int pfw_output_say(struct pfw_cli *cli, struct pfw_buffer *line, struct pfw_erro
 /* The whole value, or nothing of it. */
 int pfw_output_json(struct pfw_cli *cli, const json_t *value, struct pfw_error *err);
 /*
- * What belongs behind the lines that say what was done: with --dry-run the changes
- * of the answer and its file, with --verbose their number.
+ * What belongs behind the lines that say what was done: whether routing was switched, with
+ * --dry-run the changes of the answer and its file, with --verbose their number.
  */
 int pfw_output_changes(struct pfw_cli *cli, const json_t *answer, struct pfw_error *err);
 /* The same without the file. */

@@ -75,6 +75,17 @@ int value_wrong(struct reader *r, json_t *value, const char *hint)
 	return pfw_error_add(r->err, PFW_FAILED, "%s is not %s", value_text(value, buf), hint);
 }
 
+bool value_is_joined(struct reader *r, const char *text, size_t len)
+{
+	char buf[PFW_QUOTE_SIZE];
+
+	if (!memchr(text, ',', len))
+		return false;
+	pfw_error_add(r->err, PFW_FAILED, "%s: several are a list, each in quotes of its own, as in "
+		      "[\"a\", \"b\"]", pfw_text_quote(text, len, buf));
+	return true;
+}
+
 int object_parse(struct reader *r, const struct field *fields, const char *what, json_t *json,
 		 void *object)
 {

@@ -97,6 +97,8 @@ int field_emit_word(const struct writer *w, const struct field *field, const voi
 
 /* The value as errors name it. Returns buf. */
 const char *value_text(json_t *value, char buf[PFW_QUOTE_SIZE]);
+/* Whether it is a text with commas; then an error says that a list is wanted. */
+bool value_is_joined(struct reader *r, const char *text, size_t len);
 /* Adds "VALUE is not HINT". */
 int value_wrong(struct reader *r, json_t *value, const char *hint);
 /* A whole number from 1 to the row's max. */

@@ -22,7 +22,8 @@ static int parse_address(struct reader *r, json_t *value, void *ctx)
 	if (is_star(value))
 		return pfw_error_add(r->err, PFW_FAILED,
 				     "\"*\" means every address and stands alone");
-	if (listen_address(r, json_string_value(value), json_string_length(value), addr) < 0)
+	if (value_is_joined(r, json_string_value(value), json_string_length(value)) ||
+	    listen_address(r, json_string_value(value), json_string_length(value), addr) < 0)
 		return -EINVAL;
 	for (i = 0; i < listen->n_addresses; i++)
 		if (pfw_addr_equal(&listen->addresses[i], addr))
@@ -58,6 +59,8 @@ static int parse_interface(struct reader *r, json_t *value, void *ctx)
 	char buf[PFW_QUOTE_SIZE];
 	uint16_t i;
 
+	if (text && value_is_joined(r, text, len))
+		return -EINVAL;
 	if (!text || !pfw_ifname_valid(text, len))
 		return value_wrong(r, value, "the name of an interface (1 to 15 letters, digits, "
 				   "'_', '.', '@', ':' and '-')");

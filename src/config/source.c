@@ -43,6 +43,8 @@ static int parse_one(struct reader *r, json_t *value, void *ctx)
 
 	if (!text)
 		return value_wrong(r, value, "an address or prefix in quotes");
+	if (value_is_joined(r, text, len))
+		return -EINVAL;
 	exclude = *text == '!';
 	if (pfw_prefix_parse(text + exclude, len - exclude, &prefix, r->err) < 0)
 		return -EINVAL;

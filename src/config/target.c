@@ -101,9 +101,14 @@ static int bracketed(struct reader *r, const char *text, size_t len, struct pfw_
 
 static int target_text(struct reader *r, const char *text, size_t len, struct pfw_target *target)
 {
-	const char *colon = memchr(text, ':', len);
+	const char *colon = memchr(text, ':', len), *comma = memchr(text, ',', len);
 	size_t address = colon ? (size_t)(colon - text) : len;
 
+	/* A list of ports has no address behind its comma. */
+	if (comma && (memchr(comma, '.', len - (size_t)(comma - text)) ||
+		      memchr(comma, ':', len - (size_t)(comma - text))) &&
+	    value_is_joined(r, text, len))
+		return -EINVAL;
 	if (len && *text == '[')
 		return bracketed(r, text, len, target);
 	if (colon && memchr(colon + 1, ':', len - address - 1))

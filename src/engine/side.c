@@ -128,6 +128,8 @@ int sides_report(const struct pfw_engine *engine, const struct side sides[ENGINE
 	size_t step;
 
 	report->n_steps = sides_steps(sides);
+	report->routing[0] = pfw_host_switches(&sides[ENGINE_HOST].difference, AF_INET);
+	report->routing[1] = pfw_host_switches(&sides[ENGINE_HOST].difference, AF_INET6);
 	report->n_lines = 0;
 	if (!report->verbose)
 		return 0;

@@ -103,7 +103,8 @@ const char *pfw_key_print(const struct pfw_key *key, char buf[PFW_KEY_TEXT])
 			 key->family == AF_INET ? "IPv4" : "IPv6");
 	else
 		pfw_addr_print(&addr, address);
-	snprintf(buf, PFW_KEY_TEXT, "%s port %s on %s%s%.*s", protocol ? protocol : "?",
+	snprintf(buf, PFW_KEY_TEXT, "%s port%s %s on %s%s%.*s", protocol ? protocol : "?",
+		 key->port.lo == key->port.hi ? "" : "s",
 		 pfw_ports_print(key->port, ports), address, *key->ifname ? ", interface " : "",
 		 PFW_IFNAME_SIZE, key->ifname);
 	return buf;

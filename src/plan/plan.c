@@ -250,7 +250,11 @@ static int refuse_claim(struct claim *claim, const struct pfw_key *key, uint32_t
 	const struct pfw_forward *other = &claim->plan->ruleset->forwards[holder];
 	const struct pfw_origin *origin = &claim->forward->origin;
 	struct pfw_error *err = claim->err;
-	char text[PFW_KEY_TEXT], ports[PFW_PORTS_TEXT];
+	char text[PFW_KEY_TEXT], ports[PFW_PORTS_TEXT], both[PFW_PORTS_TEXT];
+	struct pfw_ports common = {
+		key->port.lo > held->port.lo ? key->port.lo : held->port.lo,
+		key->port.hi < held->port.hi ? key->port.hi : held->port.hi,
+	};
 	size_t mark = 0;
 
 	if (claim->file) {
@@ -266,10 +270,9 @@ static int refuse_claim(struct claim *claim, const struct pfw_key *key, uint32_t
 				      " for overlapping sources" : "");
 	else
 		pfw_error_add(err, PFW_CONFLICT,
-			      "\"%s\" claims %s, which overlaps the range %s of \"%s\"; "
-			      "change one of them, or remove it",
-			      claim->forward->name, text, pfw_ports_print(held->port, ports),
-			      other->name);
+			      "\"%s\" claims %s, and \"%s\" %s: both claim %s; change one of them, or "
+			      "remove it", claim->forward->name, text, other->name,
+			      pfw_ports_print(held->port, ports), pfw_ports_print(common, both));
 	if (claim->file) {
 		pfw_error_leave(err, mark);
 		err->file = NULL;

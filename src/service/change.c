@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "local.h"
+#include "portfwd/base/time.h"
 #include "portfwd/config/config.h"
+
+#define DIFFERENCES_MAX 3	/* that are told of one forward */
 
 static bool name_is_free(void *ctx, const char *name)
 {
@@ -86,21 +89,77 @@ static int settle_name(const struct pfw_ruleset *ruleset, struct pfw_forward *fo
 	return 0;
 }
 
-static int refuse_other(const struct pfw_forward *there, const struct pfw_engine *engine,
-			struct pfw_error *err)
+static void print_value(const char *key, const struct pfw_forward *forward, const json_t *value,
+			struct pfw_buffer *ret)
 {
-	struct pfw_buffer listen = { 0 }, target = { 0 };
-	int ret;
+	char *text = NULL;
 
-	pfw_listen_print(&there->listen, &listen);
-	pfw_target_print(there, &target);
-	ret = pfw_fail(err, PFW_CONFLICT, -EEXIST,
-		       "\"%s\" stands already with other content (%s -> %s, in %s); use --replace to "
-		       "change it, or another name",
-		       there->name, listen.data ? listen.data : "", target.data ? target.data : "",
-		       pfw_engine_file(engine, there->origin.file));
-	pfw_buffer_free(&listen);
-	pfw_buffer_free(&target);
+	if (!strcmp(key, "listen")) {
+		pfw_listen_print(&forward->listen, ret);
+	} else if (!strcmp(key, "target")) {
+		pfw_target_print(forward, ret);
+	} else if (json_is_null(value) || (json_is_array(value) && !json_array_size(value))) {
+		pfw_buffer_puts(ret, "not set");
+	} else if (json_is_string(value)) {
+		pfw_buffer_puts(ret, json_string_value(value));
+	} else {
+		text = json_dumps(value, JSON_ENCODE_ANY);
+		pfw_buffer_puts(ret, text ? text : "?");
+		free(text);
+	}
+}
+
+static void print_difference(const char *key, const struct pfw_forward *forward, const json_t *value,
+			     const char *place, struct pfw_buffer *ret)
+{
+	struct pfw_buffer text = { 0 };
+
+	print_value(key, forward, value, &text);
+	pfw_buffer_printf(ret, "%.80s%s%s", text.len ? text.data : "", text.len > 80 ? "..." : "",
+			  place);
+	pfw_buffer_free(&text);
+}
+
+/* "listen is A there, B here; target is ..." for the keys that differ. */
+static int print_differences(const struct pfw_ruleset *ruleset, const struct pfw_forward *there,
+			     const struct pfw_forward *given, struct pfw_buffer *ret)
+{
+	json_t *old = pfw_forward_json(there, &ruleset->settings, PFW_CANONICAL);
+	json_t *new = pfw_forward_json(given, &ruleset->settings, PFW_CANONICAL);
+	const char *key;
+	json_t *value;
+	size_t n = 0;
+
+	json_object_foreach(old, key, value) {
+		if (json_equal(value, json_object_get(new, key)) || n++ >= DIFFERENCES_MAX)
+			continue;
+		pfw_buffer_printf(ret, "%s%s is ", n > 1 ? "; " : "", key);
+		print_difference(key, there, value, " there, ", ret);
+		print_difference(key, given, json_object_get(new, key), " here", ret);
+	}
+	/* What is written in another way, and means the same as long as the settings say so. */
+	if (!n)
+		pfw_buffer_puts(ret, "one says itself what the other takes from the settings");
+	if (n > DIFFERENCES_MAX)
+		pfw_buffer_printf(ret, "; and %zu more differ", n - DIFFERENCES_MAX);
+	json_decref(old);
+	json_decref(new);
+	return old && new && !ret->failed ? 0 : -ENOMEM;
+}
+
+static int refuse_other(const struct pfw_forward *there, const struct pfw_forward *given,
+			const struct pfw_engine *engine, struct pfw_error *err)
+{
+	struct pfw_buffer text = { 0 };
+	int ret = print_differences(pfw_engine_ruleset(engine), there, given, &text);
+
+	if (ret)
+		pfw_fail_memory(err);
+	else
+		ret = pfw_fail(err, PFW_CONFLICT, -EEXIST, "\"%s\" stands already in %s with other content: "
+			       "%.300s; use --replace to change it, or another name", there->name,
+			       pfw_engine_file(engine, there->origin.file), text.data);
+	pfw_buffer_free(&text);
 	return ret;
 }
 
@@ -117,6 +176,22 @@ static int refuse_place(const struct pfw_forward *there, const struct pfw_engine
 			"it first, or use another name", there->name, file);
 }
 
+/* In a file it is what time makes of a forward; who adds one means to have it. */
+static int check_expires(const struct pfw_engine *engine, const struct pfw_forward *forward,
+			 struct pfw_error *err)
+{
+	char buf[PFW_TIME_TEXT];
+	size_t mark;
+
+	if (!forward->expires || forward->expires > pfw_engine_plan(engine)->facts.now)
+		return 0;
+	mark = pfw_error_enter_key(err, "expires");
+	pfw_error_add(err, PFW_FAILED, "%s has passed; give a time to come",
+		      pfw_time_print(forward->expires, buf));
+	pfw_error_leave(err, mark);
+	return -EINVAL;
+}
+
 static int add_forward(struct pfw_engine *engine, const struct pfw_request *request,
 		       struct pfw_arena *arena, struct pfw_report *report, json_t **ret,
 		       struct pfw_error *err)
@@ -131,6 +206,8 @@ static int add_forward(struct pfw_engine *engine, const struct pfw_request *requ
 
 	code = pfw_forward_parse(request->forward, arena, &change.forward, err);
 	if (!code)
+		code = check_expires(engine, &change.forward, err);
+	if (!code)
 		code = settle_name(ruleset, &change.forward, arena, err);
 	if (code)
 		return code;
@@ -144,7 +221,7 @@ static int add_forward(struct pfw_engine *engine, const struct pfw_request *requ
 	stands = there && pfw_forward_equal(there, &change.forward);
 	replaced = there && !stands;
 	if (replaced && !request->replace)
-		return refuse_other(there, engine, err);
+		return refuse_other(there, &change.forward, engine, err);
 	/* What stands in the file may still be missing in the kernel. */
 	code = pfw_engine_change(engine, &change, stands ? 0 : 1, &manner, report, err);
 	if (code)

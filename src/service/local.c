@@ -182,6 +182,12 @@ static const char *const actions[] = {
 	[PFW_STEP_CHANGE] = "change",
 };
 
+/* "on", "off" or null. */
+static json_t *switched(int routing)
+{
+	return routing ? json_string(routing > 0 ? "on" : "off") : json_null();
+}
+
 int answer_put_changes(json_t *answer, const struct pfw_report *report)
 {
 	const struct pfw_report_line *line;
@@ -190,6 +196,9 @@ int answer_put_changes(json_t *answer, const struct pfw_report *report)
 	int ret;
 
 	ret = json_object_set_new(answer, "objects", json_integer((json_int_t)report->n_steps));
+	ret |= json_object_set_new(answer, "routing",
+				   json_pack("{s:o, s:o}", "ipv4", switched(report->routing[0]),
+					     "ipv6", switched(report->routing[1])));
 	ret |= json_object_set_new(answer, "warning",
 				   report->warning ? json_string(report->warning) : json_null());
 	if (!report->verbose)

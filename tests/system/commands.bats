@@ -225,3 +225,30 @@ two_forwards() {
 	contains "$output" "portfwd: "
 	equal "$before" "$(everything)"
 }
+
+@test "routing that is switched is told, once and for each family" {
+	run pfw --dry-run add web 8080 "$SERVER4:80"
+	contains "$output" "would switch on routing of IPv4; \"portfwd flush\" switches it off again"
+	run pfw add web 8080 "$SERVER4:80,[$SERVER6]:80"
+	contains "$output" "switched on routing of IPv4 and IPv6; \"portfwd flush\" switches it off again"
+	run pfw add more 8081 "$SERVER4:80"
+	[[ $output != *routing* ]]
+	run pfw --dry-run flush
+	contains "$output" "would switch off routing of IPv4 and IPv6, as it was before"
+	equal "off off" "$(pfw_json '"\(.routing.ipv4) \(.routing.ipv6)"' flush)"
+	equal "on on" "$(pfw_json '"\(.routing.ipv4) \(.routing.ipv6)"' reload)"
+	equal "null null" "$(pfw_json '"\(.routing.ipv4) \(.routing.ipv6)"' reload)"
+	run pfw flush
+	contains "$output" "switched off routing of IPv4 and IPv6, as it was before"
+	routing_on gw
+	run pfw reload
+	[[ $output != *routing* ]]
+	run pfw flush
+	[[ $output != *routing* ]]
+	pfw remove web more
+	in_ns gw sh -c 'echo 0 > /proc/sys/net/ipv4/ip_forward'
+	run pfw add self 8082 self:80
+	[[ $output != *routing* ]]
+	run pfw -q add web 8080 "$SERVER4:80"
+	equal "" "$output"
+}

@@ -39,7 +39,7 @@ refused() { # CODE SAYS ARGUMENT …
 	local before
 	before=$(cat "$CONFIG")
 	run pfw add --runtime web 8080 "$SERVER4:80,[$SERVER6]:80"
-	equal "added \"web\": 8080/tcp -> $SERVER4:80,[$SERVER6]:80 (until the next boot or flush)" "$output"
+	contains "$output" "added \"web\": 8080/tcp -> $SERVER4:80,[$SERVER6]:80 (until the next boot or flush)"
 	reaches tcp client "$WAN4" 8080 web
 	reaches tcp client "$WAN6" 8080 web6
 	equal "$before" "$(cat "$CONFIG")"
@@ -57,7 +57,7 @@ refused() { # CODE SAYS ARGUMENT …
 	reaches tcp client "$WAN6" 8080 web6
 	run pfw add --runtime web 8080 "$SERVER4:80,[$SERVER6]:80"
 	equal '"web" stands already' "$output"
-	refused 4 'stands already with other content' add --runtime web 8081 "$SERVER4:80"
+	refused 4 "stands already in $(runtime_file) with other content: listen is 8080/tcp there, 8081/tcp here; target is" add --runtime web 8081 "$SERVER4:80"
 	pfw add --runtime --replace web 8081 "$SERVER4:80"
 	reaches tcp client "$WAN4" 8081 web
 	unreachable tcp client "$WAN4" 8080
@@ -77,12 +77,12 @@ refused() { # CODE SAYS ARGUMENT …
 	pfw diff
 	equal false "$(pfw_json .forgot --dry-run flush)"
 	run pfw flush
-	equal "cleared all forwards from the kernel, and forgot those added with --runtime" "$output"
+	contains "$output" "cleared all forwards from the kernel, and forgot those added with --runtime"
 	[ ! -e "$(runtime_file)" ]
 	pfw reload
 	equal saved "$(pfw_json '[.forwards[].name] | join(" ")' list)"
 	run pfw flush
-	equal "cleared all forwards from the kernel" "$output"
+	[[ $output != *forgot* ]]
 }
 
 @test "another boot: what was kept does not come back" {

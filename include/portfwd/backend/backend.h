@@ -154,6 +154,8 @@ int pfw_host_open(struct pfw_host_record *record, pfw_host_save *save, void *ctx
  */
 int pfw_host_adopt(struct pfw_host_record *record, uint8_t family, const struct pfw_links *guarded,
 		   const struct pfw_links *now);
+/* Whether the steps switch the routing of this family on (1) or off (-1), or neither (0). */
+int pfw_host_switches(const struct pfw_difference *difference, uint8_t family);
 /*
  * Fills in what the host tells for a plan, and lets the record follow interfaces that were
  * renamed; changes nothing of the host. Free with pfw_facts_free().

@@ -80,6 +80,7 @@ struct pfw_report_line {
 struct pfw_report {
 	bool verbose;		/* lines are wanted, not their number only */
 	size_t n_steps;
+	int routing[2];		/* of IPv4 and IPv6: switched on (1) or off (-1), or neither (0) */
 	struct pfw_report_line *lines;
 	size_t n_lines;
 	const char *warning;	/* what was left undone though the change stands; or NULL */

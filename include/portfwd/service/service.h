@@ -30,7 +30,8 @@ struct pfw_service_options {
  * list of {"action": "add"|"remove"|"change", "kind": "element"|"map"|"set"|"chain"|
  * "table"|"sysctl", "forward": NAME|null, "text": TEXT} in the order in which
  * they are made, given where dry_run asks for it (else null); "objects" is their number
- * and stands wherever "changes" does, and so does "warning": what could not be done though
+ * and stands wherever "changes" does, and so do "routing", {"ipv4": "on"|"off"|null, "ipv6": ...}, what of
+ * it was switched, and "warning": what could not be done though
  * the request was (connections of before may go on), or null. A forward is in the canonical form of
  * portfwd.json(5) and has "state", "connections", "file" beside, where said "with state".
  *

@@ -500,6 +500,26 @@ static const struct routing *routing_of(const struct pfw_item *item)
 	return NULL;
 }
 
+static bool is_switched_on(const struct pfw_item *item)
+{
+	return item && *(const char *)pfw_item_value(item) == '1';
+}
+
+int pfw_host_switches(const struct pfw_difference *difference, uint8_t family)
+{
+	const struct routing *routing;
+	const struct pfw_step *step;
+	size_t i;
+
+	for (i = 0; i < difference->n_steps; i++) {
+		step = &difference->steps[i];
+		routing = routing_of(step->after ? step->after : step->before);
+		if (routing && routing->family == family)
+			return is_switched_on(step->after) - is_switched_on(step->before);
+	}
+	return 0;
+}
+
 /* Before anything is written, and saved once for all of it. */
 static int remember_steps(struct pfw_backend_handle *handle,
 			  const struct pfw_difference *difference, struct pfw_error *err)
