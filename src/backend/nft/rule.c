@@ -43,6 +43,14 @@ void nft_match_transport(struct nft_rule *rule)
 	nft_say(rule, "meta l4proto { tcp, udp, sctp }");
 }
 
+void nft_match_protocol(struct nft_rule *rule, uint8_t protocol)
+{
+	nft_expr_meta(rule, NFT_META_L4PROTO, NFT_REG_1);
+	nft_expr_cmp(rule, NFT_CMP_EQ, &protocol, sizeof(protocol));
+	nft_say(rule, "meta l4proto ");
+	pfw_buffer_puts(&rule->text, pfw_protocol_text(protocol));
+}
+
 /* As in linux/rtnetlink.h, which does not go together with every libc header. */
 #define ADDRESS_TYPE_LOCAL 2
 

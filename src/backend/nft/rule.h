@@ -67,6 +67,7 @@ bool nft_record_next(const uint8_t *records, size_t len, size_t *at, struct nft_
 /* Matches. */
 void nft_match_family(struct nft_rule *rule, uint8_t family);	/* meta nfproto ipv4 */
 void nft_match_transport(struct nft_rule *rule);	/* meta l4proto { tcp, udp, sctp } */
+void nft_match_protocol(struct nft_rule *rule, uint8_t protocol);	/* meta l4proto tcp */
 void nft_match_to_machine(struct nft_rule *rule);	/* fib daddr type local */
 void nft_match_from_elsewhere(struct nft_rule *rule);	/* fib saddr type != local */
 void nft_match_from_machine(struct nft_rule *rule);	/* fib saddr type local */
@@ -119,6 +120,9 @@ void nft_add_dnat_to_port(struct nft_rule *rule, uint16_t port);
 void nft_add_redirect_to(struct nft_rule *rule, uint16_t port);
 void nft_add_redirect_kept(struct nft_rule *rule);	/* redirect, to the same port */
 void nft_add_snat_to(struct nft_rule *rule, const struct pfw_addr *address);
+/* numgen random mod 4 < 3: so many of so many connections. */
+void nft_match_share(struct nft_rule *rule, uint8_t family, enum pfw_balance balance,
+		     uint32_t modulus, uint32_t below);
 /* dnat to one of several targets, of one family, by their weights. */
 void nft_add_balance(struct nft_rule *rule, uint8_t family, enum pfw_balance balance,
 		     const struct pfw_target *const *targets, unsigned int n);
