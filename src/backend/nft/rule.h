@@ -73,12 +73,11 @@ void nft_match_from_elsewhere(struct nft_rule *rule);	/* fib saddr type != local
 void nft_match_from_machine(struct nft_rule *rule);	/* fib saddr type local */
 void nft_match_off_loopback(struct nft_rule *rule, uint8_t family); /* ip daddr != 127.0.0.0/8 */
 void nft_match_before(struct nft_rule *rule, int64_t time);	/* meta time < 1798761600 */
-void nft_match_new(struct nft_rule *rule);		/* ct state new */
 void nft_match_reply(struct nft_rule *rule);		/* ct state established,related */
 void nft_match_links(struct nft_rule *rule, const char *set);	/* iifname @set oifname @set */
 void nft_match_dnat(struct nft_rule *rule);		/* ct status dnat */
-void nft_match_way_back(struct nft_rule *rule);	/* fib daddr . mark . iif oif exists */
-void nft_match_hairpin(struct nft_rule *rule);		/* iifname . oifname @hairpin */
+/* update @hairpin { oifname . oifname } iifname . oifname @hairpin: it goes out where it came in */
+void nft_match_hairpin(struct nft_rule *rule);
 /* ip saddr [!=] { 203.0.113.0/24, ... }: those of the family; -ENOENT if there is none. */
 int nft_match_sources(struct nft_rule *rule, uint8_t family, const struct pfw_prefix *prefixes,
 		      unsigned int n, bool not);
@@ -101,7 +100,6 @@ void nft_add_vmap_original(struct nft_rule *rule, uint8_t family, uint8_t tier, 
 #define NFT_HASH_SEED 0x706f7274
 
 /* Statements. */
-void nft_add_learn_hairpin(struct nft_rule *rule);	/* add @hairpin { iifname . oifname } */
 void nft_add_masquerade(struct nft_rule *rule);
 void nft_add_verdict(struct nft_rule *rule, int32_t code, const char *chain); /* chain: or NULL */
 void nft_add_limit(struct nft_rule *rule, const struct pfw_limit *limit, bool over);

@@ -88,8 +88,6 @@ START_TEST(test_rules)
 	has(text, "\tchain forward {\n"
 		  "\t\ttype filter hook forward priority 0; policy accept;\n"
 		  "\t\tct state established,related accept\n"
-		  "\t\tct state new ct status dnat fib daddr . mark . iif oif exists "
-		  "add @hairpin { iifname . oifname }\n"
 		  "\t\tmeta nfproto ipv4 iifname @guarded4 oifname @guarded4 goto guard\n\t}\n");
 	/* No forward needs IPv6, so nobody switches that on. */
 	lacks(text, "guarded6");
