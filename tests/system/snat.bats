@@ -55,9 +55,22 @@ setup() {
 	serve_tcp web server "$SERVER4" 80
 	pfw add "$WAN4:8080" "$SERVER4:80"
 	reaches tcp second "$WAN4" 8080 web "$LAN4"
+	reaches tcp gw "$WAN4" 8080 web
 	pfw diff
 	pfw reload
 	reaches tcp second "$WAN4" 8080 web "$LAN4"
+	in_ns gw nft list ruleset > "$BATS_TEST_TMPDIR/saved.nft"
+	in_ns gw nft flush ruleset
+	in_ns gw nft -f "$BATS_TEST_TMPDIR/saved.nft"
+	pfw diff
+	reaches tcp second "$WAN4" 8080 web "$LAN4"
+	reaches tcp client "$WAN4" 8080 web "$CLIENT4"
+}
+
+@test "no packet passes a chain of portfwd beside those of NAT, unless there is a guard" {
+	routing_on gw
+	pfw add 8080 "$SERVER4:80"
+	equal "nat nat nat" "$(in_ns gw nft list table inet portfwd | sed -n 's/.*type \([a-z]*\) hook.*/\1/p' | xargs)"
 }
 
 @test "a one-armed gateway, in and out by one interface, works" {

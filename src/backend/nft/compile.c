@@ -219,18 +219,7 @@ static int add_dnat_chain(const struct pfw_plan *plan, bool output, struct pfw_i
 	return nft_chain_end(&chain, image);
 }
 
-/* The first packet of a connection that goes back where it came from teaches the hairpin. */
-static void add_learning(struct nft_chain *chain)
-{
-	struct nft_rule rule = { 0 };
-
-	nft_match_new(&rule);
-	nft_match_dnat(&rule);
-	nft_match_way_back(&rule);
-	nft_add_learn_hairpin(&rule);
-	nft_chain_add(chain, &rule);
-}
-
+/* Every packet passes here, so there is no such chain but for the guard. */
 static int add_forward_chain(const struct pfw_plan *plan, struct pfw_image *image)
 {
 	const struct nft_chain_value head = {
@@ -244,8 +233,6 @@ static int add_forward_chain(const struct pfw_plan *plan, struct pfw_image *imag
 
 	nft_chain_begin(&chain, "forward", &head);
 	nft_guard_begin(plan, &chain);
-	if (plan->frame.n_auto)
-		add_learning(&chain);
 	nft_guard_end(plan, &chain);
 	return nft_chain_end(&chain, image);
 }
@@ -361,7 +348,7 @@ static int add_chains(const struct pfw_plan *plan, struct pfw_image *image)
 		ret = add_dnat_chain(plan, false, image);
 	if (!ret && any_from_machine(plan))
 		ret = add_dnat_chain(plan, true, image);
-	if (!ret && (plan->frame.n_auto || nft_guards(plan)))
+	if (!ret && nft_guards(plan))
 		ret = add_forward_chain(plan, image);
 	if (!ret)
 		ret = nft_guard_add_chain(plan, image);

@@ -57,13 +57,21 @@ static int add_range(struct nft_admission *to, const uint8_t low[16], const uint
 	return 0;
 }
 
+static bool same_route(const struct nft_route *a, const struct nft_route *b)
+{
+	if (a->self || b->self)
+		return a->self == b->self && a->port.lo == b->port.lo;
+	return a->family == b->family && !memcmp(a->target, b->target, sizeof(a->target)) &&
+	       a->port.lo == b->port.lo && a->port.hi == b->port.hi;
+}
+
 static int add_route(struct nft_decoded *to, const struct nft_route *route)
 {
 	uint32_t i;
 
-	/* The machine itself is reached by two rules, with the address kept and by redirect. */
-	for (i = 0; route->self && i < to->n_routes; i++)
-		if (to->routes[i].self && to->routes[i].port.lo == route->port.lo)
+	/* Several rules lead to one: a rule for each protocol, or with the address kept and by redirect. */
+	for (i = 0; i < to->n_routes; i++)
+		if (same_route(&to->routes[i], route))
 			return 0;
 	if (grow((void **)&to->routes, to->n_routes, sizeof(*to->routes)))
 		return -ENOMEM;
@@ -462,7 +470,8 @@ static int take_expression(struct reading *reading, const struct expression *exp
 
 	if (!strcmp(expr->name, "payload"))
 		take_payload(reading, expr);
-	if (!strcmp(expr->name, "meta"))
+	/* What is compared then is another's: a number made of it, or of the packet. */
+	if (!strcmp(expr->name, "meta") || !strcmp(expr->name, "hash"))
 		reading->source_family = AF_UNSPEC;
 	if (!strcmp(expr->name, "fib"))
 		reading->asks_machine = number(expr, NFTA_FIB_FLAGS) & NFTA_FIB_F_SADDR;

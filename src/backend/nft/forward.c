@@ -101,12 +101,41 @@ static bool is_range(struct pfw_ports ports)
 	return ports.lo != ports.hi;
 }
 
+/* Calls with each protocol of the forward, or once with 0 where no rule asks for it. */
+static void each_protocol(struct build *build, bool asked,
+			  void (*add)(struct build *build, uint8_t protocol, const void *of),
+			  const void *of)
+{
+	unsigned int bit;
+
+	if (!asked) {
+		add(build, 0, of);
+		return;
+	}
+	for (bit = 1; bit < 1u << PFW_PROTOCOLS; bit <<= 1)
+		if (build->forward->listen.protocols & bit)
+			add(build, pfw_protocol_number(bit), of);
+}
+
+/*
+ * nft wants the protocol before a port. One a rule, and no set of all: of anonymous sets the
+ * kernel looks through all that there are, for each one anew.
+ */
+static void match_protocol(struct build *build, uint8_t protocol)
+{
+	if (protocol)
+		nft_match_protocol(&build->rule, protocol);
+}
+
 /* One rule that goes on to the machine's own service: its address kept, or by redirect. */
-static void add_self_rule(struct build *build, const struct pfw_target *target, bool redirect)
+static void add_self_rule(struct build *build, uint8_t protocol, const struct pfw_target *target,
+			  bool redirect)
 {
 	struct nft_rule *rule = &build->rule;
 
-	nft_match_transport(rule);
+	if (is_range(target->port))
+		nft_match_transport(rule);
+	match_protocol(build, protocol);
 	if (!redirect)
 		nft_match_to_machine(rule);
 	count(build);
@@ -123,41 +152,106 @@ static void add_self_rule(struct build *build, const struct pfw_target *target, 
 	end_rule(build);
 }
 
+static void add_self_rules(struct build *build, uint8_t protocol, const void *target)
+{
+	add_self_rule(build, protocol, target, false);
+	add_self_rule(build, protocol, target, true);
+}
+
 static void add_self(struct build *build, const struct pfw_target *target)
 {
-	add_self_rule(build, target, false);
-	add_self_rule(build, target, true);
+	each_protocol(build, target->port.lo && !is_range(target->port), add_self_rules, target);
+}
+
+/* The targets of a family. */
+struct choice {
+	uint8_t family;
+	const struct pfw_target **targets;
+	unsigned int n;
+};
+
+/* Up to so many targets have a rule each; more share a map. */
+#define FEW_TARGETS 4
+
+/*
+ * Of what is left by the targets before, this one's share. A client's number stays the
+ * same from rule to rule, so there it is the sum that grows.
+ */
+static void match_share(struct build *build, const struct choice *of, unsigned int at)
+{
+	bool by_source = build->forward->balance == PFW_BALANCE_SOURCE;
+	uint32_t all = 0, before = 0;
+	unsigned int i;
+
+	for (i = 0; i < of->n; i++) {
+		all += of->targets[i]->weight;
+		before += i < at ? of->targets[i]->weight : 0;
+	}
+	nft_match_share(&build->rule, of->family, build->forward->balance,
+			by_source ? all : all - before,
+			of->targets[at]->weight + (by_source ? before : 0));
+}
+
+static void add_few_targets(struct build *build, uint8_t protocol, const void *choice)
+{
+	const struct choice *of = choice;
+	struct nft_rule *rule = &build->rule;
+	bool by_source;
+	unsigned int i;
+
+	for (i = 0; i < of->n; i++) {
+		/* Where the rule reads the source address, nft asks for the family just before. */
+		by_source = i + 1 < of->n && build->forward->balance == PFW_BALANCE_SOURCE;
+		if (!by_source)
+			nft_match_family(rule, of->family);
+		match_protocol(build, protocol);
+		if (by_source)
+			nft_match_family(rule, of->family);
+		if (i + 1 < of->n)
+			match_share(build, of, i);
+		count(build);
+		nft_add_dnat_to(rule, &of->targets[i]->address, of->targets[i]->port.lo);
+		end_rule(build);
+	}
+}
+
+/* By a map: many targets, or one with a port for each of a range. */
+static void add_mapped_targets(struct build *build, const struct choice *of)
+{
+	const struct pfw_forward *forward = build->forward;
+	bool by_source = of->n > 1 && forward->balance == PFW_BALANCE_SOURCE;
+	struct nft_rule *rule = &build->rule;
+
+	if (!by_source)
+		nft_match_family(rule, of->family);
+	nft_match_transport(rule);
+	count(build);
+	if (by_source)
+		nft_match_family(rule, of->family);
+	if (of->n > 1)
+		nft_add_balance(rule, of->family, forward->balance, of->targets, of->n);
+	else
+		nft_add_shift(rule, of->family, of->targets[0], forward->listen.ports[0], false);
+	end_rule(build);
 }
 
 static int add_targets(struct build *build, uint8_t family)
 {
 	const struct pfw_forward *forward = build->forward;
-	const struct pfw_target *target = pfw_forward_target(forward, family), **targets;
-	unsigned int n = pfw_forward_n_targets(forward, family), i, found = 0;
-	bool by_source = n > 1 && forward->balance == PFW_BALANCE_SOURCE;
-	struct nft_rule *rule = &build->rule;
+	struct choice choice = { .family = family };
+	unsigned int i;
 
-	targets = calloc(n, sizeof(*targets));
-	if (!targets)
+	choice.targets = calloc(forward->n_targets, sizeof(*choice.targets));
+	if (!choice.targets)
 		return -ENOMEM;
 	for (i = 0; i < forward->n_targets; i++)
 		if (forward->targets[i].address.family == family)
-			targets[found++] = &forward->targets[i];
-	/* Where the rule reads the source address, nft asks for the family just before. */
-	if (!by_source)
-		nft_match_family(rule, family);
-	nft_match_transport(rule);
-	count(build);
-	if (by_source)
-		nft_match_family(rule, family);
-	if (n > 1)
-		nft_add_balance(rule, family, forward->balance, targets, n);
-	else if (is_range(target->port))
-		nft_add_shift(rule, family, target, forward->listen.ports[0], false);
+			choice.targets[choice.n++] = &forward->targets[i];
+	if (choice.n > FEW_TARGETS || (choice.n == 1 && is_range(choice.targets[0]->port)))
+		add_mapped_targets(build, &choice);
 	else
-		nft_add_dnat_to(rule, &target->address, target->port.lo);
-	end_rule(build);
-	free(targets);
+		each_protocol(build, choice.targets[0]->port.lo, add_few_targets, &choice);
+	free(choice.targets);
 	return 0;
 }
 

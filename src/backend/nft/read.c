@@ -40,6 +40,9 @@ struct reader {
 	size_t n_chains;
 	struct anonymous_set *sets;
 	size_t n_sets;
+	/* Where the last one was found: rules come in the order of their chains and sets. */
+	size_t last_chain;
+	size_t last_set;
 	uint8_t number;			/* of the set whose elements are being read */
 	struct anonymous_set *elements_of;
 };
@@ -509,13 +512,31 @@ static int read_chains(struct reader *reader)
 	return ask(reader, request(buf, NFT_MSG_GETCHAIN, NLM_F_DUMP), take_chain);
 }
 
-static const struct anonymous_set *find_anonymous(const struct reader *reader, const char *name)
+static const struct anonymous_set *find_anonymous(struct reader *reader, const char *name)
 {
-	size_t i;
+	size_t i, at;
 
-	for (i = 0; name && i < reader->n_sets; i++)
-		if (!strcmp(reader->sets[i].name, name))
-			return &reader->sets[i];
+	for (i = 0; name && i < reader->n_sets; i++) {
+		at = (reader->last_set + i) % reader->n_sets;
+		if (strcmp(reader->sets[at].name, name))
+			continue;
+		reader->last_set = at;
+		return &reader->sets[at];
+	}
+	return NULL;
+}
+
+static struct nft_chain *find_chain(struct reader *reader, const char *name)
+{
+	size_t i, at;
+
+	for (i = 0; name && i < reader->n_chains; i++) {
+		at = (reader->last_chain + i) % reader->n_chains;
+		if (strcmp(reader->chains[at].name, name))
+			continue;
+		reader->last_chain = at;
+		return &reader->chains[at];
+	}
 	return NULL;
 }
 
@@ -564,22 +585,19 @@ static int take_rule(void *ctx, const struct nlmsghdr *message)
 	struct reader *reader = ctx;
 	struct rule_reader to = { .reader = reader };
 	struct nftnl_rule *rule = nftnl_rule_alloc();
-	const char *chain;
+	struct nft_chain *chain;
 	int ret = -ENOMEM;
-	size_t i;
 
 	if (!rule)
 		return ret;
 	ret = nftnl_rule_nlmsg_parse(message, rule) < 0 ? -EBADMSG : 0;
 	if (!ret && ours(nftnl_rule_get_str(rule, NFTNL_RULE_TABLE))) {
-		chain = nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN);
+		chain = find_chain(reader, nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN));
 		nftnl_expr_foreach(rule, take_expr, &to);
-		for (i = 0; i < reader->n_chains; i++)
-			if (!strcmp(reader->chains[i].name, chain)) {
-				nft_chain_add(&reader->chains[i], &to.rule);
-				reader->chains[i].count += to.count;
-				break;
-			}
+		if (chain) {
+			nft_chain_add(chain, &to.rule);
+			chain->count += to.count;
+		}
 		nft_rule_free(&to.rule);
 	}
 	nftnl_rule_free(rule);

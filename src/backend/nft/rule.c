@@ -43,6 +43,14 @@ void nft_match_transport(struct nft_rule *rule)
 	nft_say(rule, "meta l4proto { tcp, udp, sctp }");
 }
 
+void nft_match_protocol(struct nft_rule *rule, uint8_t protocol)
+{
+	nft_expr_meta(rule, NFT_META_L4PROTO, NFT_REG_1);
+	nft_expr_cmp(rule, NFT_CMP_EQ, &protocol, sizeof(protocol));
+	nft_say(rule, "meta l4proto ");
+	pfw_buffer_puts(&rule->text, pfw_protocol_text(protocol));
+}
+
 /* As in linux/rtnetlink.h, which does not go together with every libc header. */
 #define ADDRESS_TYPE_LOCAL 2
 
@@ -107,12 +115,6 @@ void nft_match_before(struct nft_rule *rule, int64_t time)
 	pfw_buffer_printf(&rule->text, "%" PRId64, time < most ? time : most);
 }
 
-void nft_match_new(struct nft_rule *rule)
-{
-	nft_expr_ct_bit(rule, NFT_CT_STATE, NF_CT_STATE_BIT(IP_CT_NEW));
-	nft_say(rule, "ct state new");
-}
-
 void nft_match_reply(struct nft_rule *rule)
 {
 	nft_expr_ct_bit(rule, NFT_CT_STATE,
@@ -126,23 +128,6 @@ void nft_match_dnat(struct nft_rule *rule)
 	nft_say(rule, "ct status dnat");
 }
 
-void nft_match_way_back(struct nft_rule *rule)
-{
-	/* The kernel stores one byte and clears the rest of the register. */
-	static const uint8_t yes[4] = { 1 };
-
-	nft_expr_fib(rule, NFTA_FIB_F_DADDR | NFTA_FIB_F_MARK | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT,
-		NFT_FIB_RESULT_OIF, NFT_REG_1);
-	nft_expr_cmp(rule, NFT_CMP_EQ, yes, sizeof(yes));
-	nft_say(rule, "fib daddr . mark . iif oif exists");
-}
-
-static void load_hairpin_key(struct nft_rule *rule)
-{
-	nft_expr_meta(rule, NFT_META_IIFNAME, nft_register(0));
-	nft_expr_meta(rule, NFT_META_OIFNAME, nft_register(PFW_IFNAME_SIZE));
-}
-
 void nft_match_links(struct nft_rule *rule, const char *in, const char *out)
 {
 	nft_expr_meta(rule, NFT_META_IIFNAME, NFT_REG_1);
@@ -153,27 +138,28 @@ void nft_match_links(struct nft_rule *rule, const char *in, const char *out)
 			  out);
 }
 
+/*
+ * nft compares what it reads with constants only, and with what stands in a set: so the
+ * interface that it goes out by is put there twice, to find it came in by the same.
+ */
 void nft_match_hairpin(struct nft_rule *rule)
-{
-	load_hairpin_key(rule);
-	nft_expr_lookup(rule, "hairpin", false, 0);
-	nft_say(rule, "iifname . oifname @hairpin");
-}
-
-void nft_add_learn_hairpin(struct nft_rule *rule)
 {
 	struct nftnl_expr *expr;
 
-	load_hairpin_key(rule);
+	nft_expr_meta(rule, NFT_META_OIFNAME, nft_register(0));
+	nft_expr_meta(rule, NFT_META_OIFNAME, nft_register(PFW_IFNAME_SIZE));
 	expr = nftnl_expr_alloc("dynset");
 	if (expr) {
 		nftnl_expr_set_str(expr, NFTNL_EXPR_DYNSET_SET_NAME, "hairpin");
-		nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_ADD);
+		nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
 		nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG_1);
 		nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_FLAGS, 0);
 	}
 	nft_expr_add(rule, expr);
-	nft_say(rule, "add @hairpin { iifname . oifname }");
+	nft_expr_meta(rule, NFT_META_IIFNAME, nft_register(0));
+	nft_expr_meta(rule, NFT_META_OIFNAME, nft_register(PFW_IFNAME_SIZE));
+	nft_expr_lookup(rule, "hairpin", false, 0);
+	nft_say(rule, "update @hairpin { oifname . oifname } iifname . oifname @hairpin");
 }
 
 /*

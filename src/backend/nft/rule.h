@@ -67,18 +67,18 @@ bool nft_record_next(const uint8_t *records, size_t len, size_t *at, struct nft_
 /* Matches. */
 void nft_match_family(struct nft_rule *rule, uint8_t family);	/* meta nfproto ipv4 */
 void nft_match_transport(struct nft_rule *rule);	/* meta l4proto { tcp, udp, sctp } */
+void nft_match_protocol(struct nft_rule *rule, uint8_t protocol);	/* meta l4proto tcp */
 void nft_match_to_machine(struct nft_rule *rule);	/* fib daddr type local */
 void nft_match_from_elsewhere(struct nft_rule *rule);	/* fib saddr type != local */
 void nft_match_from_machine(struct nft_rule *rule);	/* fib saddr type local */
 void nft_match_off_loopback(struct nft_rule *rule, uint8_t family); /* ip daddr != 127.0.0.0/8 */
 void nft_match_before(struct nft_rule *rule, int64_t time);	/* meta time < 1798761600 */
-void nft_match_new(struct nft_rule *rule);		/* ct state new */
 void nft_match_reply(struct nft_rule *rule);		/* ct state established,related */
 /* iifname @in oifname @out */
 void nft_match_links(struct nft_rule *rule, const char *in, const char *out);
 void nft_match_dnat(struct nft_rule *rule);		/* ct status dnat */
-void nft_match_way_back(struct nft_rule *rule);	/* fib daddr . mark . iif oif exists */
-void nft_match_hairpin(struct nft_rule *rule);		/* iifname . oifname @hairpin */
+/* update @hairpin { oifname . oifname } iifname . oifname @hairpin: it goes out where it came in */
+void nft_match_hairpin(struct nft_rule *rule);
 /* ip saddr [!=] { 203.0.113.0/24, ... }: those of the family; -ENOENT if there is none. */
 int nft_match_sources(struct nft_rule *rule, uint8_t family, const struct pfw_prefix *prefixes,
 		      unsigned int n, bool not);
@@ -101,7 +101,6 @@ void nft_add_vmap_original(struct nft_rule *rule, uint8_t family, uint8_t tier, 
 #define NFT_HASH_SEED 0x706f7274
 
 /* Statements. */
-void nft_add_learn_hairpin(struct nft_rule *rule);	/* add @hairpin { iifname . oifname } */
 void nft_add_masquerade(struct nft_rule *rule);
 void nft_add_verdict(struct nft_rule *rule, int32_t code, const char *chain); /* chain: or NULL */
 void nft_add_limit(struct nft_rule *rule, const struct pfw_limit *limit, bool over);
@@ -120,6 +119,9 @@ void nft_add_dnat_to_port(struct nft_rule *rule, uint16_t port);
 void nft_add_redirect_to(struct nft_rule *rule, uint16_t port);
 void nft_add_redirect_kept(struct nft_rule *rule);	/* redirect, to the same port */
 void nft_add_snat_to(struct nft_rule *rule, const struct pfw_addr *address);
+/* numgen random mod 4 < 3: so many of so many connections. */
+void nft_match_share(struct nft_rule *rule, uint8_t family, enum pfw_balance balance,
+		     uint32_t modulus, uint32_t below);
 /* dnat to one of several targets, of one family, by their weights. */
 void nft_add_balance(struct nft_rule *rule, uint8_t family, enum pfw_balance balance,
 		     const struct pfw_target *const *targets, unsigned int n);

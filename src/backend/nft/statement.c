@@ -153,6 +153,18 @@ static void add_network_order(struct nft_rule *rule)
 				     { NFTNL_EXPR_BYTEORDER_SIZE, 4 }));
 }
 
+void nft_match_share(struct nft_rule *rule, uint8_t family, enum pfw_balance balance,
+		     uint32_t modulus, uint32_t below)
+{
+	uint32_t be_below = htonl(below);
+
+	pfw_buffer_puts(&rule->text, rule->text.len ? " " : "");
+	add_number(rule, family, balance, modulus);
+	add_network_order(rule);
+	nft_expr_cmp(rule, NFT_CMP_LT, &be_below, sizeof(be_below));
+	pfw_buffer_printf(&rule->text, " < %u", below);
+}
+
 /* dnat ip to numgen random mod 6 map { 0 : a . p, 1-2 : b . p, 3-5 : c . p } */
 void nft_add_balance(struct nft_rule *rule, uint8_t family, enum pfw_balance balance,
 		     const struct pfw_target *const *targets, unsigned int n)

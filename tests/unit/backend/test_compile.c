@@ -264,10 +264,10 @@ START_TEST(test_frame_objects)
 		bool output, forward, postrouting, hairpins, masquerades;
 	} rows[] = {
 		{ &keep, false, false, true, false, false },
-		{ &automatic, true, true, true, true, false },
+		{ &automatic, true, false, true, true, false },
 		{ &masquerade, true, false, true, false, true },
 		{ &self, true, false, false, false, false },
-		{ &interface, false, true, true, true, false },
+		{ &interface, false, false, true, true, false },
 	};
 	size_t i;
 

@@ -79,8 +79,6 @@ START_TEST(test_rules)
 	has(text, "\tchain forward {\n"
 		  "\t\ttype filter hook forward priority 0; policy accept;\n"
 		  "\t\tct state established,related accept\n"
-		  "\t\tct state new ct status dnat fib daddr . mark . iif oif exists "
-		  "add @hairpin { iifname . oifname }\n"
 		  "\t\tmeta nfproto ipv4 iifname @guarded4 oifname @earlier4 goto guard\n\t}\n");
 	has(text, "\tset earlier4 {\n\t\ttype ifname\n\t\telements = {\n"
 		  "\t\t\t\"lan0\",\n\t\t\t\"wan0\"\n\t\t}\n\t}\n");
