@@ -160,7 +160,7 @@ static int apply(struct pfw_engine *engine, const struct pfw_touched *keys, bool
 	if (!ret)
 		ret = pfw_store_commit(engine->store, err);
 	if (ret) {
-		sides_take_back(engine, sides, ENGINE_BACKENDS, err);
+		sides_take_back(engine, sides, err);
 		if (first)
 			engine_forget_config(engine, err);
 	}
@@ -206,7 +206,8 @@ static int make_changes(struct pfw_engine *engine, struct work *work, size_t n,
 		ret = mutate(engine, work, n, err);
 	if (ret)
 		goto out;
-	if (manner->drain && forwarded && !engine->plan.keys.live)
+	if (manner->drain && ((forwarded && !engine->plan.keys.live) ||
+			      engine->plan.facts.localnet_held.n))
 		engine->plan.facts.draining = true;
 	ret = side_fill_host(engine, &sides[ENGINE_HOST], err);
 	if (!ret && !manner->dry_run)

@@ -164,7 +164,8 @@ int state_lock(struct state *state, bool exclusive, unsigned int seconds, struct
 /* It is written back as root: nothing but what the host backend itself changes. */
 static bool is_entry(const char *key, const char *was)
 {
-	static const char *const leaves[] = { "forwarding", "force_forwarding", "accept_ra" };
+	static const char *const leaves[] = { "forwarding", "force_forwarding", "accept_ra",
+					     "route_localnet" };
 	char name[PFW_IFNAME_SIZE];
 	const char *leaf;
 	size_t i;

@@ -74,6 +74,7 @@ struct pfw_frame {
 	uint32_t n_routed[2];	/* claims that go to another host */
 	uint32_t n_auto;	/* of these, with PFW_SOURCE_AUTO */
 	uint32_t n_masquerade;
+	uint32_t n_localnet;	/* claims that bring connections from outside to 127.0.0.0/8 */
 	uint32_t n_unchanged[2][PFW_TIERS];	/* slots that rewrite nothing */
 };
 
@@ -177,6 +178,11 @@ bool pfw_plan_needs_to(const struct pfw_plan *plan, const struct pfw_forward *fo
 bool pfw_plan_needs_from(const struct pfw_plan *plan, const struct pfw_forward *forward);
 /* Whether forwards of this family (AF_INET, AF_INET6) need the machine to route. */
 bool pfw_plan_routes(const struct pfw_plan *plan, uint8_t family);
+/*
+ * Whether interfaces must let connections in to 127.0.0.0/8, so that nothing but the forwards may
+ * come of it: for forwards, or for connections of removed ones that may finish.
+ */
+bool pfw_plan_localnet(const struct pfw_plan *plan);
 /* Whether routing of this family is off and must be switched on. */
 bool pfw_plan_switches_on(const struct pfw_plan *plan, uint8_t family);
 /*

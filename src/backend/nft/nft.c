@@ -51,6 +51,7 @@ const struct pfw_backend pfw_backend_nftables = {
 	.kind = nft_kind_name,
 	.text = nft_text,
 	.is_guard = nft_is_guard,
+	.is_shield = nft_is_shield,
 	.guard_holds = nft_guard_holds,
 	.close = nft_close,
 };

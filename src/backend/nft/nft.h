@@ -72,6 +72,11 @@ int nft_guard_add_slot(const struct pfw_plan *plan, const struct pfw_slot *slot,
 		       const uint8_t *key, size_t key_len, struct pfw_image *image);
 bool nft_is_guard(const struct pfw_item *item);
 
+/* The shield of 127.0.0.0/8; see shield.c. Nothing is added where the plan needs none. */
+#define NFT_CHAIN_SHIELD "loopback"
+int nft_shield_add_chain(const struct pfw_plan *plan, struct pfw_image *image);
+bool nft_is_shield(const struct pfw_item *item);
+
 /* Whether there is a table at all: for forwards, or for the guard that outlives them. */
 bool nft_has_table(const struct pfw_plan *plan);
 int nft_compile(const struct pfw_plan *plan, const struct pfw_touched *only, struct pfw_image *ret,

@@ -146,7 +146,7 @@ static int add_source(const struct pfw_plan *plan, const struct pfw_slot *slot,
 	if (n > 1 || nft_from_is_chain(plan, claims[0]))
 		return add_chain_element(image, purpose, slot, "keyfrom", NFT_PREFIX_FROM, claims, n);
 	value = verdict(NF_ACCEPT, claims[0]->expires);
-	if (source == PFW_SOURCE_MASQUERADE || (source == PFW_SOURCE_AUTO && !claims[0]->targets[0].self)) {
+	if (source == PFW_SOURCE_MASQUERADE || (source == PFW_SOURCE_AUTO && !pfw_forward_stays(claims[0]))) {
 		value.code = NFT_GOTO;
 		snprintf(value.chain, sizeof(value.chain), "%s",
 			 source == PFW_SOURCE_AUTO ? NFT_CHAIN_HAIRPINS : NFT_CHAIN_MASQUERADES);

@@ -22,6 +22,15 @@ static struct nlmsghdr *request(void *buf, uint16_t type, uint16_t flags)
 				     flags, 0);
 }
 
+static int refuse_reading(int code, const char *what, struct pfw_error *err)
+{
+	if (code == -EPERM)
+		return pfw_fail(err, PFW_NOT_PERMITTED, code,
+				"cannot read nf_tables: %s; it takes CAP_NET_ADMIN, so run as root",
+				strerror(-code));
+	return pfw_fail_errno(err, code, "cannot read %s of table inet " NFT_TABLE, what);
+}
+
 /* What is in the set, and what its elements are. */
 struct taking {
 	struct pfw_links *links;
@@ -77,11 +86,7 @@ static int take_set(struct pfw_backend_handle *handle, uint8_t number, struct ta
 	}
 	if (!code || code == -ENOENT || err->count)
 		return code == -ENOENT ? 0 : code;
-	if (code == -EPERM)
-		return pfw_fail(err, PFW_NOT_PERMITTED, code,
-				"cannot read nf_tables: %s; it takes CAP_NET_ADMIN, so run as root",
-				strerror(-code));
-	return pfw_fail_errno(err, code, "cannot read set %s", set.name);
+	return refuse_reading(code, set.name, err);
 }
 
 int pfw_nftables_guarded(struct pfw_backend_handle *handle, uint8_t family, struct pfw_links *ret,
@@ -104,10 +109,27 @@ int pfw_nftables_guarded(struct pfw_backend_handle *handle, uint8_t family, stru
 	return 0;
 }
 
-static int take_stamp(void *ctx, const struct nlmsghdr *message)
+static int take_any(void *ctx, const struct nlmsghdr *message)
 {
 	(void)ctx;
 	(void)message;
+	return 0;
+}
+
+int pfw_nftables_shielded(struct pfw_backend_handle *handle, bool *ret, struct pfw_error *err)
+{
+	_Alignas(struct nlmsghdr) char buf[REQUEST_SIZE];
+	struct nlmsghdr *message = request(buf, NFT_MSG_GETCHAIN, 0);
+	int code;
+
+	mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, NFT_TABLE);
+	mnl_attr_put_strz(message, NFTA_CHAIN_NAME, NFT_CHAIN_SHIELD);
+	code = pfw_netlink_ask(handle->nl, message, take_any, NULL, err);
+	if (err->count)
+		return code;
+	if (code && code != -ENOENT)
+		return refuse_reading(code, "chain " NFT_CHAIN_SHIELD, err);
+	*ret = !code;
 	return 0;
 }
 
@@ -138,13 +160,11 @@ int nft_holds(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bo
 		mnl_attr_nest_end(message, element);
 		mnl_attr_nest_end(message, elements);
 	}
-	code = pfw_netlink_ask(handle->nl, message, take_stamp, NULL, err);
+	code = pfw_netlink_ask(handle->nl, message, take_any, NULL, err);
 	if (err->count)
 		return code;
 	if (code == -EPERM)
-		return pfw_fail(err, PFW_NOT_PERMITTED, code,
-				"cannot read nf_tables: %s; it takes CAP_NET_ADMIN, so run as root",
-				strerror(-code));
+		return refuse_reading(code, "", err);
 	*ret = nft_has_table(plan) ? !code : code == -ENOENT;
 	return 0;
 }
