@@ -130,6 +130,8 @@ static int flush_locked(struct pfw_engine *engine, bool dry_run, struct pfw_repo
 		engine->state.config = NULL;
 		engine->state.draining = false;
 		ret = state_save(&engine->state, &engine->state.host, err);
+		if (!ret)
+			state_tidy(&engine->state);
 	}
 	if (!ret)
 		ret = sides_report(engine, sides, report, err);

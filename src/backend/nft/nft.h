@@ -91,6 +91,11 @@ bool nft_from_is_chain(const struct pfw_plan *plan, const struct pfw_forward *fo
 int nft_read(struct pfw_backend_handle *handle, struct pfw_image *ret, struct pfw_error *err);
 int nft_holds(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bool *ret,
 	      struct pfw_error *err);
+/*
+ * Whether a program that runs has made the table its own (flags owner), so that nobody else may
+ * change it; *ret_port: of its netlink socket, for most programs their process id.
+ */
+bool nft_is_owned(struct pfw_backend_handle *handle, uint32_t *ret_port);
 int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 	      const struct pfw_difference *difference, bool dry_run, struct pfw_error *err);
 int nft_flows(const struct pfw_image *image, bool (*wanted)(const void *ctx, const char *owner),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Short questions to the kernel: whether it holds a plan, and what a standing guard covers. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
@@ -131,6 +132,43 @@ int pfw_nftables_shielded(struct pfw_backend_handle *handle, bool *ret, struct p
 		return refuse_reading(code, "chain " NFT_CHAIN_SHIELD, err);
 	*ret = !code;
 	return 0;
+}
+
+#ifndef NFT_TABLE_F_OWNER
+#define NFT_TABLE_F_OWNER 0x2
+#endif
+
+struct owned {
+	bool owned;
+	uint32_t port;
+};
+
+static int take_owner(void *ctx, const struct nlmsghdr *message)
+{
+	struct owned *to = ctx;
+	const struct nlattr *attr;
+
+	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(attr) == NFTA_TABLE_FLAGS)
+			to->owned = ntohl(mnl_attr_get_u32(attr)) & NFT_TABLE_F_OWNER;
+		if (mnl_attr_get_type(attr) == NFTA_TABLE_OWNER)
+			to->port = ntohl(mnl_attr_get_u32(attr));
+	}
+	return 0;
+}
+
+bool nft_is_owned(struct pfw_backend_handle *handle, uint32_t *ret_port)
+{
+	_Alignas(struct nlmsghdr) char buf[REQUEST_SIZE];
+	struct nlmsghdr *message = request(buf, NFT_MSG_GETTABLE, 0);
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	struct owned owned = { 0 };
+
+	mnl_attr_put_strz(message, NFTA_TABLE_NAME, NFT_TABLE);
+	if (pfw_netlink_ask(handle->nl, message, take_owner, &owned, &ignored) || !owned.port)
+		return false;
+	*ret_port = owned.port;
+	return owned.owned;
 }
 
 /* The stamp is the only element of its set, so finding it there says it all. */
