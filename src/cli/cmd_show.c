@@ -70,10 +70,28 @@ static json_int_t number(const json_t *object, const char *key)
 	return json_integer_value(json_object_get(object, key));
 }
 
+/* "lan0, wan0"; dots stand for what has no room. */
+static const char *joined(const json_t *words, char *text, size_t size)
+{
+	const json_t *word;
+	size_t i, at = 0;
+
+	json_array_foreach(words, i, word) {
+		if (at + json_string_length(word) + sizeof(", ...") > size) {
+			snprintf(text + at, size - at, ", ...");
+			break;
+		}
+		at += (size_t)snprintf(text + at, size - at, "%s%s", i ? ", " : "",
+				       json_string_value(word));
+	}
+	return text;
+}
+
 static int print_status(struct pfw_cli *cli, const json_t *answer, struct pfw_error *err)
 {
 	const json_t *forwards = json_object_get(answer, "forwards");
 	const json_t *routing = json_object_get(answer, "ip_forward");
+	const json_t *localnets = json_object_get(answer, "route_localnet");
 	const char *backend = json_string_value(json_object_get(answer, "backend"));
 	const char *kernel = json_string_value(json_object_get(answer, "kernel"));
 	const json_t *warning;
@@ -92,6 +110,8 @@ static int print_status(struct pfw_cli *cli, const json_t *answer, struct pfw_er
 		 on_off(json_object_get(routing, "ipv6")));
 	pfw_table_field(cli, "ip_forward", text);
 	pfw_table_field(cli, "guard", on_off(json_object_get(answer, "guard")));
+	if (json_array_size(localnets))
+		pfw_table_field(cli, "route_localnet", joined(localnets, text, sizeof(text)));
 	json_array_foreach(json_object_get(answer, "warnings"), i, warning)
 		if (json_is_string(warning))
 			pfw_table_field(cli, "warning", json_string_value(warning));

@@ -122,7 +122,7 @@ static int emit_snat(const struct writer *w, const struct field *field, const vo
 			return 0;
 		snat = w->settings->snat;
 		/* What stays on this machine is never masqueraded, and may not say so. */
-		if (snat == PFW_SNAT_MASQUERADE && forward->targets[0].self)
+		if (snat == PFW_SNAT_MASQUERADE && pfw_forward_stays(forward))
 			snat = PFW_SNAT_AUTO;
 	}
 	return emit_give(json_string(pfw_name_text(field->names, snat)), ret);

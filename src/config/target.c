@@ -24,9 +24,10 @@ static int target_address(struct reader *r, const char *text, size_t len,
 	}
 	if (pfw_addr_parse(text, len, &addr, r->err) < 0)
 		return -EINVAL;
-	if (pfw_addr_is_loopback(&addr))
+	if (addr.family == AF_INET6 && pfw_addr_is_loopback(&addr))
 		return pfw_error_add(r->err, PFW_FAILED,
-				     "%s is this machine: write \"self\" instead",
+				     "%s cannot be reached from outside: write \"self\" instead, and "
+				     "let the service listen on an address of this machine",
 				     pfw_addr_print(&addr, buf));
 	what = pfw_addr_unusable(&addr);
 	if (what)

@@ -196,7 +196,8 @@ static int make_changes(struct pfw_engine *engine, struct work *work, size_t n,
 		ret = mutate(engine, work, n, err);
 	if (ret)
 		goto out;
-	if (manner->drain && forwarded && !engine->plan.keys.live)
+	if (manner->drain && ((forwarded && !engine->plan.keys.live) ||
+			      engine->plan.facts.localnet_held.n))
 		engine->plan.facts.draining = true;
 	ret = side_fill_host(engine, &sides[ENGINE_HOST], err);
 	if (!ret && !manner->dry_run)

@@ -145,7 +145,7 @@ int engine_commit(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
 	if (!ret)
 		ret = pfw_store_commit(engine->store, err);
 	if (ret) {
-		sides_take_back(engine, sides, ENGINE_BACKENDS, err);
+		sides_take_back(engine, sides, err);
 		if (first)
 			engine_forget_config(engine, err);
 	}
@@ -255,12 +255,29 @@ static int adopt_family(struct pfw_engine *engine, unsigned int f, bool *ret_ado
 	return ret;
 }
 
+/* Where nothing at all is recorded, and the shield stands that only portfwd puts up. */
+static int adopt_localnets(struct pfw_engine *engine, bool *ret_adopted, struct pfw_error *err)
+{
+	bool shielded = false;
+	int ret;
+
+	if (engine->state.config || engine->state.host.n_entries)
+		return 0;
+	ret = pfw_nftables_shielded(engine->backends[ENGINE_PACKETS].handle, &shielded, err);
+	if (ret || !shielded)
+		return ret;
+	*ret_adopted = true;
+	return pfw_host_adopt_localnets(&engine->state.host, &engine->facts.inet, err);
+}
+
 int engine_gather_facts(struct pfw_engine *engine, struct pfw_error *err)
 {
 	bool adopted = false;
 	unsigned int f;
 	int ret = pfw_host_facts(&engine->state.host, &engine->facts, err);
 
+	if (!ret)
+		ret = adopt_localnets(engine, &adopted, err);
 	for (f = 0; !ret && f < 2; f++)
 		if (engine->facts.routing_on[f] && !engine->facts.routing_held[f])
 			ret = adopt_family(engine, f, &adopted, err);

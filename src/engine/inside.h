@@ -8,7 +8,6 @@
 #include "portfwd/store/store.h"
 #include "state.h"
 
-/* In the order in which they are applied: no packet is routed before its rules stand. */
 enum { ENGINE_PACKETS, ENGINE_HOST, ENGINE_BACKENDS };
 
 struct engine_backend {
@@ -42,14 +41,17 @@ int side_fill(struct pfw_engine *engine, unsigned int backend, const struct pfw_
 /* The host's before, after and difference. */
 int side_fill_host(struct pfw_engine *engine, struct side *side, struct pfw_error *err);
 
-/* Applies all sides in their order; what fails takes back what was applied. */
+/*
+ * Applies all sides: no packet is routed before its rules stand, nor once they are gone. What fails
+ * takes back what was applied.
+ */
 int sides_apply(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
 		struct pfw_error *err);
 /* Takes one side back; a failure is added to the words in err. */
 void side_take_back(struct pfw_engine *engine, unsigned int backend, const struct side *side,
 		    struct pfw_error *err);
-/* Takes the first n sides back, the last of them first. */
-void sides_take_back(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS], unsigned int n,
+/* Takes all sides back. */
+void sides_take_back(struct pfw_engine *engine, const struct side sides[ENGINE_BACKENDS],
 		     struct pfw_error *err);
 
 size_t sides_steps(const struct side sides[ENGINE_BACKENDS]);
@@ -78,7 +80,8 @@ int engine_tell_unguarded(const struct pfw_engine *engine, const struct side *ho
 int engine_open_backends(struct pfw_engine *engine, struct pfw_error *err);
 /*
  * Fills in the engine's facts. Where routing is on and nothing is recorded of it, but the guard
- * stands in the kernel, the record was lost, and is made anew from the guard.
+ * stands in the kernel, the record was lost, and is made anew from the guard; so is that of
+ * route_localnet from the shield.
  */
 int engine_gather_facts(struct pfw_engine *engine, struct pfw_error *err);
 /* Remembers that this configuration is the applied one, and whether connections drain. */

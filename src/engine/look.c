@@ -139,6 +139,38 @@ static bool guard_stands(const struct pfw_engine *engine, const struct pfw_backe
 	return true;
 }
 
+/* Whether what comes from outside is kept from 127.0.0.0/8. */
+static bool shield_stands(const struct pfw_engine *engine, const struct side *side)
+{
+	const struct pfw_backend *ops = engine->backends[ENGINE_PACKETS].ops;
+	const struct pfw_step *step;
+	size_t i;
+
+	for (i = 0; ops->is_shield && i < side->difference.n_steps; i++) {
+		step = &side->difference.steps[i];
+		if (ops->is_shield(step->after ? step->after : step->before))
+			return false;
+	}
+	return ops->is_shield && pfw_plan_localnet(&engine->plan);
+}
+
+/* The interfaces whose route_localnet portfwd has switched on, and which is on. */
+static int take_localnets(const struct pfw_image *host, struct pfw_links *ret)
+{
+	char name[PFW_IFNAME_SIZE];
+	const char *leaf;
+	uint32_t i;
+
+	for (i = 0; i < host->n_items; i++) {
+		leaf = pfw_host_key_interface((const char *)pfw_item_key(&host->items[i]), name);
+		if (leaf && !strcmp(leaf, "route_localnet") &&
+		    strcmp((const char *)pfw_item_value(&host->items[i]), "0") &&
+		    pfw_links_add(ret, name, 0, false))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static void add_counts(const struct pfw_engine *engine, const struct pfw_image *image,
 		       struct pfw_view *view)
 {
@@ -179,6 +211,11 @@ int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_
 		goto out;
 	view.in_sync = !sides_steps(sides);
 	mark_missing(engine, ops, &sides[ENGINE_PACKETS].difference, &view);
+	view.shield = shield_stands(engine, &sides[ENGINE_PACKETS]);
+	if (take_localnets(&sides[ENGINE_HOST].before, &view.localnets)) {
+		code = pfw_fail_memory(err);
+		goto out;
+	}
 	view.guard = guard_stands(engine, ops, &sides[ENGINE_PACKETS].difference);
 	add_counts(engine, &sides[ENGINE_PACKETS].before, &view);
 	engine_unguarded(engine, &unguarded);
@@ -202,5 +239,6 @@ void pfw_view_free(struct pfw_view *view)
 	free(view->missing);
 	free(view->connections);
 	free(view->unguarded);
+	pfw_links_free(&view->localnets);
 	*view = (struct pfw_view){ 0 };
 }

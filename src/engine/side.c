@@ -2,6 +2,7 @@
 /* Before, after and difference, for every backend: filling, applying, taking back, telling. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -43,6 +44,57 @@ int side_fill_host(struct pfw_engine *engine, struct side *side, struct pfw_erro
 	return side_fill(engine, ENGINE_HOST, NULL, true, side, err);
 }
 
+/* The steps that take something away, which a difference begins with. */
+static size_t n_removals(const struct pfw_difference *difference)
+{
+	size_t n = 0;
+
+	while (n < difference->n_steps && !difference->steps[n].after)
+		n++;
+	return n;
+}
+
+static int apply_steps(const struct engine_backend *to, const struct pfw_image *before,
+		       const struct pfw_image *after, struct pfw_step *steps, size_t n,
+		       struct pfw_error *err)
+{
+	const struct pfw_difference part = { before, steps, n };
+
+	return n ? to->ops->apply(to->handle, after, &part, false, err) : 0;
+}
+
+/*
+ * What the host lets in ends before the rules go that watch over it, and begins when they stand.
+ * *ret_packets: the rules were applied.
+ */
+static int apply_in_order(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
+			  bool *ret_packets, struct pfw_error *err)
+{
+	const struct side *packets = &sides[ENGINE_PACKETS], *host = &sides[ENGINE_HOST];
+	size_t first = n_removals(&host->difference);
+	int ret;
+
+	*ret_packets = false;
+	ret = apply_steps(&engine->backends[ENGINE_HOST], &host->before, &host->after, host->difference.steps,
+			  first, err);
+	if (!ret)
+		ret = apply_steps(&engine->backends[ENGINE_PACKETS], &packets->before, &packets->after,
+				  packets->difference.steps, packets->difference.n_steps, err);
+	if (ret)
+		return ret;
+	*ret_packets = true;
+	return apply_steps(&engine->backends[ENGINE_HOST], &host->before, &host->after,
+			   host->difference.steps + first, host->difference.n_steps - first, err);
+}
+
+static void not_put_back(int ret, const struct pfw_error *failed, struct pfw_error *err)
+{
+	if (ret)
+		pfw_error_add(err, PFW_FAILED,
+			      "the kernel could not be put back (%s); run \"portfwd reload\"",
+			      failed->count ? failed->item[0].message : strerror(-ret));
+}
+
 void side_take_back(struct pfw_engine *engine, unsigned int backend, const struct side *side,
 		    struct pfw_error *err)
 {
@@ -55,39 +107,75 @@ void side_take_back(struct pfw_engine *engine, unsigned int backend, const struc
 	if (!ret)
 		ret = to->ops->apply(to->handle, &side->before, &back, false, &failed);
 	pfw_difference_free(&back);
-	if (ret)
-		pfw_error_add(err, PFW_FAILED,
-			      "the kernel could not be put back (%s); run \"portfwd reload\"",
-			      failed.count ? failed.item[0].message : strerror(-ret));
+	not_put_back(ret, &failed, err);
 }
 
-void sides_take_back(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS], unsigned int n,
-		     struct pfw_error *err)
+/* Sets again what the steps before the rules took away; a host puts back by itself what it added. */
+static void restore_host(struct pfw_engine *engine, const struct side *host, struct pfw_error *err)
 {
-	unsigned int i;
+	struct pfw_error failed = PFW_ERROR_INIT;
+	size_t n = n_removals(&host->difference), i;
+	struct pfw_step *steps = calloc(n + 1, sizeof(*steps));
+	int ret;
 
-	for (i = n; i-- > 0;)
-		side_take_back(engine, i, &sides[i], err);
+	for (i = 0; steps && i < n; i++)
+		steps[i].after = host->difference.steps[i].before;
+	ret = steps ? apply_steps(&engine->backends[ENGINE_HOST], &host->after, &host->before, steps, n, &failed) :
+		      -ENOMEM;
+	free(steps);
+	not_put_back(ret, &failed, err);
 }
 
 int sides_apply(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
 		struct pfw_error *err)
 {
-	const struct engine_backend *to;
-	unsigned int i;
+	bool packets;
+	int ret = apply_in_order(engine, sides, &packets, err);
+
+	if (!ret)
+		return 0;
+	if (packets)
+		side_take_back(engine, ENGINE_PACKETS, &sides[ENGINE_PACKETS], err);
+	restore_host(engine, &sides[ENGINE_HOST], err);
+	return ret;
+}
+
+/* Whether to put this side back takes the shield away that it brought. */
+static bool brought_shield(const struct engine_backend *to, const struct side *side)
+{
+	const struct pfw_step *step;
+	size_t i;
+
+	for (i = 0; to->ops->is_shield && i < side->difference.n_steps; i++) {
+		step = &side->difference.steps[i];
+		if (!step->before && to->ops->is_shield(step->after))
+			return true;
+	}
+	return false;
+}
+
+void sides_take_back(struct pfw_engine *engine, const struct side sides[ENGINE_BACKENDS],
+		     struct pfw_error *err)
+{
+	const struct side *packets = &sides[ENGINE_PACKETS], *host = &sides[ENGINE_HOST];
+	const struct engine_backend *to = &engine->backends[ENGINE_HOST];
+	struct pfw_error failed = PFW_ERROR_INIT;
+	struct pfw_difference back = { 0 };
+	size_t first;
 	int ret;
 
-	for (i = 0; i < ENGINE_BACKENDS; i++) {
-		to = &engine->backends[i];
-		if (!sides[i].difference.n_steps)
-			continue;
-		ret = to->ops->apply(to->handle, &sides[i].after, &sides[i].difference, false, err);
-		if (ret) {
-			sides_take_back(engine, sides, i, err);
-			return ret;
-		}
-	}
-	return 0;
+	ret = pfw_difference_make(&host->after, &host->before, &back, &failed);
+	first = n_removals(&back);
+	if (!ret)
+		ret = apply_steps(to, &host->after, &host->before, back.steps, first, &failed);
+	/* Rather a change too many than an open loopback. */
+	if (!ret || !brought_shield(&engine->backends[ENGINE_PACKETS], packets))
+		side_take_back(engine, ENGINE_PACKETS, packets, err);
+	if (!ret)
+		ret = apply_steps(to, &host->after, &host->before, back.steps + first, back.n_steps - first,
+				  &failed);
+	pfw_difference_free(&back);
+	not_put_back(ret, &failed, err);
 }
 
 size_t sides_steps(const struct side sides[ENGINE_BACKENDS])
@@ -121,11 +209,23 @@ static int report_step(const struct pfw_backend *ops, const struct pfw_step *ste
 	return 0;
 }
 
+static int report_steps(const struct pfw_backend *ops, const struct pfw_difference *difference,
+			size_t from, size_t to, struct pfw_report *report)
+{
+	int ret = 0;
+
+	for (; !ret && from < to; from++)
+		ret = report_step(ops, &difference->steps[from], report);
+	return ret;
+}
+
 int sides_report(const struct pfw_engine *engine, const struct side sides[ENGINE_BACKENDS],
 		 struct pfw_report *report, struct pfw_error *err)
 {
-	unsigned int i;
-	size_t step;
+	const struct pfw_backend *packets = engine->backends[ENGINE_PACKETS].ops;
+	const struct pfw_backend *host = engine->backends[ENGINE_HOST].ops;
+	size_t first = n_removals(&sides[ENGINE_HOST].difference);
+	int ret;
 
 	report->n_steps = sides_steps(sides);
 	report->routing[0] = pfw_host_switches(&sides[ENGINE_HOST].difference, AF_INET);
@@ -137,12 +237,14 @@ int sides_report(const struct pfw_engine *engine, const struct side sides[ENGINE
 					sizeof(*report->lines));
 	if (!report->lines)
 		return pfw_fail_memory(err);
-	for (i = 0; i < ENGINE_BACKENDS; i++)
-		for (step = 0; step < sides[i].difference.n_steps; step++)
-			if (report_step(engine->backends[i].ops,
-					&sides[i].difference.steps[step], report))
-				return pfw_fail_memory(err);
-	return 0;
+	ret = report_steps(host, &sides[ENGINE_HOST].difference, 0, first, report);
+	if (!ret)
+		ret = report_steps(packets, &sides[ENGINE_PACKETS].difference, 0,
+				   sides[ENGINE_PACKETS].difference.n_steps, report);
+	if (!ret)
+		ret = report_steps(host, &sides[ENGINE_HOST].difference, first,
+				   sides[ENGINE_HOST].difference.n_steps, report);
+	return ret ? pfw_fail_memory(err) : 0;
 }
 
 void engine_unguarded(const struct pfw_engine *engine, struct pfw_buffer *ret)

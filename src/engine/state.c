@@ -97,47 +97,79 @@ static int check_folders(const struct state *state, struct pfw_error *err)
 	return ret ? ret : check_folder(state->folder, true, err);
 }
 
+/* How often the folder may vanish between making it and opening the lock. */
+#define LOCK_ATTEMPTS 100
+
 static int open_lock(const struct state *state, bool exclusive, int *ret, struct pfw_error *err)
 {
+	const int flags = exclusive ? O_RDWR | O_CREAT : O_RDONLY;
+	int code = 0, fd = -1, attempt;
 	char *path;
-	int code = 0;
 
-	if (exclusive) {
-		code = make_folder(state, err);
-		if (code)
-			return code;
-	}
 	if (asprintf(&path, "%s/lock", state->folder) < 0)
 		return pfw_fail_memory(err);
-	*ret = open(path, (exclusive ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (*ret < 0)
-		code = pfw_fail_errno(err, -errno, "cannot open %s", path);
+	for (attempt = 0; !code && fd < 0 && attempt < LOCK_ATTEMPTS; attempt++) {
+		code = exclusive ? make_folder(state, err) : 0;
+		if (!code)
+			fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (!code && fd < 0 && (!exclusive || errno != ENOENT))
+			code = pfw_fail_errno(err, -errno, "cannot open %s", path);
+	}
+	if (!code && fd < 0)
+		code = pfw_fail_errno(err, -ENOENT, "cannot open %s", path);
 	free(path);
+	if (!code)
+		*ret = fd;
 	return code;
+}
+
+static int wait_for_lock(const struct state *state, int fd, bool exclusive, unsigned int seconds,
+			 struct pfw_error *err)
+{
+	int code = pfw_lock_wait(fd, exclusive ? LOCK_EX : LOCK_SH, pfw_lock_deadline(seconds));
+
+	if (code == -ETIMEDOUT)
+		return pfw_fail(err, PFW_FAILED, code,
+				"another portfwd has been changing this network namespace for "
+				"%u seconds; try again when it is done", seconds);
+	return code ? pfw_fail_errno(err, code, "cannot lock %s/lock", state->folder) : 0;
+}
+
+/* Who had the lock before may have removed the file: then whoever comes next locks another one. */
+static bool is_current(const struct state *state, int fd)
+{
+	struct stat ours, there;
+	char *path;
+	bool same;
+
+	if (asprintf(&path, "%s/lock", state->folder) < 0)
+		return true;
+	same = !fstat(fd, &ours) && !lstat(path, &there) && ours.st_dev == there.st_dev &&
+	       ours.st_ino == there.st_ino;
+	free(path);
+	return same;
 }
 
 int state_lock(struct state *state, bool exclusive, unsigned int seconds, struct pfw_error *err)
 {
-	int fd = -1, code;
+	int fd = -1, code = check_folders(state, err);
 
-	code = check_folders(state, err);
 	if (code)
 		return code;
-	code = open_lock(state, exclusive, &fd, err);
-	if (code && !exclusive) {
-		pfw_error_clear(err);
-		return 0;
-	}
-	if (code)
-		return code;
-	code = pfw_lock_wait(fd, exclusive ? LOCK_EX : LOCK_SH, pfw_lock_deadline(seconds));
-	if (code) {
+	for (;;) {
+		code = open_lock(state, exclusive, &fd, err);
+		if (code && !exclusive) {
+			pfw_error_clear(err);
+			return 0;
+		}
+		if (code)
+			return code;
+		code = wait_for_lock(state, fd, exclusive, seconds, err);
+		if (!code && is_current(state, fd))
+			break;
 		close(fd);
-		if (code == -ETIMEDOUT)
-			return pfw_fail(err, PFW_FAILED, code,
-					"another portfwd has been changing this network namespace for "
-					"%u seconds; try again when it is done", seconds);
-		return pfw_fail_errno(err, code, "cannot lock %s/lock", state->folder);
+		if (code)
+			return code;
 	}
 	state->lock = fd;
 	return 0;
@@ -167,10 +199,23 @@ int state_forget_runtime(const struct state *state, bool *ret_was, struct pfw_er
 	return ret;
 }
 
+void state_tidy(const struct state *state)
+{
+	char *path;
+
+	if (state->config || state->host.n_entries || state->lock < 0 ||
+	    asprintf(&path, "%s/lock", state->folder) < 0)
+		return;
+	unlink(path);
+	free(path);
+	rmdir(state->folder);
+}
+
 /* It is written back as root: nothing but what the host backend itself changes. */
 static bool is_entry(const char *key, const char *was)
 {
-	static const char *const leaves[] = { "forwarding", "force_forwarding", "accept_ra" };
+	static const char *const leaves[] = { "forwarding", "force_forwarding", "accept_ra",
+					     "route_localnet" };
 	char name[PFW_IFNAME_SIZE];
 	const char *leaf;
 	size_t i;

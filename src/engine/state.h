@@ -36,6 +36,11 @@ int state_load(struct state *state, struct pfw_error *err);
 /* Writes config and host as they are now; with neither, the file goes. */
 int state_save(const struct state *state, const struct pfw_host_record *host,
 	       struct pfw_error *err);
+/*
+ * Removes the folder where nothing is remembered; the lock must be held exclusively. What others
+ * put there stays.
+ */
+void state_tidy(const struct state *state);
 void state_free(struct state *state);
 
 #endif

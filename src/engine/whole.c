@@ -8,14 +8,17 @@
 #include "inside.h"
 #include "picture.h"
 
-/* The difference; whoever wants the last forward's connections to finish keeps a bare table. */
+/*
+ * The difference; whoever wants the last forward's connections to finish keeps a bare table, and
+ * those to the loopback their way in.
+ */
 static int fill_packets(struct pfw_engine *engine, bool drain, bool read, struct side *side,
 			struct pfw_error *err)
 {
 	bool *draining = &engine->plan.facts.draining;
 	int ret;
 
-	*draining = *draining && drain;
+	*draining = drain && (*draining || engine->plan.facts.localnet_held.n);
 	ret = side_fill(engine, ENGINE_PACKETS, NULL, read, side, err);
 	if (ret || !drain || *draining || engine->plan.keys.live || !side->before.n_items)
 		return ret;
@@ -155,6 +158,8 @@ static int flush_locked(struct pfw_engine *engine, bool dry_run, struct pfw_repo
 		ret = state_save(&engine->state, &engine->state.host, err);
 		if (!ret)
 			ret = state_forget_runtime(&engine->state, ret_forgot, err);
+		if (!ret)
+			state_tidy(&engine->state);
 	}
 	if (!ret)
 		ret = sides_report(engine, sides, report, err);

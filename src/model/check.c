@@ -143,14 +143,15 @@ static int check_loopback(const struct pfw_forward *forward, struct pfw_error *e
 	size_t mark;
 	uint16_t i;
 
-	if (is_self(forward))
+	if (pfw_forward_stays(forward))
 		return 0;
 	for (i = 0; i < listen->n_addresses; i++) {
 		if (!pfw_addr_is_loopback(&listen->addresses[i]))
 			continue;
 		mark = pfw_error_enter_key(err, "listen");
 		pfw_error_add(err, PFW_FAILED, "%s is a loopback address, and a forward from one "
-			      "to another host is not supported; only the target \"self\" works",
+			      "to another host is not supported; the target \"self\" works, and "
+			      "one in 127.0.0.0/8",
 			      pfw_addr_print(&listen->addresses[i], buf));
 		pfw_error_leave(err, mark);
 		return -EINVAL;
@@ -242,16 +243,16 @@ static int snat_address(const struct pfw_forward *forward, struct pfw_error *err
 
 static int check_snat(const struct pfw_forward *forward, struct pfw_error *err)
 {
+	const char *target = is_self(forward) ? "the target \"self\"" : "a loopback target";
 	size_t mark = pfw_error_enter_key(err, "snat");
 	int ret = 0;
 
-	if (forward->snat == PFW_SNAT_MASQUERADE && is_self(forward))
-		ret = pfw_error_add(err, PFW_FAILED, "\"masquerade\" does not go with the target "
-				    "\"self\": what stays on this machine has nothing to "
-				    "masquerade");
-	else if (forward->snat == PFW_SNAT_ADDRESS && is_self(forward))
-		ret = pfw_error_add(err, PFW_FAILED, "an address does not go with the target "
-				    "\"self\": what stays on this machine keeps its source");
+	if (forward->snat == PFW_SNAT_MASQUERADE && pfw_forward_stays(forward))
+		ret = pfw_error_add(err, PFW_FAILED, "\"masquerade\" does not go with %s: what "
+				    "stays on this machine has nothing to masquerade", target);
+	else if (forward->snat == PFW_SNAT_ADDRESS && pfw_forward_stays(forward))
+		ret = pfw_error_add(err, PFW_FAILED, "an address does not go with %s: what stays "
+				    "on this machine keeps its source", target);
 	else if (forward->snat == PFW_SNAT_ADDRESS)
 		ret = snat_address(forward, err);
 	pfw_error_leave(err, mark);

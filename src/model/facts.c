@@ -79,6 +79,8 @@ void pfw_links_free(struct pfw_links *links)
 void pfw_facts_free(struct pfw_facts *facts)
 {
 	pfw_links_free(&facts->links);
+	pfw_links_free(&facts->inet);
+	pfw_links_free(&facts->localnet_held);
 	pfw_links_free(&facts->guarded[0]);
 	pfw_links_free(&facts->guarded[1]);
 	pfw_links_free(&facts->advertised);

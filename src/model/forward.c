@@ -224,6 +224,49 @@ const struct pfw_target *pfw_forward_target(const struct pfw_forward *forward, u
 	return NULL;
 }
 
+bool pfw_forward_stays(const struct pfw_forward *forward)
+{
+	uint16_t i;
+
+	for (i = 0; i < forward->n_targets; i++)
+		if (!pfw_target_stays(&forward->targets[i]))
+			return false;
+	return true;
+}
+
+bool pfw_forward_leaves(const struct pfw_forward *forward, uint8_t family)
+{
+	uint16_t i;
+
+	for (i = 0; i < forward->n_targets; i++)
+		if (!pfw_target_stays(&forward->targets[i]) &&
+		    forward->targets[i].address.family == family)
+			return true;
+	return false;
+}
+
+/* To a loopback address only this machine itself connects. */
+static bool listens_outside(const struct pfw_listen *listen)
+{
+	uint16_t i;
+
+	for (i = 0; i < listen->n_addresses; i++)
+		if (listen->addresses[i].family == AF_INET &&
+		    !pfw_addr_is_loopback(&listen->addresses[i]))
+			return true;
+	return !listen->n_addresses;
+}
+
+bool pfw_forward_needs_localnet(const struct pfw_forward *forward)
+{
+	uint16_t i;
+
+	for (i = 0; i < forward->n_targets; i++)
+		if (!forward->targets[i].self && pfw_target_stays(&forward->targets[i]))
+			return listens_outside(&forward->listen);
+	return false;
+}
+
 unsigned int pfw_forward_n_targets(const struct pfw_forward *forward, uint8_t family)
 {
 	unsigned int n = 0;

@@ -57,6 +57,11 @@ bool pfw_plan_routes(const struct pfw_plan *plan, uint8_t family)
 	return plan->frame.n_routed[family_index(family)] > 0;
 }
 
+bool pfw_plan_localnet(const struct pfw_plan *plan)
+{
+	return plan->frame.n_localnet || (plan->facts.draining && plan->facts.localnet_held.n);
+}
+
 bool pfw_plan_switches_on(const struct pfw_plan *plan, uint8_t family)
 {
 	return plan->ruleset->settings.ip_forward &&

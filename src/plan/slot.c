@@ -35,7 +35,7 @@ bool claim_is_complex(const struct pfw_forward *forward, const struct pfw_key *k
 
 enum pfw_source pfw_plan_source(const struct pfw_plan *plan, const struct pfw_forward *forward)
 {
-	if (forward->targets[0].self)
+	if (pfw_forward_stays(forward))
 		return PFW_SOURCE_AUTO;	/* the machine is the end of the way: nothing to rewrite */
 	switch (pfw_ruleset_snat(plan->ruleset, forward)) {
 	case PFW_SNAT_MASQUERADE:
@@ -224,10 +224,12 @@ static void count_claim(struct pfw_plan *plan, const struct pfw_slot *slot, uint
 	const struct pfw_forward *forward = forward_of(plan, id);
 	enum pfw_source source = pfw_plan_source(plan, forward);
 
-	if (!forward->targets[0].self) {
+	if (pfw_forward_leaves(forward, slot->key.family))
 		plan->frame.n_routed[family_index(slot->key.family)] += step;
+	if (!pfw_forward_stays(forward))
 		plan->frame.n_auto += source == PFW_SOURCE_AUTO ? step : 0;
-	}
+	if (slot->key.family == AF_INET && pfw_forward_needs_localnet(forward))
+		plan->frame.n_localnet += step;
 	plan->frame.n_masquerade += source == PFW_SOURCE_MASQUERADE ? step : 0;
 	if (!forward->limit.connections)
 		return;

@@ -5,6 +5,7 @@
 #include <sys/utsname.h>
 
 #include "local.h"
+#include "portfwd/base/text.h"
 #include "portfwd/config/config.h"
 
 static const char *state_of(const struct pfw_engine *engine, const struct pfw_view *view,
@@ -118,6 +119,13 @@ static json_t *status_warnings(const struct pfw_engine *engine, const struct pfw
 				"puts the guard back");
 		ret = add_warning(warnings, &text);
 	}
+	if (!ret && view->localnets.n && !view->shield) {
+		pfw_buffer_puts(&text, "route_localnet is on for forwards to 127.0.0.0/8, and the chain "
+				"that keeps others from these addresses is gone or was changed: whoever "
+				"is on the same link may reach what listens there; \"portfwd reload\" "
+				"puts it back");
+		ret = add_warning(warnings, &text);
+	}
 	if (!ret && view->unguarded) {
 		pfw_buffer_printf(&text, "the guard cannot hold interface %s, because nft could not "
 				  "read such a name back: what comes in or goes out there is routed "
@@ -129,6 +137,24 @@ static json_t *status_warnings(const struct pfw_engine *engine, const struct pfw
 		return NULL;
 	}
 	return warnings;
+}
+
+/* NULL without memory. */
+static json_t *list_links(const struct pfw_links *links)
+{
+	json_t *list = json_array();
+	char name[PFW_IFNAME_SIZE];
+	size_t i;
+
+	for (i = 0; i < links->n; i++) {
+		memcpy(name, links->list[i].name, sizeof(name));
+		pfw_text_clean(name);
+		if (json_array_append_new(list, json_string(name))) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
 }
 
 int answer_status(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
@@ -150,12 +176,12 @@ int answer_status(struct pfw_engine *engine, const struct pfw_request *request, 
 	for (id = 0; id < ruleset->n_forwards; id++)
 		active += pfw_plan_active(pfw_engine_plan(engine), &ruleset->forwards[id]) &&
 			  !view.missing[id];
-	*ret = json_pack("{s:s, s:s, s:{s:I, s:I}, s:b, s:{s:b, s:b}, s:b, s:{s:b, s:n}, s:o}", "backend",
+	*ret = json_pack("{s:s, s:s, s:{s:I, s:I}, s:b, s:{s:b, s:b}, s:b, s:o, s:{s:b, s:n}, s:o}", "backend",
 			 pfw_engine_backend(engine), "kernel", uname(&system) ? "" : system.release,
 			 "forwards", "configured", (json_int_t)ruleset->n_live, "active", active,
 			 "in_sync", (int)view.in_sync, "ip_forward", "ipv4",
 			 (int)facts->routing_on[0], "ipv6", (int)facts->routing_on[1], "guard",
-			 (int)view.guard, "daemon", "running", 0, "pid", "warnings",
+			 (int)view.guard, "route_localnet", list_links(&view.localnets), "daemon", "running", 0, "pid", "warnings",
 			 status_warnings(engine, &view));
 out:
 	pfw_view_free(&view);

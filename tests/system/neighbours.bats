@@ -136,3 +136,29 @@ load helpers
 	reaches tcp client "$WAN4" 8081 web
 	pfw diff
 }
+
+@test "a table that another program owns is named, with what to do" {
+	local owner words
+	mkfifo "$BATS_TEST_TMPDIR/words"
+	setsid ip netns exec gw nft -i 3>&- < "$BATS_TEST_TMPDIR/words" > /dev/null 2>&1 &
+	owner=$!
+	PIDS+=("$owner")
+	exec {words}> "$BATS_TEST_TMPDIR/words"
+	echo 'add table inet portfwd { flags owner; }' >&"$words"
+	for _ in {1..100}; do
+		[[ $(in_ns gw nft list tables) != *portfwd* ]] || break
+		sleep 0.05
+	done
+	pfw_fails 1 add 8080 "$SERVER4:80"
+	contains "$output" 'table inet portfwd is owned by another program (netlink port '
+	equal 0 "$(sysctl_get gw net/ipv4/ip_forward)"
+	pfw_fails 1 flush
+	contains "$output" 'table inet portfwd is owned by another program'
+	# With the program goes its table.
+	exec {words}>&-
+	for _ in {1..100}; do
+		[[ $(in_ns gw nft list tables) == *portfwd* ]] || break
+		sleep 0.05
+	done
+	pfw add 8080 "$SERVER4:80"
+}

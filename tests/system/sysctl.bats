@@ -76,3 +76,81 @@ routing() { # what IPv4 and IPv6 say in the gateway
 	pfw flush
 	equal "0 0" "$(routing)"
 }
+
+all_sysctls() {
+	in_ns gw sh -c 'grep -rs "" /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf \
+		/proc/sys/net/ipv4/ip_forward | sort' || true
+}
+
+@test "flush puts everything back, whatever came, went, was renamed or failed in between" {
+	local before after dev
+	ip -n gw link add br1 type bridge
+	ip -n gw link add br2 type bridge
+	in_ns gw sh -c 'cd /proc/sys/net
+		echo 1 > ipv6/conf/wan0/accept_ra
+		echo 1 > ipv6/conf/br1/accept_ra
+		echo 1 > ipv6/conf/default/accept_ra
+		echo 1 > ipv6/conf/br2/forwarding
+		[ ! -e ipv6/conf/br2/force_forwarding ] || echo 1 > ipv6/conf/br2/force_forwarding
+		echo 1 > ipv4/conf/lan0/forwarding
+		echo 1 > ipv4/conf/default/forwarding
+		echo 1 > ipv4/conf/br1/route_localnet
+		echo 1 > ipv4/conf/all/accept_redirects
+		echo 0 > ipv4/conf/wan0/accept_redirects'
+	before=$(all_sysctls)
+	pfw add four 8080 "$SERVER4:80"
+	pfw add near 8081 127.0.0.1:80 --interface lan0,wan0
+	pfw add all 8082 127.0.0.1:80
+	ip -n gw link add late0 type bridge
+	pfw add six 8083 "[$SERVER6]:80"
+	pfw remove all
+	pfw add all 8082 127.0.0.1:81
+	ip -n gw link set br1 name renamed1
+	ip -n gw link del br2
+	pfw_fails 4 add other 8080 "$SERVER4:81"
+	pfw disable near
+	pfw reload
+	pfw diff
+	[ "$before" != "$(all_sysctls)" ]
+	pfw flush
+	ip -n gw link set renamed1 name br1
+	ip -n gw link del late0
+	# Of what is gone nothing is left to compare.
+	diff <(grep -v /br2/ <<< "$before") <(all_sysctls)
+	# And nothing of the namespace is remembered.
+	equal "" "$(ls "$RUN_DIR")"
+}
+
+@test "an interface that forwards by itself does so again after flush" {
+	local before
+	in_ns gw sh -c 'cd /proc/sys/net
+		echo 1 > ipv4/conf/wan0/forwarding
+		echo 1 > ipv6/conf/wan0/forwarding
+		[ ! -e ipv6/conf/wan0/force_forwarding ] || echo 1 > ipv6/conf/wan0/force_forwarding'
+	before=$(all_sysctls)
+	pfw add 8080 "$SERVER4:80,[$SERVER6]:80"
+	ip -n gw link set wan0 down
+	ip -n gw link set wan0 name up0
+	pfw flush
+	diff <(sed s,/wan0/,/up0/, <<< "$before" | sort) <(all_sysctls)
+}
+
+@test "commands that wait for a flush, and come behind it, do not work at the same time" {
+	local n i pids
+	pfw add one 8080 "$SERVER4:80"
+	for i in 1 2 3; do
+		pids=()
+		for n in 1 2 3; do
+			pfw flush &
+			pids+=("$!")
+			pfw reload &
+			pids+=("$!")
+		done
+		wait "${pids[@]}"
+	done
+	pfw reload
+	pfw diff
+	pfw flush
+	equal "0 0" "$(routing)"
+	equal "" "$(ls "$RUN_DIR")"
+}

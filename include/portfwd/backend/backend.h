@@ -90,6 +90,8 @@ struct pfw_backend {
 
 	/* Whether the item is part of the guard; NULL: there is none. */
 	bool (*is_guard)(const struct pfw_item *item);
+	/* Whether the item keeps what comes from outside from 127.0.0.0/8; NULL: there is none. */
+	bool (*is_shield)(const struct pfw_item *item);
 	/* Whether the guard can hold an interface of this name; NULL: it holds any. */
 	bool (*guard_holds)(const char *name);
 
@@ -109,6 +111,9 @@ int pfw_nftables_open(struct pfw_backend_handle **ret, struct pfw_error *err);
  */
 int pfw_nftables_guarded(struct pfw_backend_handle *handle, uint8_t family, struct pfw_links *ret,
 			 struct pfw_error *err);
+
+/* Whether the chain stands that keeps what comes from outside from 127.0.0.0/8. */
+int pfw_nftables_shielded(struct pfw_backend_handle *handle, bool *ret, struct pfw_error *err);
 
 /*
  * The host: sysctls that routing needs. What was changed is remembered in a record,
@@ -156,6 +161,9 @@ int pfw_host_adopt(struct pfw_host_record *record, uint8_t family, const struct 
 		   const struct pfw_links *now);
 /* Whether the steps switch the routing of this family on (1) or off (-1), or neither (0). */
 int pfw_host_switches(const struct pfw_difference *difference, uint8_t family);
+/* The same for every route_localnet that is on, of these interfaces. */
+int pfw_host_adopt_localnets(struct pfw_host_record *record, const struct pfw_links *inet,
+			     struct pfw_error *err);
 /*
  * Fills in what the host tells for a plan, and lets the record follow interfaces that were
  * renamed; changes nothing of the host. Free with pfw_facts_free().

@@ -127,6 +127,8 @@ struct pfw_view {
 	bool in_sync;
 	bool guard;		/* it stands as it should; false where none is wanted */
 	char *unguarded;	/* interfaces that it should hold and cannot, for people; or NULL */
+	struct pfw_links localnets;	/* interfaces that let connections in to 127.0.0.0/8 */
+	bool shield;		/* nobody but the forwards can use these; false where none is wanted */
 	bool *missing;		/* by id of the forward: not in the kernel as it should be */
 	uint64_t *connections;	/* by id */
 };

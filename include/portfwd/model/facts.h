@@ -55,6 +55,8 @@ struct pfw_facts {
 	 * as the machine does not route, and should go on to when it does.
 	 */
 	struct pfw_links advertised;
+	struct pfw_links inet;	/* of those that are there, the ones that take IPv4 */
+	struct pfw_links localnet_held;	/* whose route_localnet portfwd switched on */
 	/* Connections of removed forwards may finish: something must go on rewriting them. */
 	bool draining;
 };

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "portfwd/base/arena.h"
 #include "portfwd/base/names.h"
@@ -68,6 +69,11 @@ struct pfw_target {
 	uint16_t weight;		/* 1-1000; among the targets of its family */
 };
 #define PFW_WEIGHT_MAX 1000
+/* Whether connections end on this machine: it is itself, or its loopback (127.0.0.0/8; ::1 is no target). */
+static inline bool pfw_target_stays(const struct pfw_target *target)
+{
+	return target->self || (target->address.family == AF_INET && target->address.bytes[0] == 127);
+}
 
 /* Where a forward is written: the store's number of the file, and the position in its list. */
 struct pfw_origin {
@@ -110,6 +116,15 @@ bool pfw_listen_equal(const struct pfw_listen *a, const struct pfw_listen *b);
 
 /* The first target that connections of this family get, or NULL. self serves both. */
 const struct pfw_target *pfw_forward_target(const struct pfw_forward *forward, uint8_t family);
+/* Whether the connections of all targets end on this machine. */
+bool pfw_forward_stays(const struct pfw_forward *forward);
+/* Whether connections go to another machine, in this family. */
+bool pfw_forward_leaves(const struct pfw_forward *forward, uint8_t family);
+/*
+ * Whether connections from outside go to this machine's loopback, which the kernel allows by the
+ * interface's net.ipv4.conf.IF.route_localnet.
+ */
+bool pfw_forward_needs_localnet(const struct pfw_forward *forward);
 /* How many targets of this family there are. */
 unsigned int pfw_forward_n_targets(const struct pfw_forward *forward, uint8_t family);
 

@@ -76,6 +76,7 @@ struct pfw_frame {
 	uint32_t n_auto;	/* of these, with PFW_SOURCE_AUTO */
 	uint32_t n_masquerade;
 	uint32_t n_connections[2];	/* claims whose forwards count open connections, by targets */
+	uint32_t n_localnet;	/* claims that bring connections from outside to 127.0.0.0/8 */
 	uint32_t n_unchanged[2][PFW_TIERS];	/* unchanged slots */
 };
 
@@ -187,6 +188,11 @@ bool pfw_forward_unchanged(const struct pfw_forward *forward, const struct pfw_k
 			   uint16_t port);
 /* Whether forwards of this family (AF_INET, AF_INET6) need the machine to route. */
 bool pfw_plan_routes(const struct pfw_plan *plan, uint8_t family);
+/*
+ * Whether interfaces must let connections in to 127.0.0.0/8, so that nothing but the forwards may
+ * come of it: for forwards, or for connections of removed ones that may finish.
+ */
+bool pfw_plan_localnet(const struct pfw_plan *plan);
 /* Whether routing of this family is off and must be switched on. */
 bool pfw_plan_switches_on(const struct pfw_plan *plan, uint8_t family);
 /*

@@ -39,6 +39,14 @@ static const struct routing {
 /* Interfaces that come later take over the value of this one. */
 #define RA_LATER "default"
 
+/*
+ * Lets connections in to 127.0.0.0/8. Never that of "all", and not of "default" either, which new
+ * network namespaces take over (net.core.devconf_inherit_init_net): nothing shields those.
+ */
+#define LOCALNET_KEY "net/ipv4/conf/%s/" LOCALNET
+#define LOCALNET "route_localnet"
+#define INET_FOLDER "net/ipv4/conf"
+
 struct pfw_backend_handle {
 	struct pfw_host_record *record;
 	pfw_host_save *save;
@@ -176,6 +184,40 @@ static int recall_advertised(const struct pfw_host_record *record, struct gather
 	return 0;
 }
 
+static bool is_localnet(const char *key, char ret_name[PFW_IFNAME_SIZE])
+{
+	const char *leaf = pfw_host_key_interface(key, ret_name);
+
+	return leaf && !strcmp(leaf, LOCALNET);
+}
+
+/* What is below INET_FOLDER and is an interface, not all of them. */
+static int gather_inet(void *ctx, const char *name)
+{
+	struct pfw_facts *facts = ctx;
+	const struct pfw_link *link = pfw_links_find(&facts->links, name);
+
+	if (!link || !strcmp(name, "all") || !strcmp(name, "default"))
+		return 0;
+	return pfw_links_add(&facts->inet, name, link->index, false);
+}
+
+static int gather_localnet(const struct pfw_host_record *record, struct pfw_facts *facts,
+			   struct pfw_error *err)
+{
+	char name[PFW_IFNAME_SIZE];
+	int code = pfw_sysctl_each(INET_FOLDER, gather_inet, facts, err);
+	size_t i;
+
+	if (code && code != -ENOENT)
+		return err->count ? code : pfw_fail_memory(err);
+	for (i = 0; i < record->n_entries; i++)
+		if (is_localnet(record->entries[i].key, name) &&
+		    pfw_links_add(&facts->localnet_held, name, record->entries[i].index, false))
+			return pfw_fail_memory(err);
+	return 0;
+}
+
 /* What one family's routing covers; nothing where it is on and somebody else's. */
 static int gather_family(const struct pfw_host_record *record, unsigned int i,
 			 struct pfw_facts *facts, struct pfw_error *err)
@@ -230,6 +272,26 @@ int pfw_host_adopt(struct pfw_host_record *record, uint8_t family, const struct 
 	return pfw_host_record_add(record, routing->key, "0", 0);
 }
 
+int pfw_host_adopt_localnets(struct pfw_host_record *record, const struct pfw_links *inet,
+			     struct pfw_error *err)
+{
+	char key[KEY_SIZE];
+	bool on;
+	size_t i;
+	int code;
+
+	for (i = 0; i < inet->n; i++) {
+		snprintf(key, sizeof(key), LOCALNET_KEY, inet->list[i].name);
+		on = false;
+		code = has_value(key, "1", &on, err);
+		if (code && code != -ENOENT)
+			return code;
+		if (on && pfw_host_record_add(record, key, "0", inet->list[i].index))
+			return pfw_fail_memory(err);
+	}
+	return 0;
+}
+
 int pfw_host_facts(struct pfw_host_record *record, struct pfw_facts *ret, struct pfw_error *err)
 {
 	struct pfw_facts facts = { 0 };
@@ -240,6 +302,8 @@ int pfw_host_facts(struct pfw_host_record *record, struct pfw_facts *ret, struct
 	if (!code && pfw_host_record_follow(record, &facts.links))
 		code = pfw_fail_memory(err);
 
+	if (!code)
+		code = gather_localnet(record, &facts, err);
 	for (i = 0; !code && i < ROUTINGS; i++) {
 		code = is_on(routings[i].key, &facts.routing_on[i], err);
 		facts.routing_held[i] = pfw_host_record_find(record, routings[i].key) != NULL;
@@ -292,6 +356,48 @@ static int add_advertised(struct pfw_image *image, const struct pfw_links *links
 	return ret;
 }
 
+/* The interfaces by which connections come that are led to 127.0.0.0/8. -ENOMEM. */
+static int find_localnets(const struct pfw_plan *plan, struct pfw_links *links)
+{
+	const struct pfw_forward *forward;
+	uint32_t id;
+	uint16_t i;
+
+	if (plan->facts.draining && pfw_links_copy(&plan->facts.localnet_held, links))
+		return -ENOMEM;
+	for (id = 0; plan->frame.n_localnet && id < plan->ruleset->n_forwards; id++) {
+		forward = &plan->ruleset->forwards[id];
+		if (!pfw_plan_active(plan, forward) || !pfw_forward_needs_localnet(forward))
+			continue;
+		if (!forward->listen.n_interfaces) {
+			pfw_links_free(links);
+			return pfw_links_copy(&plan->facts.inet, links);
+		}
+		for (i = 0; i < forward->listen.n_interfaces; i++)
+			if (pfw_links_add(links, forward->listen.interfaces[i], 0, false))
+				return -ENOMEM;
+	}
+	return 0;
+}
+
+static int add_localnets(const struct pfw_plan *plan, struct pfw_image *image)
+{
+	struct pfw_links links = { 0 };
+	char key[KEY_SIZE];
+	int ret = find_localnets(plan, &links);
+	size_t i;
+
+	for (i = 0; !ret && i < links.n; i++) {
+		/* One that is not there yet has nothing to switch on. */
+		if (!pfw_links_find(&plan->facts.inet, links.list[i].name))
+			continue;
+		snprintf(key, sizeof(key), LOCALNET_KEY, links.list[i].name);
+		ret = add_item(image, key, "1");
+	}
+	pfw_links_free(&links);
+	return ret;
+}
+
 /*
  * What portfwd is answerable for: what it switched on, and what it must switch on. Routing that
  * somebody else switched on is none of its business.
@@ -313,6 +419,8 @@ static int host_compile(const struct pfw_plan *plan, const struct pfw_touched *o
 		if (!code)
 			code = add_switch(&image, routings[i].key, true, &facts->guarded[i]);
 	}
+	if (!code)
+		code = add_localnets(plan, &image);
 	if (code) {
 		pfw_image_free(&image);
 		return pfw_fail_memory(err);
@@ -343,6 +451,27 @@ static int read_advertised(const struct pfw_host_record *record, struct pfw_imag
 	return 0;
 }
 
+static int read_localnets(const struct pfw_host_record *record, struct pfw_image *image,
+			  struct pfw_error *err)
+{
+	char name[PFW_IFNAME_SIZE], value[PFW_SYSCTL_VALUE];
+	const char *key;
+	size_t i;
+	int code;
+
+	for (i = 0; i < record->n_entries; i++) {
+		key = record->entries[i].key;
+		if (!is_localnet(key, name))
+			continue;
+		code = pfw_sysctl_read(key, value, err);
+		if (code && code != -ENOENT)
+			return code;
+		if (!code && add_item(image, key, value))
+			return pfw_fail_memory(err);
+	}
+	return 0;
+}
+
 static int host_read(struct pfw_backend_handle *handle, struct pfw_image *ret,
 		     struct pfw_error *err)
 {
@@ -361,6 +490,8 @@ static int host_read(struct pfw_backend_handle *handle, struct pfw_image *ret,
 		    add_switch(&image, routings[i].key, on, &handle->record->guarded[i]))
 			code = pfw_fail_memory(err);
 	}
+	if (!code)
+		code = read_localnets(handle->record, &image, err);
 	if (code) {
 		pfw_image_free(&image);
 		return code;
@@ -437,6 +568,10 @@ static int remember_switch(struct pfw_backend_handle *handle, const struct routi
 
 static bool belongs_to(const char *key, const struct routing *routing)
 {
+	char name[PFW_IFNAME_SIZE];
+
+	if (is_localnet(key, name))
+		return false;
 	return !strcmp(key, routing->key) || (routing->also && !strcmp(key, routing->also)) ||
 	       !strncmp(key, routing->interfaces, strlen(routing->interfaces));
 }
@@ -488,6 +623,63 @@ static int put_back(struct pfw_backend_handle *handle, const struct routing *rou
 static const char *key_of(const struct pfw_item *item)
 {
 	return (const char *)pfw_item_key(item);
+}
+
+/* Takes entries out of the record that have no key any more. */
+static void forget(struct pfw_host_record *record)
+{
+	size_t i, left = 0;
+
+	for (i = 0; i < record->n_entries; i++) {
+		if (record->entries[i].key)
+			record->entries[left++] = record->entries[i];
+		else
+			free(record->entries[i].was);
+	}
+	record->n_entries = left;
+}
+
+/* Puts one entry back, so that it can be forgotten; what somebody else switched off stays off. */
+static int put_entry_back(struct pfw_host_entry *entry, struct pfw_error *err)
+{
+	char now[PFW_SYSCTL_VALUE];
+	int ret = pfw_sysctl_read(entry->key, now, err);
+
+	if (!ret && strcmp(now, "0") && strcmp(now, entry->was))
+		ret = pfw_sysctl_write(entry->key, entry->was, err);
+	if (ret && ret != -ENOENT)
+		return ret;
+	free(entry->key);
+	entry->key = NULL;
+	return 0;
+}
+
+/* The route_localnet of each step that takes one away; with added, of each that brought one. */
+static int put_back_localnets(struct pfw_backend_handle *handle,
+			      const struct pfw_difference *difference, bool added,
+			      struct pfw_error *err)
+{
+	struct pfw_host_record *record = handle->record;
+	const struct pfw_item *item, *other;
+	char name[PFW_IFNAME_SIZE];
+	bool any = false;
+	size_t i, k;
+	int ret = 0;
+
+	for (i = 0; !ret && i < difference->n_steps; i++) {
+		item = added ? difference->steps[i].after : difference->steps[i].before;
+		other = added ? difference->steps[i].before : difference->steps[i].after;
+		if (other || !is_localnet(key_of(item), name))
+			continue;
+		for (k = 0; !ret && k < record->n_entries; k++) {
+			if (!record->entries[k].key || strcmp(record->entries[k].key, key_of(item)))
+				continue;
+			ret = put_entry_back(&record->entries[k], err);
+			any |= !ret;
+		}
+	}
+	forget(record);
+	return ret || !any ? ret : handle->save(handle->ctx, record, err);
 }
 
 static const struct routing *routing_of(const struct pfw_item *item)
@@ -548,11 +740,16 @@ static int make_step(struct pfw_backend_handle *handle, const struct pfw_step *s
 		     struct pfw_error *err)
 {
 	const struct routing *routing = routing_of(step->after ? step->after : step->before);
+	bool stands = false;
 	int ret;
 
 	if (!step->after)
 		return routing ? put_back(handle, routing, err) : 0;
-	ret = pfw_sysctl_write(key_of(step->after), (const char *)pfw_item_value(step->after), err);
+	ret = routing ? 0 : has_value(key_of(step->after),
+				      (const char *)pfw_item_value(step->after), &stands, err);
+	if (!ret && !stands)
+		ret = pfw_sysctl_write(key_of(step->after),
+				       (const char *)pfw_item_value(step->after), err);
 	/* The interface went meanwhile. */
 	return ret == -ENOENT && !routing ? 0 : ret;
 }
@@ -564,6 +761,8 @@ static void take_back(struct pfw_backend_handle *handle, const struct pfw_differ
 	const struct routing *routing;
 	size_t i;
 
+	put_back_localnets(handle, difference, true, &ignored);
+	pfw_error_clear(&ignored);
 	for (i = difference->n_steps; i-- > 0;) {
 		if (difference->steps[i].before)
 			continue;
@@ -584,6 +783,8 @@ static int host_apply(struct pfw_backend_handle *handle, const struct pfw_image 
 	if (dry_run)
 		return 0;
 	ret = remember_steps(handle, difference, err);
+	if (!ret)
+		ret = put_back_localnets(handle, difference, false, err);
 	for (i = 0; !ret && i < difference->n_steps; i++)
 		ret = make_step(handle, &difference->steps[i], err);
 	if (ret)

@@ -7,6 +7,9 @@
 
 #include "portfwd/backend/backend.h"
 
+/* It is never among the interfaces that are told, and always there. */
+#define LOOPBACK_INDEX 1
+
 int pfw_host_record_add(struct pfw_host_record *record, const char *key, const char *was,
 			uint32_t index)
 {
@@ -67,15 +70,22 @@ static int rename_entry(struct pfw_host_entry *entry, const char *name)
 	return 1;
 }
 
-/* Whether the interface of this entry is gone, and another recorded one has its name now. */
-static bool is_displaced(const struct pfw_host_record *record, size_t at,
-			 const struct pfw_links *now)
+/*
+ * Whether the interface of this entry is gone, and another recorded one has its name now, or
+ * nothing is left to put back: one that comes later has a route_localnet of its own.
+ */
+static bool is_over(const struct pfw_host_record *record, size_t at, const struct pfw_links *now)
 {
 	const struct pfw_host_entry *entries = record->entries;
+	char name[PFW_IFNAME_SIZE];
+	const char *leaf = pfw_host_key_interface(entries[at].key, name);
 	size_t i;
 
-	if (!entries[at].index || pfw_links_find_index(now, entries[at].index))
+	if (!entries[at].index || entries[at].index == LOOPBACK_INDEX ||
+	    pfw_links_find_index(now, entries[at].index))
 		return false;
+	if (leaf && !strcmp(leaf, "route_localnet"))
+		return true;
 	for (i = 0; i < record->n_entries; i++)
 		if (pfw_links_find_index(now, entries[i].index) &&
 		    !strcmp(entries[i].key, entries[at].key))
@@ -97,7 +107,7 @@ static int follow_entries(struct pfw_host_record *record, const struct pfw_links
 		record->renamed |= ret;
 	}
 	for (i = 0; i < record->n_entries;) {
-		if (!is_displaced(record, i, now)) {
+		if (!is_over(record, i, now)) {
 			i++;
 			continue;
 		}

@@ -263,6 +263,19 @@ static int name_refusal(const struct transaction *tx, const struct pfw_refusal *
 	return refusal->code;
 }
 
+static int tell_refusal(struct pfw_backend_handle *handle, const struct transaction *tx,
+			const struct pfw_refusal *refusal, struct pfw_error *err)
+{
+	uint32_t port;
+
+	if (refusal->code == -EPERM && nft_is_owned(handle, &port))
+		return pfw_fail(err, PFW_FAILED, refusal->code,
+				"table inet " NFT_TABLE " is owned by another program (netlink port %u, "
+				"mostly its process id), and only that one may change it; end that "
+				"program, or let it give the table up, then try again", port);
+	return name_refusal(tx, refusal, err);
+}
+
 static bool is_deletion(const struct transaction *tx, const struct pfw_refusal *refusal)
 {
 	const struct nlmsghdr *message;
@@ -322,7 +335,7 @@ int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 				     err);
 	if (ret == -ECANCELED)
 		ret = may_be_stale(handle, &tx, &refusal) ? -ESTALE :
-							       name_refusal(&tx, &refusal, err);
+							       tell_refusal(handle, &tx, &refusal, err);
 	else if (ret == -ERESTART || ret == -ENOBUFS)
 		ret = -ESTALE;
 	else if (ret == -ENOMEM)

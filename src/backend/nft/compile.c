@@ -342,9 +342,9 @@ static bool any_from_machine(const struct pfw_plan *plan)
 
 static int add_chains(const struct pfw_plan *plan, struct pfw_image *image)
 {
-	int ret = 0;
+	int ret = nft_shield_add_chain(plan, image);
 
-	if (has_slots(plan) || plan->facts.draining)
+	if (!ret && (has_slots(plan) || plan->facts.draining))
 		ret = add_dnat_chain(plan, false, image);
 	if (!ret && any_from_machine(plan))
 		ret = add_dnat_chain(plan, true, image);

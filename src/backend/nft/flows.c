@@ -212,8 +212,8 @@ static int take_source(struct walk *walk, const char *owner, struct pfw_flow *fl
 	uint32_t i;
 	int ret;
 
-	/* The machine itself says accept, which means nothing there. */
-	if (!item || flow->self)
+	/* What ends on the machine itself says accept, which means nothing there. */
+	if (!item || flow->self || (flow->key.family == AF_INET && flow->target[0] == 127))
 		return 0;
 	verdict = verdict_of(item);
 	if (verdict.code == NFT_GOTO && !strcmp(verdict.chain, NFT_CHAIN_MASQUERADES))

@@ -363,7 +363,7 @@ static int compile_from(const struct pfw_plan *plan, const struct pfw_forward *f
 		break;
 	case PFW_SOURCE_AUTO:
 		/* What is no hairpin would come back from there, to be asked for by others. */
-		if (!forward->targets[0].self)
+		if (!pfw_forward_stays(forward))
 			end_with(&build, NFT_JUMP, NFT_CHAIN_HAIRPINS);
 		__attribute__((fallthrough));
 	case PFW_SOURCE_KEEP:

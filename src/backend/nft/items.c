@@ -165,8 +165,9 @@ void nft_comment_split(char *comment, int64_t *ret_until)
 
 void nft_stamp(const struct pfw_plan *plan, uint8_t ret[8])
 {
-	/* With forwards, draining asks for nothing more. */
-	const uint64_t draining = plan->facts.draining && !plan->keys.live;
+	/* With forwards, draining asks for nothing more but that the shield may stay. */
+	const uint64_t draining = (plan->facts.draining && !plan->keys.live) +
+				  2 * (pfw_plan_localnet(plan) && !plan->frame.n_localnet);
 	const uint64_t content[] = { plan->digest + nft_guard_digest(plan) + draining,
 				     NFT_LAYOUT_VERSION, plan->ruleset->settings.counters };
 	uint64_t stamp = pfw_hash(content, sizeof(content));

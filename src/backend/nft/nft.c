@@ -55,6 +55,7 @@ const struct pfw_backend pfw_backend_nftables = {
 	.is_past = nft_is_past,
 	.is_broken = nft_is_broken,
 	.is_guard = nft_is_guard,
+	.is_shield = nft_is_shield,
 	.guard_holds = nft_guard_holds,
 	.close = nft_close,
 };

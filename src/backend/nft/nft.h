@@ -78,6 +78,10 @@ bool nft_is_guard(const struct pfw_item *item);
 
 bool nft_is_past(const struct pfw_item *item, int64_t now);
 bool nft_is_broken(const struct pfw_step *step);
+/* The shield of 127.0.0.0/8; see shield.c. Nothing is added where the plan needs none. */
+#define NFT_CHAIN_SHIELD "loopback"
+int nft_shield_add_chain(const struct pfw_plan *plan, struct pfw_image *image);
+bool nft_is_shield(const struct pfw_item *item);
 
 /* Whether there is a table at all: for forwards, or for the guard that outlives them. */
 bool nft_has_table(const struct pfw_plan *plan);
@@ -96,6 +100,11 @@ int nft_unchanged(struct pfw_backend_handle *handle, uint32_t generation, bool *
 		  struct pfw_error *err);
 int nft_holds(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bool *ret,
 	      struct pfw_error *err);
+/*
+ * Whether a program that runs has made the table its own (flags owner), so that nobody else may
+ * change it; *ret_port: of its netlink socket, for most programs their process id.
+ */
+bool nft_is_owned(struct pfw_backend_handle *handle, uint32_t *ret_port);
 int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 	      const struct pfw_difference *difference, bool dry_run, struct pfw_error *err);
 int nft_flows(const struct pfw_image *image, bool (*wanted)(const void *ctx, const char *owner),

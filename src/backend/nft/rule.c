@@ -10,6 +10,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <stdio.h>
 #include <libnftnl/expr.h>
+#include <net/if_arp.h>
 #include <string.h>
 
 #include "expr.h"
@@ -96,6 +97,26 @@ void nft_match_off_loopback(struct nft_rule *rule, uint8_t family)
 	nft_expr_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, daddr_offset(family), len, NFT_REG_1);
 	nft_expr_cmp(rule, NFT_CMP_NEQ, address, len);
 	nft_say(rule, family == AF_INET6 ? "ip6 daddr != ::1" : "ip daddr != 127.0.0.0/8");
+}
+
+/* The kind of the interface, because its name may be another one than "lo". */
+void nft_match_from_wire(struct nft_rule *rule)
+{
+	const uint16_t loopback = ARPHRD_LOOPBACK;
+
+	nft_expr_meta(rule, NFT_META_IIFTYPE, NFT_REG_1);
+	nft_expr_cmp(rule, NFT_CMP_NEQ, &loopback, sizeof(loopback));
+	nft_say(rule, "iiftype != loopback");
+}
+
+void nft_match_loopback(struct nft_rule *rule, bool source)
+{
+	static const uint8_t net[] = { 127 };
+
+	nft_expr_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, source ? 12 : daddr_offset(AF_INET),
+			 sizeof(net), NFT_REG_1);
+	nft_expr_cmp(rule, NFT_CMP_EQ, net, sizeof(net));
+	nft_say(rule, source ? "ip saddr 127.0.0.0/8" : "ip daddr 127.0.0.0/8");
 }
 
 void nft_match_before(struct nft_rule *rule, int64_t time)

@@ -72,6 +72,8 @@ void nft_match_to_machine(struct nft_rule *rule);	/* fib daddr type local */
 void nft_match_from_elsewhere(struct nft_rule *rule);	/* fib saddr type != local */
 void nft_match_from_machine(struct nft_rule *rule);	/* fib saddr type local */
 void nft_match_off_loopback(struct nft_rule *rule, uint8_t family); /* ip daddr != 127.0.0.0/8 */
+void nft_match_from_wire(struct nft_rule *rule);	/* iiftype != loopback */
+void nft_match_loopback(struct nft_rule *rule, bool source);	/* ip saddr 127.0.0.0/8, or daddr */
 void nft_match_before(struct nft_rule *rule, int64_t time);	/* meta time < 1798761600 */
 void nft_match_reply(struct nft_rule *rule);		/* ct state established,related */
 /* iifname @in oifname @out */

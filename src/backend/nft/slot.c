@@ -256,7 +256,8 @@ static int judge_source(const struct pfw_plan *plan, const struct pfw_slot *slot
 	if (n > 1 || nft_from_is_chain(plan, claims[0]))
 		return lead_to_chain(image, slot, "keyfrom", NFT_PREFIX_FROM, claims, n, ret);
 	*ret = verdict(NF_ACCEPT, claims[0]->expires);
-	if (source == PFW_SOURCE_MASQUERADE || source == PFW_SOURCE_AUTO) {
+	if (source == PFW_SOURCE_MASQUERADE ||
+	    (source == PFW_SOURCE_AUTO && !pfw_forward_stays(claims[0]))) {
 		ret->code = NFT_GOTO;
 		snprintf(ret->chain, sizeof(ret->chain), "%s",
 			 source == PFW_SOURCE_AUTO ? NFT_CHAIN_HAIRPINS : NFT_CHAIN_MASQUERADES);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Short questions to the kernel: whether it holds a plan, and what a standing guard covers. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
@@ -20,6 +21,15 @@ static struct nlmsghdr *request(void *buf, uint16_t type, uint16_t flags)
 	memset(buf, 0, REQUEST_SIZE);
 	return nftnl_nlmsg_build_hdr(buf, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), NFPROTO_INET,
 				     flags, 0);
+}
+
+static int refuse_reading(int code, const char *what, struct pfw_error *err)
+{
+	if (code == -EPERM)
+		return pfw_fail(err, PFW_NOT_PERMITTED, code,
+				"cannot read nf_tables: %s; it takes CAP_NET_ADMIN, so run as root",
+				strerror(-code));
+	return pfw_fail_errno(err, code, "cannot read %s of table inet " NFT_TABLE, what);
 }
 
 /* What is in the set, and what its elements are. */
@@ -77,11 +87,7 @@ static int take_set(struct pfw_backend_handle *handle, uint8_t number, struct ta
 	}
 	if (!code || code == -ENOENT || err->count)
 		return code == -ENOENT ? 0 : code;
-	if (code == -EPERM)
-		return pfw_fail(err, PFW_NOT_PERMITTED, code,
-				"cannot read nf_tables: %s; it takes CAP_NET_ADMIN, so run as root",
-				strerror(-code));
-	return pfw_fail_errno(err, code, "cannot read set %s", set.name);
+	return refuse_reading(code, set.name, err);
 }
 
 int pfw_nftables_guarded(struct pfw_backend_handle *handle, uint8_t family, struct pfw_links *ret,
@@ -123,11 +129,65 @@ int nft_unchanged(struct pfw_backend_handle *handle, uint32_t generation, bool *
 	return 0;
 }
 
-static int take_stamp(void *ctx, const struct nlmsghdr *message)
+static int take_any(void *ctx, const struct nlmsghdr *message)
 {
 	(void)ctx;
 	(void)message;
 	return 0;
+}
+
+int pfw_nftables_shielded(struct pfw_backend_handle *handle, bool *ret, struct pfw_error *err)
+{
+	_Alignas(struct nlmsghdr) char buf[REQUEST_SIZE];
+	struct nlmsghdr *message = request(buf, NFT_MSG_GETCHAIN, 0);
+	int code;
+
+	mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, NFT_TABLE);
+	mnl_attr_put_strz(message, NFTA_CHAIN_NAME, NFT_CHAIN_SHIELD);
+	code = pfw_netlink_ask(handle->nl, message, take_any, NULL, err);
+	if (err->count)
+		return code;
+	if (code && code != -ENOENT)
+		return refuse_reading(code, "chain " NFT_CHAIN_SHIELD, err);
+	*ret = !code;
+	return 0;
+}
+
+#ifndef NFT_TABLE_F_OWNER
+#define NFT_TABLE_F_OWNER 0x2
+#endif
+
+struct owned {
+	bool owned;
+	uint32_t port;
+};
+
+static int take_owner(void *ctx, const struct nlmsghdr *message)
+{
+	struct owned *to = ctx;
+	const struct nlattr *attr;
+
+	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(attr) == NFTA_TABLE_FLAGS)
+			to->owned = ntohl(mnl_attr_get_u32(attr)) & NFT_TABLE_F_OWNER;
+		if (mnl_attr_get_type(attr) == NFTA_TABLE_OWNER)
+			to->port = ntohl(mnl_attr_get_u32(attr));
+	}
+	return 0;
+}
+
+bool nft_is_owned(struct pfw_backend_handle *handle, uint32_t *ret_port)
+{
+	_Alignas(struct nlmsghdr) char buf[REQUEST_SIZE];
+	struct nlmsghdr *message = request(buf, NFT_MSG_GETTABLE, 0);
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	struct owned owned = { 0 };
+
+	mnl_attr_put_strz(message, NFTA_TABLE_NAME, NFT_TABLE);
+	if (pfw_netlink_ask(handle->nl, message, take_owner, &owned, &ignored) || !owned.port)
+		return false;
+	*ret_port = owned.port;
+	return owned.owned;
 }
 
 /* The stamp is the only element of its set, so finding it there says it all. */
@@ -157,13 +217,11 @@ int nft_holds(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bo
 		mnl_attr_nest_end(message, element);
 		mnl_attr_nest_end(message, elements);
 	}
-	code = pfw_netlink_ask(handle->nl, message, take_stamp, NULL, err);
+	code = pfw_netlink_ask(handle->nl, message, take_any, NULL, err);
 	if (err->count)
 		return code;
 	if (code == -EPERM)
-		return pfw_fail(err, PFW_NOT_PERMITTED, code,
-				"cannot read nf_tables: %s; it takes CAP_NET_ADMIN, so run as root",
-				strerror(-code));
+		return refuse_reading(code, "", err);
 	*ret = nft_has_table(plan) ? !code : code == -ENOENT;
 	return 0;
 }

@@ -157,6 +157,64 @@ START_TEST(test_what_is_wanted)
 }
 END_TEST
 
+/* If this fails, an interface lets connections in to the loopback that no forward is for, or none does. */
+START_TEST(test_localnets)
+{
+	static const struct {
+		struct sample samples[2];
+		bool draining;
+		const char *want;
+	} rows[] = {
+		{ { { .name = "a", .targets = "10.0.0.2" }, { .name = "b", .ports = "81", .targets = "self" } },
+		  false, "" },
+		{ { { .name = "a", .targets = "127.0.0.1" }, { .name = "b", .ports = "81", .targets = "self" } },
+		  false, "held0 lan0 wan0 " },
+		{ { { .name = "a", .targets = "127.0.0.1", .interfaces = "wan0 gone0" },
+		    { .name = "b", .ports = "81", .targets = "self" } }, false, "wan0 " },
+		{ { { .name = "a", .targets = "127.0.0.1", .interfaces = "wan0" },
+		    { .name = "b", .ports = "81", .targets = "127.0.0.2", .interfaces = "lan0" } },
+		  false, "lan0 wan0 " },
+		{ { { .name = "a", .targets = "127.0.0.1", .addresses = "127.0.0.1" },
+		    { .name = "b", .ports = "81", .targets = "self" } }, false, "" },
+		/* What finishes needs its way in still. */
+		{ { { .name = "a", .targets = "self" }, { .name = "b", .ports = "81", .targets = "self" } },
+		  true, "held0 " },
+	};
+	char name[PFW_IFNAME_SIZE], text[256];
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_facts facts = { .routing_on = { true, true } };
+	struct pfw_ruleset ruleset;
+	struct pfw_image image;
+	struct pfw_plan plan;
+	uint32_t k;
+	size_t i;
+
+	ck_assert_int_eq(pfw_links_add(&facts.inet, "lan0", 2, false), 0);
+	ck_assert_int_eq(pfw_links_add(&facts.inet, "wan0", 3, false), 0);
+	ck_assert_int_eq(pfw_links_add(&facts.inet, "held0", 4, false), 0);
+	ck_assert_int_eq(pfw_links_add(&facts.localnet_held, "held0", 4, false), 0);
+	for (i = 0; i < COUNT(rows); i++) {
+		sample_ruleset(&ruleset, rows[i].samples, 2);
+		sample_plan(&ruleset, &plan);
+		plan.facts = facts;
+		plan.facts.draining = rows[i].draining;
+		ck_assert_int_eq(pfw_backend_host.compile(&plan, NULL, &image, &err), 0);
+		*text = '\0';
+		for (k = 0; k < image.n_items; k++) {
+			ck_assert_str_eq(pfw_host_key_interface(
+				(const char *)pfw_item_key(&image.items[k]), name), "route_localnet");
+			ck_assert_str_eq((const char *)pfw_item_value(&image.items[k]), "1");
+			strcat(strcat(text, name), " ");
+		}
+		ck_assert_msg(!strcmp(text, rows[i].want), "row %zu: \"%s\"", i, text);
+		pfw_image_free(&image);
+		pfw_plan_free(&plan);
+		pfw_ruleset_free(&ruleset);
+	}
+	pfw_facts_free(&facts);
+}
+END_TEST
+
 START_TEST(test_print)
 {
 	static const struct sample sample = { .name = "a", .targets = "fd00::2" };
@@ -185,6 +243,6 @@ TCase *host_case(void)
 {
 	TCase *tcase;
 
-	UNIT_CASE(tcase, "host", test_record, test_follow, test_key, test_what_is_wanted, test_print);
+	UNIT_CASE(tcase, "host", test_record, test_follow, test_key, test_what_is_wanted, test_localnets, test_print);
 	return tcase;
 }

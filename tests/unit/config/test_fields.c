@@ -121,8 +121,9 @@ static const struct {
 	{ "{'listen':'80','target':'255.255.255.255'}", "is the broadcast address" },
 	{ "{'listen':'80','target':'169.254.0.1'}", "is a link-local address" },
 	{ "{'listen':'80','target':'fe80::1'}", "is a link-local address" },
-	{ "{'listen':'80','target':'127.0.0.1'}", "127.0.0.1 is this machine: write \"self\"" },
-	{ "{'listen':'80','target':'[::1]:80'}", "::1 is this machine: write \"self\"" },
+	{ "{'listen':'80','target':'::1'}", "::1 cannot be reached from outside: write \"self\" instead, and let the service listen on "
+	  "an address of this machine" },
+	{ "{'listen':'80','target':'[::1]:80'}", "::1 cannot be reached from outside: write \"self\"" },
 	{ "{'listen':'80','target':['10.0.0.2','10.0.0.2']}", "target[1]: the same target stands twice" },
 	{ "{'listen':'80','target':['self','10.0.0.2']}", "target: \"self\" serves both families" },
 	{ "{'listen':'80','target':{'port':80}}", "target: \"address\" is missing" },

@@ -190,6 +190,47 @@ START_TEST(test_check)
 }
 END_TEST
 
+/* If this fails, a machine opens its loopback without need, or a forward to it gets nothing. */
+START_TEST(test_loopback)
+{
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct sample s;
+
+	sample_init(&s);
+	s.forward.n_targets = s.forward.listen.n_addresses = 1;
+	ck_assert(!pfw_forward_stays(&s.forward));
+	ck_assert(pfw_forward_leaves(&s.forward, AF_INET));
+	ck_assert(!pfw_forward_leaves(&s.forward, AF_INET6));
+	ck_assert(!pfw_forward_needs_localnet(&s.forward));
+	s.targets[0].address = loopback;
+	ck_assert_int_eq(pfw_forward_check(&s.forward, &err), 0);
+	ck_assert(pfw_forward_stays(&s.forward));
+	ck_assert(!pfw_forward_leaves(&s.forward, AF_INET));
+	ck_assert(pfw_forward_needs_localnet(&s.forward));
+	s.forward.snat = PFW_SNAT_MASQUERADE;
+	refused(&s, "snat: \"masquerade\" does not go with a loopback target");
+	s.forward.snat = PFW_SNAT_ADDRESS;
+	s.forward.snat_address = v4;
+	refused(&s, "snat: an address does not go with a loopback target");
+	s.forward.snat = PFW_SNAT_AUTO;
+	/* From loopback to loopback nothing comes from outside. */
+	s.addresses[0] = loopback;
+	ck_assert_int_eq(pfw_forward_check(&s.forward, &err), 0);
+	ck_assert(!pfw_forward_needs_localnet(&s.forward));
+	s.forward.listen.n_addresses = 0;
+	ck_assert(pfw_forward_needs_localnet(&s.forward));
+	/* One of several goes elsewhere. */
+	s.targets[1].address = v4;
+	s.forward.n_targets = 2;
+	ck_assert(!pfw_forward_stays(&s.forward));
+	ck_assert(pfw_forward_leaves(&s.forward, AF_INET));
+	ck_assert(pfw_forward_needs_localnet(&s.forward));
+	s.targets[0].self = true;
+	ck_assert(!pfw_forward_needs_localnet(&s.forward));
+	ck_assert_uint_eq(err.count, 0);
+}
+END_TEST
+
 START_TEST(test_check_ranges)
 {
 	struct pfw_error err = PFW_ERROR_INIT;
@@ -299,6 +340,6 @@ TCase *forward_case(void)
 
 	UNIT_CASE(tcase, "forward", test_copy_is_deep, test_order_does_not_matter,
 		  test_each_part_counts, test_target_of_family, test_check,
-		  test_check_ranges, test_check_several_targets, test_check_options, test_check_bounds_the_work);
+		  test_loopback, test_check_ranges, test_check_several_targets, test_check_options, test_check_bounds_the_work);
 	return tcase;
 }

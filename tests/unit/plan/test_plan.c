@@ -70,6 +70,8 @@ START_TEST(test_frame)
 		{ .name = "c", .interfaces = "wan0", .targets = "self" },
 		{ .name = "d", .targets = "fd00::2", .snat = PFW_SNAT_MASQUERADE, .ports = "81 82" },
 		{ .name = "e", .targets = "self", .ports = "83", .local = PFW_OFF },
+		{ .name = "f", .targets = "127.0.0.1", .ports = "84 85" },
+		{ .name = "g", .targets = "127.0.0.2", .ports = "84", .addresses = "127.0.0.1" },
 	};
 	struct pfw_ruleset ruleset;
 	struct pfw_plan plan;
@@ -87,6 +89,9 @@ START_TEST(test_frame)
 	want.n_routed[1] = 2;
 	want.n_auto = 2;
 	want.n_masquerade = 2;
+	want.n_shape[PFW_SHAPE_TARGET][0][PFW_TIER_ANY][0] = 2;
+	want.n_shape[PFW_SHAPE_TARGET][0][PFW_TIER_ADDRESS][0] = 1;
+	want.n_localnet = 2;
 	sample_ruleset(&ruleset, samples, COUNT(samples));
 	sample_plan(&ruleset, &plan);
 	ck_assert_mem_eq(&plan.frame, &want, sizeof(want));

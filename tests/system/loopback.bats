@@ -1,0 +1,373 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# A target in 127.0.0.0/8 works for clients outside, and nobody else gets in to what listens there.
+
+load helpers
+
+localnet() { # INTERFACE …: the values
+	local name
+	for name in "$@"; do
+		sysctl_get gw "net/ipv4/conf/$name/route_localnet"
+	done | xargs
+}
+
+# On the link of wan0 sits somebody who sends to 127.0.0.0/8 of the gateway, to its hardware address, and
+# counts[wire] and counts[spoofed] say how much of that came in to the gateway.
+attacker() {
+	ip -n client addr del 127.0.0.1/8 dev lo
+	ip -n client route add 127.0.0.0/8 via "$WAN4" dev wan
+	ip -n client addr add 127.9.9.9/32 dev wan
+	ip -n client route del local 127.9.9.9 dev wan table local || true
+	in_ns client sh -c 'echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet
+		echo 1 > /proc/sys/net/ipv4/ip_nonlocal_bind'
+	in_ns gw nft -f - <<-RULES
+		table inet seen {
+			chain input {
+				type filter hook input priority 0;
+				iifname wan0 udp dport 7 ip daddr 127.0.0.0/8 counter
+				iifname wan0 udp dport 7 ip saddr 127.0.0.0/8 counter
+				iifname wan0 udp dport 8 counter
+			}
+		}
+	RULES
+}
+
+attack() {
+	local n
+	for n in 1 2 3; do
+		echo x | in_ns client socat -u - "UDP4:127.0.0.1:7,bind=$CLIENT4" || true
+		echo x | in_ns client socat -u - "UDP4:127.0.0.$n:7,bind=$CLIENT4" || true
+		echo x | in_ns client socat -u - "UDP4:$WAN4:7,bind=127.9.9.9" || true
+	done
+}
+
+seen() { # to the loopback, from it; ends once all that was sent before has arrived
+	local before counts
+	before=$(seen_now | cut -d' ' -f3)
+	for _ in {1..100}; do
+		echo x | in_ns client socat -u - "UDP4:$WAN4:8,bind=$CLIENT4"
+		counts=$(seen_now)
+		[ "${counts##* }" = "$before" ] || break
+		sleep 0.05
+	done
+	echo "${counts% *}"
+}
+
+seen_now() {
+	in_ns gw nft -j list chain inet seen input |
+		jq -r '[.nftables[] | .rule?.expr? // empty | .[] | .counter?.packets // empty] | join(" ")'
+}
+
+everybody_is_served() {
+	reaches tcp client "$WAN4" 8080 inner "$CLIENT4"
+	reaches udp client "$WAN4" 5353 names "$CLIENT4"
+	reaches tcp second "$LAN4" 8080 inner "$SECOND4"
+	reaches tcp second "$WAN4" 8080 inner "$SECOND4"
+	reaches tcp gw "$WAN4" 8080 inner "$WAN4"
+	reaches udp gw "$LAN4" 5353 names
+}
+
+inner() {
+	serve_tcp inner gw 127.0.0.1 9000
+	serve_udp names gw 127.0.0.53 53
+}
+
+two_forwards() {
+	pfw add inner 8080 127.0.0.1:9000
+	pfw add names 5353/udp 127.0.0.53:53
+}
+
+@test "clients outside, behind and on the gateway reach a service on 127.0.0.1" {
+	inner
+	unreachable tcp client "$WAN4" 8080
+	two_forwards
+	everybody_is_served
+	# To a loopback address only who names one is forwarded.
+	unreachable tcp gw 127.0.0.1 8080
+	# Nothing is routed for it.
+	equal "0 0" "$(sysctl_get gw net/ipv4/ip_forward) $(sysctl_get gw net/ipv6/conf/all/forwarding)"
+	equal "active active" "$(pfw_json '[.forwards[].state] | join(" ")' list)"
+	equal "1" "$(pfw_json '.forwards[0].connections | if . > 3 then 1 else 0 end' list)"
+}
+
+@test "route_localnet is set on each interface, never on all or default; status, diff and flush know it" {
+	inner
+	equal "0 0 0 0" "$(localnet all default wan0 lan0)"
+	run pfw --dry-run add inner 8080 127.0.0.1:9000
+	equal 0 "$status" "$output"
+	contains "$output" '+ chain loopback'
+	contains "$output" '+ net.ipv4.conf.wan0.route_localnet = 1'
+	equal "0 0 0 0" "$(localnet all default wan0 lan0)"
+	two_forwards
+	equal "0 0 1 1" "$(localnet all default wan0 lan0)"
+	pfw diff
+	equal '["lan0","wan0"]' "$(pfw_json '.route_localnet | tostring' status)"
+	run pfw status
+	[[ $output =~ route_localnet:\ +lan0,\ wan0 ]]
+	in_ns gw sh -c 'echo 0 > /proc/sys/net/ipv4/conf/wan0/route_localnet'
+	pfw_fails 7 diff
+	equal '~ net.ipv4.conf.wan0.route_localnet = 1' "$output"
+	unreachable tcp client "$WAN4" 8080
+	pfw reload
+	pfw diff
+	everybody_is_served
+	pfw flush
+	equal "0 0 0 0" "$(localnet all default wan0 lan0)"
+	equal "" "$(in_ns gw nft list ruleset)"
+	equal "[]" "$(pfw_json '.route_localnet | tostring' status)"
+}
+
+@test "with interfaces only theirs is set, and put back once no forward needs it" {
+	inner
+	pfw add inner 8080 127.0.0.1:9000 --interface wan0
+	pfw add later 8081 127.0.0.1:9000 --interface tun7
+	pfw diff
+	equal "1 0" "$(localnet wan0 lan0)"
+	reaches tcp client "$WAN4" 8080 inner "$CLIENT4"
+	unreachable tcp second "$LAN4" 8080
+	pfw add inner 8080 127.0.0.1:9000 --interface lan0 --replace
+	equal "0 1" "$(localnet wan0 lan0)"
+	unreachable tcp client "$WAN4" 8080
+	reaches tcp second "$LAN4" 8080 inner "$SECOND4"
+	pfw remove inner
+	equal "0 0" "$(localnet wan0 lan0)"
+	in_ns gw nft list chain inet portfwd loopback
+	pfw disable later
+	run in_ns gw nft list ruleset
+	[[ $output != *loopback* ]]
+	pfw diff
+}
+
+@test "what was on before stays on" {
+	inner
+	in_ns gw sh -c 'echo 1 > /proc/sys/net/ipv4/conf/lan0/route_localnet'
+	two_forwards
+	equal "1 1" "$(localnet wan0 lan0)"
+	pfw remove inner names
+	equal "0 1" "$(localnet wan0 lan0)"
+	two_forwards
+	pfw flush
+	equal "0 1" "$(localnet wan0 lan0)"
+}
+
+@test "an interface made later is told by diff, and taken in by the next command" {
+	inner
+	two_forwards
+	host_add box
+	link_add box eth0 gw late0
+	addr_add box eth0 172.16.0.2/24
+	addr_add gw late0 172.16.0.1/24
+	pfw_fails 7 diff
+	equal '+ net.ipv4.conf.late0.route_localnet = 1' "$output"
+	pfw add more 8081 127.0.0.1:9000
+	pfw diff
+	reaches tcp box 172.16.0.1 8080 inner 172.16.0.2
+	ip -n gw link set late0 down
+	ip -n gw link set late0 name later0
+	pfw diff
+	pfw remove more inner names
+	equal "0 0 0" "$(localnet wan0 lan0 later0)"
+	two_forwards
+	ip -n gw link del later0
+	pfw diff
+	pfw flush
+}
+
+@test "who sends to 127.0.0.0/8 on the link gets nowhere: before, meanwhile, and after" {
+	attacker
+	attack
+	equal "0 0" "$(seen)" before
+	two_forwards
+	attack
+	equal "0 0" "$(seen)" meanwhile
+	pfw reload
+	pfw remove inner
+	attack
+	equal "0 0" "$(seen)" "one left"
+	pfw remove names
+	attack
+	equal "0 0" "$(seen)" after
+	two_forwards
+	pfw flush
+	attack
+	equal "0 0" "$(seen)" flushed
+}
+
+@test "it is the shield that keeps them out, and status tells when it is gone" {
+	local before
+	attacker
+	two_forwards
+	equal 0 "$(pfw_json '.warnings | length' status)"
+	in_ns gw nft delete chain inet portfwd loopback 2> /dev/null ||
+		in_ns gw nft "flush chain inet portfwd loopback; delete chain inet portfwd loopback"
+	attack
+	read -r -a before <<< "$(seen)"
+	[ "${before[0]}" -gt 0 ]
+	contains "$(pfw_json '.warnings[0]' status)" 'route_localnet is on'
+	pfw_fails 7 diff
+	equal '+ chain loopback' "$output"
+	pfw reload
+	attack
+	equal "${before[*]}" "$(seen)"
+	equal 0 "$(pfw_json '.warnings | length' status)"
+}
+
+@test "no packet slips through while forwards come and go" {
+	local n storm
+	attacker
+	# As fast as it can, for at most 20 seconds.
+	setsid timeout 20 ip netns exec client sh -c \
+		'while :; do echo x; done | exec socat -u -b 2 - "UDP4:127.0.0.1:7,bind=$1"' sh "$CLIENT4" \
+		3>&- 2> /dev/null &
+	storm=$!
+	PIDS+=("$storm")
+	for n in 1 2 3 4 5; do
+		pfw add inner 8080 127.0.0.1:9000
+		pfw remove inner
+		pfw add inner 8080 127.0.0.1:9000 --interface wan0
+		pfw flush
+		pfw reload
+		pfw remove inner
+	done
+	kill -0 "$storm"
+	kill -- "-$storm"
+	equal "0 0" "$(seen)"
+}
+
+@test "a change that fails leaves neither route_localnet nor table" {
+	run in_ns gw sh -ec 'cd /proc/sys/net/ipv4/conf/wan0
+		mount --bind route_localnet route_localnet
+		mount -o remount,bind,ro route_localnet
+		exec "$@"' sh "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" add inner 8080 127.0.0.1:9000
+	equal 1 "$status" "$output"
+	contains "$output" route_localnet
+	equal "0 0" "$(localnet wan0 lan0)"
+	equal "" "$(in_ns gw nft list ruleset)"
+	[ ! -e "$CONFIG" ]
+}
+
+@test "a removal that fails leaves the shield, the forward and the file" {
+	inner
+	pfw add inner 8080 127.0.0.1:9000
+	run in_ns gw sh -ec 'cd /proc/sys/net/ipv4/conf/wan0
+		mount --bind route_localnet route_localnet
+		mount -o remount,bind,ro route_localnet
+		exec "$@"' sh "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" remove inner
+	equal 1 "$status" "$output"
+	equal "1 1" "$(localnet wan0 lan0)"
+	pfw diff
+	reaches tcp client "$WAN4" 8080 inner
+	pfw flush
+	equal "0 0" "$(localnet wan0 lan0)"
+}
+
+@test "the table is saved and loaded by nft as it is" {
+	inner
+	two_forwards
+	in_ns gw nft list ruleset > "$BATS_TEST_TMPDIR/saved.nft"
+	in_ns gw nft flush ruleset
+	in_ns gw nft -f "$BATS_TEST_TMPDIR/saved.nft"
+	pfw diff
+	everybody_is_served
+}
+
+@test "sources, several targets, ranges and snat go with a loopback target" {
+	local seen n
+	serve_tcp one gw 127.0.0.1 9001
+	serve_tcp two gw 127.0.0.1 9002
+	serve_tcp far server "$SERVER4" 9003
+	config <<-JSON
+		{ "settings": { "snat": "masquerade" }, "forwards": [
+		  { "name": "some", "listen": "8081", "target": "127.0.0.1:9001", "source": "$CLIENT4" },
+		  { "name": "both", "listen": "8082", "target": ["127.0.0.1:9001", "127.0.0.1:9002"],
+		    "balance": "round-robin" },
+		  { "name": "range", "listen": "9101-9102", "target": "127.0.0.1:9001-9002" },
+		  { "name": "near-and-far", "listen": "8083", "target": ["127.0.0.1:9001", "$SERVER4:9003"],
+		    "balance": "round-robin", "snat": "auto" },
+		  { "name": "both-families", "listen": "8084", "target": ["127.0.0.1:9002", "[$SERVER6]:9003"] }
+		] }
+	JSON
+	pfw reload
+	pfw diff
+	reaches tcp client "$WAN4" 8081 one "$CLIENT4"
+	unreachable tcp second "$WAN4" 8081
+	reaches tcp client "$WAN4" 9101 one "$CLIENT4"
+	reaches tcp client "$WAN4" 9102 two "$CLIENT4"
+	reaches tcp client "$WAN4" 8084 two "$CLIENT4"
+	seen=$(for n in 1 2 3 4; do ask tcp client "$WAN4" 8082; done | cut -d' ' -f1 | sort | uniq -c | xargs)
+	equal "2 one 2 two" "$seen"
+	seen=$(for n in 1 2 3 4; do ask tcp client "$WAN4" 8083; done | cut -d' ' -f1 | sort | uniq -c | xargs)
+	equal "2 far 2 one" "$seen"
+	equal 1 "$(sysctl_get gw net/ipv4/ip_forward)"
+	pfw flush
+	equal "0 0 0" "$(sysctl_get gw net/ipv4/ip_forward) $(localnet wan0 lan0)"
+}
+
+@test "from one loopback address to another nothing is let in" {
+	inner
+	pfw add own 127.0.0.1:8443 127.0.0.1:9000
+	pfw diff
+	reaches tcp gw 127.0.0.1 8443 inner 127.0.0.1
+	equal "0 0" "$(localnet wan0 lan0)"
+	run in_ns gw nft list ruleset
+	[[ $output != *loopback* ]]
+}
+
+# An open connection; its lines come and go by the descriptors to and from.
+hold() { # ADDRESS PORT
+	mkfifo "$BATS_TEST_TMPDIR/to" "$BATS_TEST_TMPDIR/from"
+	setsid ip netns exec client socat - "TCP4:$1:$2" 3>&- \
+		< "$BATS_TEST_TMPDIR/to" > "$BATS_TEST_TMPDIR/from" 2> /dev/null &
+	PIDS+=("$!")
+	exec {to}> "$BATS_TEST_TMPDIR/to" {from}<> "$BATS_TEST_TMPDIR/from"
+}
+
+talk() { # LINE: the answer
+	local answer
+	(trap '' PIPE && printf '%s\n' "$1" >&"$to") 2> /dev/null || return 1
+	IFS= read -r -t "${TALK_SECONDS:-$ASK_SECONDS}" answer <&"$from" || return 1
+	printf '%s\n' "$answer"
+}
+
+@test "removing cuts open connections; with --drain they finish, and their way in stays until reload" {
+	inner
+	attacker
+	pfw add inner 8080 127.0.0.1:9000
+	hold "$WAN4" 8080
+	contains "$(talk one)" "heard=one"
+	pfw remove inner --drain
+	equal "1 1" "$(localnet wan0 lan0)"
+	contains "$(talk two)" "heard=two"
+	unreachable tcp client "$WAN4" 8080
+	attack
+	equal "0 0" "$(seen)"
+	pfw diff
+	pfw reload
+	equal "0 0" "$(localnet wan0 lan0)"
+	equal "" "$(in_ns gw nft list tables | grep portfwd || true)"
+	pfw add inner 8080 127.0.0.1:9000
+	rm "$BATS_TEST_TMPDIR/to" "$BATS_TEST_TMPDIR/from"
+	hold "$WAN4" 8080
+	contains "$(talk three)" "heard=three"
+	pfw remove inner
+	if TALK_SECONDS=$DROP_SECONDS talk four; then
+		false
+	fi
+}
+
+@test "a record that is lost is made anew from the shield" {
+	inner
+	two_forwards
+	rm -rf "$RUN_DIR"
+	pfw diff
+	pfw remove inner
+	equal "1 1" "$(localnet wan0 lan0)"
+	rm -rf "$RUN_DIR"
+	pfw remove names
+	equal "0 0" "$(localnet wan0 lan0)"
+	two_forwards
+	rm -rf "$RUN_DIR"
+	pfw flush
+	equal "0 0" "$(localnet wan0 lan0)"
+}
