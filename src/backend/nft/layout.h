@@ -64,7 +64,8 @@ enum {
 	NFT_SET_GUARDED,	/* IPv4, IPv6 */
 	NFT_SET_UNCHANGED = NFT_SET_GUARDED + 2,	/* the same, each by tier */
 	NFT_SET_CONNECTIONS = NFT_SET_UNCHANGED + 4,	/* IPv4, IPv6 */
-	NFT_SETS = NFT_SET_CONNECTIONS + 2,
+	NFT_SET_STRAIGHT = NFT_SET_CONNECTIONS + 2,
+	NFT_SETS,
 };
 _Static_assert(NFT_SETS < UINT8_MAX, "the number of a set is a byte");
 
@@ -117,7 +118,7 @@ struct nft_map nft_set_map(uint8_t number);
 /* What packets put into such a set is no difference. */
 static inline bool nft_set_learns(uint8_t number)
 {
-	return number == NFT_SET_HAIRPIN ||
+	return number == NFT_SET_HAIRPIN || number == NFT_SET_STRAIGHT ||
 	       (number >= NFT_SET_CONNECTIONS && number < NFT_SET_CONNECTIONS + 2);
 }
 /* The number of the set of that name, or NFT_SETS. */

@@ -40,6 +40,7 @@ START_TEST(test_lines)
 		{ "table", "table inet portfwd" },
 		{ "set", "set dnat4_addr_remote" },
 		{ "set", "set hairpin" },
+		{ "set", "set straight" },
 		{ "chain", "chain prerouting" },
 		{ "element", "element dnat4_addr_remote { 192.0.2.1 . tcp . 80 comment \"web\" : "
 			     "10.0.0.2 . 8080 }" },
