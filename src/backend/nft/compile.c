@@ -92,6 +92,8 @@ static int add_sets(const struct pfw_plan *plan, struct pfw_image *image)
 							      counters);
 	if (!ret && plan->frame.n_auto)
 		ret = add_set(image, NFT_SET_HAIRPIN, false);
+	if (!ret && plan->frame.n_auto)
+		ret = add_set(image, NFT_SET_STRAIGHT, false);
 	for (f = 0; !ret && f < 2; f++)
 		if (plan->frame.n_connections[f])
 			ret = add_set(image, (uint8_t)(NFT_SET_CONNECTIONS + f), false);
@@ -244,9 +246,16 @@ static int add_hairpin_chain(struct pfw_image *image)
 	struct nft_chain chain;
 
 	nft_chain_begin(&chain, NFT_CHAIN_HAIRPINS, &head);
+	/* Nearly all of them, by one lookup. */
+	nft_match_straight(&rule);
+	nft_add_verdict(&rule, NFT_RETURN, NULL);
+	nft_chain_add(&chain, &rule);
 	nft_match_dnat(&rule);
 	nft_match_hairpin(&rule);
 	nft_add_masquerade(&rule);
+	nft_chain_add(&chain, &rule);
+	nft_match_dnat(&rule);
+	nft_add_straight(&rule);
 	nft_chain_add(&chain, &rule);
 	return nft_chain_end(&chain, image);
 }

@@ -160,6 +160,13 @@ void nft_set_describe(uint8_t number, struct nft_set *ret)
 			.flags = NFT_SET_EVAL,
 			.size = 262144,
 		},
+		{
+			.name = "straight",
+			.key = { NFT_FIELD_IFNAME, NFT_FIELD_IFNAME },
+			.flags = NFT_SET_TIMEOUT | NFT_SET_EVAL,
+			.size = 65535,
+			.timeout = 60 * 60 * 1000,
+		},
 	};
 
 	*ret = (struct nft_set){ 0 };

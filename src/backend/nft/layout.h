@@ -65,7 +65,8 @@ enum {
 	NFT_SET_EARLIER = NFT_SET_GUARDED + 2,		/* the same: outgoing ones */
 	NFT_SET_UNCHANGED = NFT_SET_EARLIER + 2,	/* the same, each by tier */
 	NFT_SET_CONNECTIONS = NFT_SET_UNCHANGED + 4,	/* IPv4, IPv6 */
-	NFT_SETS = NFT_SET_CONNECTIONS + 2,
+	NFT_SET_STRAIGHT = NFT_SET_CONNECTIONS + 2,
+	NFT_SETS,
 };
 _Static_assert(NFT_SETS < UINT8_MAX, "the number of a set is a byte");
 
@@ -126,7 +127,7 @@ uint32_t nft_fitted_size(size_t n);
 /* What packets put into such a set is no difference. */
 static inline bool nft_set_learns(uint8_t number)
 {
-	return number == NFT_SET_HAIRPIN ||
+	return number == NFT_SET_HAIRPIN || number == NFT_SET_STRAIGHT ||
 	       (number >= NFT_SET_CONNECTIONS && number < NFT_SET_CONNECTIONS + 2);
 }
 /* The number of the set of that name, or NFT_SETS. */

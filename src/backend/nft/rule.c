@@ -159,28 +159,56 @@ void nft_match_links(struct nft_rule *rule, const char *in, const char *out)
 			  out);
 }
 
+/* Puts a pair of interface names into a set, or looks it up there. */
+static void pair_links(struct nft_rule *rule, uint32_t first, uint32_t second)
+{
+	nft_expr_meta(rule, first, nft_register(0));
+	nft_expr_meta(rule, second, nft_register(PFW_IFNAME_SIZE));
+}
+
+static void put_pair(struct nft_rule *rule, uint32_t operation, const char *set)
+{
+	struct nftnl_expr *expr = nftnl_expr_alloc("dynset");
+
+	if (expr) {
+		nftnl_expr_set_str(expr, NFTNL_EXPR_DYNSET_SET_NAME, set);
+		nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_OP, operation);
+		nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG_1);
+		nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_FLAGS, 0);
+	}
+	nft_expr_add(rule, expr);
+}
+
+void nft_match_straight(struct nft_rule *rule)
+{
+	pair_links(rule, NFT_META_IIFNAME, NFT_META_OIFNAME);
+	nft_expr_lookup(rule, "straight", false, 0);
+	nft_say(rule, "iifname . oifname @straight");
+}
+
 /*
  * nft compares what it reads with constants only, and with what stands in a set: so the
  * interface that it goes out by is put there twice, to find it came in by the same.
  */
 void nft_match_hairpin(struct nft_rule *rule)
 {
-	struct nftnl_expr *expr;
-
-	nft_expr_meta(rule, NFT_META_OIFNAME, nft_register(0));
-	nft_expr_meta(rule, NFT_META_OIFNAME, nft_register(PFW_IFNAME_SIZE));
-	expr = nftnl_expr_alloc("dynset");
-	if (expr) {
-		nftnl_expr_set_str(expr, NFTNL_EXPR_DYNSET_SET_NAME, "hairpin");
-		nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
-		nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG_1);
-		nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_FLAGS, 0);
-	}
-	nft_expr_add(rule, expr);
-	nft_expr_meta(rule, NFT_META_IIFNAME, nft_register(0));
-	nft_expr_meta(rule, NFT_META_OIFNAME, nft_register(PFW_IFNAME_SIZE));
+	pair_links(rule, NFT_META_OIFNAME, NFT_META_OIFNAME);
+	put_pair(rule, NFT_DYNSET_OP_UPDATE, "hairpin");
+	pair_links(rule, NFT_META_IIFNAME, NFT_META_OIFNAME);
 	nft_expr_lookup(rule, "hairpin", false, 0);
 	nft_say(rule, "update @hairpin { oifname . oifname } iifname . oifname @hairpin");
+}
+
+/* What the machine itself opens came in by none, and nft reads no empty name. */
+void nft_add_straight(struct nft_rule *rule)
+{
+	const uint32_t none = 0;
+
+	nft_expr_meta(rule, NFT_META_IIF, NFT_REG_1);
+	nft_expr_cmp(rule, NFT_CMP_NEQ, &none, sizeof(none));
+	pair_links(rule, NFT_META_IIFNAME, NFT_META_OIFNAME);
+	put_pair(rule, NFT_DYNSET_OP_ADD, "straight");
+	nft_say(rule, "iif != 0 add @straight { iifname . oifname }");
 }
 
 /*

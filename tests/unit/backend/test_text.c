@@ -40,6 +40,7 @@ START_TEST(test_lines)
 		{ "table", "table inet portfwd" },
 		{ "set", "set dnat4_addr_remote" },
 		{ "set", "set hairpin" },
+		{ "set", "set straight" },
 		{ "chain", "chain prerouting" },
 		{ "element", "element dnat4_addr_remote { 192.0.2.1 . tcp . 80 comment \"web\" : "
 			     "10.0.0.2 . 8080 }" },
@@ -99,7 +100,7 @@ START_TEST(test_file)
 	ck_assert_uint_lt(position(&text, "chain masquerades {"), position(&text, "chain postrouting {"));
 	ck_assert_uint_lt(position(&text, "chain hairpins {"), position(&text, "chain postrouting {"));
 	position(&text, "\t\ttype nat hook prerouting priority -100; policy accept;\n");
-	position(&text, "\t\ttype filter hook forward priority 0; policy accept;\n");
+	position(&text, "\t\ttype nat hook postrouting priority 100; policy accept;\n");
 	position(&text, "\t\telements = {\n\t\t\t192.0.2.1 . tcp . 80 comment \"web\" : "
 			"10.0.0.2 . 8080\n\t\t}\n");
 	ck_assert_str_eq(text.data + text.len - strlen("\n\t}\n}\n"), "\n\t}\n}\n");
