@@ -153,14 +153,14 @@ typedef int pfw_host_save(void *ctx, const struct pfw_host_record *record,
 			  struct pfw_error *err);
 int pfw_host_open(struct pfw_host_record *record, pfw_host_save *save, void *ctx,
 		  struct pfw_backend_handle **ret, struct pfw_error *err);
+/* Whether the steps switch the routing of this family on (1) or off (-1), or neither (0). */
+int pfw_host_switches(const struct pfw_difference *difference, uint8_t family);
 /*
  * Takes routing that is on for portfwd's own, whose record is lost: it was off before, and the guard
  * knew these interfaces, of which now are there. -ENOMEM.
  */
 int pfw_host_adopt(struct pfw_host_record *record, uint8_t family, const struct pfw_links *guarded,
 		   const struct pfw_links *now);
-/* Whether the steps switch the routing of this family on (1) or off (-1), or neither (0). */
-int pfw_host_switches(const struct pfw_difference *difference, uint8_t family);
 /* The same for every route_localnet that is on, of these interfaces. */
 int pfw_host_adopt_localnets(struct pfw_host_record *record, const struct pfw_links *inet,
 			     struct pfw_error *err);
