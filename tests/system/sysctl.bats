@@ -83,7 +83,7 @@ all_sysctls() {
 }
 
 @test "flush puts everything back, whatever came, went, was renamed or failed in between" {
-	local before after dev
+	local before
 	ip -n gw link add br1 type bridge
 	ip -n gw link add br2 type bridge
 	in_ns gw sh -c 'cd /proc/sys/net
@@ -136,11 +136,11 @@ all_sysctls() {
 }
 
 @test "commands that wait for a flush, and come behind it, do not work at the same time" {
-	local n i pids
+	local pids
 	pfw add one 8080 "$SERVER4:80"
-	for i in 1 2 3; do
+	for _ in 1 2 3; do
 		pids=()
-		for n in 1 2 3; do
+		for _ in 1 2 3; do
 			pfw flush &
 			pids+=("$!")
 			pfw reload &

@@ -47,7 +47,8 @@ struct pfw_facts {
 	struct pfw_links links;	/* the interfaces that are there, without loopback */
 	/*
 	 * Interfaces, without loopback, that were there when portfwd switched
-	 * routing on, by the names that they have now; where it is off still, those that are there now.
+	 * routing on, by the names that they have now; where it is off still, those
+	 * that are there now.
 	 */
 	struct pfw_links guarded[2];
 	/*

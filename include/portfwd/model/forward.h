@@ -69,10 +69,11 @@ struct pfw_target {
 	uint16_t weight;		/* 1-1000; among the targets of its family */
 };
 #define PFW_WEIGHT_MAX 1000
-/* Whether connections end on this machine: it is itself, or its loopback (127.0.0.0/8; ::1 is no target). */
+/* Whether connections end on this machine: on itself, or on its loopback (::1 is no target). */
 static inline bool pfw_target_stays(const struct pfw_target *target)
 {
-	return target->self || (target->address.family == AF_INET && target->address.bytes[0] == 127);
+	return target->self ||
+	       (target->address.family == AF_INET && target->address.bytes[0] == 127);
 }
 
 /* Where a forward is written: the store's number of the file, and the position in its list. */
