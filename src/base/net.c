@@ -287,6 +287,31 @@ bool pfw_prefix_covers(const struct pfw_prefix *outer, const struct pfw_prefix *
 	       starts_with(inner->addr.bytes, outer->addr.bytes, outer->len);
 }
 
+void pfw_prefix_last(const struct pfw_prefix *prefix, uint8_t ret[16])
+{
+	size_t size = pfw_addr_size(prefix->addr.family), i;
+
+	memcpy(ret, prefix->addr.bytes, sizeof(prefix->addr.bytes));
+	for (i = prefix->len / 8; i < size; i++)
+		ret[i] |= i == prefix->len / 8u ? (uint8_t)(0xff >> prefix->len % 8) : 0xff;
+}
+
+bool pfw_bytes_next(uint8_t *address, size_t size)
+{
+	while (size-- > 0)
+		if (++address[size])
+			return true;
+	return false;
+}
+
+bool pfw_bytes_previous(uint8_t *address, size_t size)
+{
+	while (size-- > 0)
+		if (address[size]--)
+			return true;
+	return false;
+}
+
 bool pfw_prefix_equal(const struct pfw_prefix *a, const struct pfw_prefix *b)
 {
 	return a->len == b->len && pfw_addr_equal(&a->addr, &b->addr);

@@ -36,24 +36,6 @@ static bool overlap(const struct admitted *a, const struct admitted *b)
 	return false;
 }
 
-static void last_address(const struct pfw_prefix *prefix, uint8_t ret[16])
-{
-	size_t size = pfw_addr_size(prefix->addr.family), i;
-
-	memcpy(ret, prefix->addr.bytes, 16);
-	for (i = prefix->len / 8; i < size; i++)
-		ret[i] |= i == prefix->len / 8u ? (uint8_t)(0xff >> prefix->len % 8) : 0xff;
-}
-
-/* The address behind; 255.255.255.255 becomes 0.0.0.0. */
-static void step(struct pfw_addr *addr)
-{
-	size_t i = pfw_addr_size(addr->family);
-
-	while (i-- && !++addr->bytes[i])
-		;
-}
-
 /* The largest prefix of the list with this address in it, or NULL. */
 static const struct pfw_prefix *widest(const struct admitted *in, const struct pfw_addr *addr)
 {
@@ -74,16 +56,16 @@ static bool covers(const struct admitted *outer, const struct pfw_prefix *prefix
 	struct pfw_addr at = prefix->addr;
 	uint8_t end[16], covered[16];
 
-	last_address(prefix, end);
+	pfw_prefix_last(prefix, end);
 	for (;;) {
 		here = widest(outer, &at);
 		if (!here)
 			return false;
-		last_address(here, covered);
+		pfw_prefix_last(here, covered);
 		if (memcmp(covered, end, sizeof(end)) >= 0)
 			return true;
 		memcpy(at.bytes, covered, sizeof(covered));
-		step(&at);
+		pfw_bytes_next(at.bytes, pfw_addr_size(at.family));
 	}
 }
 

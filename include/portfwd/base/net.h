@@ -70,9 +70,14 @@ const char *pfw_addr_print(const struct pfw_addr *addr, char buf[PFW_ADDR_TEXT])
 const char *pfw_prefix_print(const struct pfw_prefix *prefix, char buf[PFW_PREFIX_TEXT]);
 /* Whether every address of inner is one of outer; false for different families. */
 bool pfw_prefix_covers(const struct pfw_prefix *outer, const struct pfw_prefix *inner);
+/* The last address of the prefix; the bytes behind an IPv4 address stay zero. */
+void pfw_prefix_last(const struct pfw_prefix *prefix, uint8_t ret[16]);
 bool pfw_prefix_equal(const struct pfw_prefix *a, const struct pfw_prefix *b);
 
 size_t pfw_addr_size(uint8_t family);	/* 4 or 16 */
+/* The next address, of so many bytes, or the one before; false where it comes round. */
+bool pfw_bytes_next(uint8_t *address, size_t size);
+bool pfw_bytes_previous(uint8_t *address, size_t size);
 bool pfw_addr_equal(const struct pfw_addr *a, const struct pfw_addr *b);
 bool pfw_addr_is_any(const struct pfw_addr *addr);
 bool pfw_addr_is_loopback(const struct pfw_addr *addr);

@@ -81,15 +81,6 @@ static int add_route(struct nft_decoded *to, const struct nft_route *route)
 
 /* ---- Addresses */
 
-static void step(uint8_t *address, size_t size, int by)
-{
-	while (size-- > 0) {
-		address[size] = (uint8_t)(address[size] + by);
-		if (address[size] != (by > 0 ? 0 : 0xff))
-			break;
-	}
-}
-
 static void last_address(size_t size, uint8_t ret[16])
 {
 	memset(ret, 0, 16);
@@ -107,13 +98,13 @@ static int complement(const struct nft_admission *of, size_t size, struct nft_ad
 	for (i = 0; !code && i < of->n; i++) {
 		if (memcmp(low, of->ranges[i].low, 16) < 0) {
 			memcpy(high, of->ranges[i].low, 16);
-			step(high, size, -1);
+			pfw_bytes_previous(high, size);
 			code = add_range(ret, low, high);
 		}
 		if (!memcmp(of->ranges[i].high, last, 16))
 			return code;
 		memcpy(low, of->ranges[i].high, 16);
-		step(low, size, 1);
+		pfw_bytes_next(low, size);
 	}
 	return code ? code : add_range(ret, low, last);
 }
@@ -210,7 +201,7 @@ static int take_source_set(struct reading *reading, const struct anonymous *from
 		} else if (open) {
 			memset(high, 0, sizeof(high));
 			memcpy(high, key, size);
-			step(high, size, -1);
+			pfw_bytes_previous(high, size);
 			ret = add_range(&reading->sources, low, high);
 			open = false;
 		}

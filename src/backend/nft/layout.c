@@ -246,6 +246,24 @@ void nft_fields_print_type(const enum nft_field *fields, unsigned int n, struct 
 		pfw_buffer_printf(ret, "%s%s", i ? " . " : "", nft_fields[fields[i]].text);
 }
 
+size_t nft_put_target(const struct pfw_addr *address, uint16_t port, uint8_t *to)
+{
+	uint16_t be_port = htons(port);
+	size_t at;
+
+	if (!address) {
+		memcpy(to, &be_port, sizeof(be_port));
+		return sizeof(be_port);
+	}
+	at = pfw_addr_size(address->family);
+	memcpy(to, address->bytes, at);
+	if (!port)
+		return at;
+	memset(to + at, 0, 4);
+	memcpy(to + at, &be_port, sizeof(be_port));
+	return at + 4;
+}
+
 static void print_verdict(const uint8_t *bytes, size_t len, struct pfw_buffer *ret)
 {
 	struct nft_verdict_value verdict = { 0 };

@@ -142,6 +142,12 @@ void nft_fields_print_type(const enum nft_field *fields, unsigned int n, struct 
 void nft_fields_print(const enum nft_field *fields, unsigned int n, const uint8_t *bytes,
 		      size_t len, struct pfw_buffer *ret);
 
+/*
+ * The data of a map, and its length: a port of the machine itself (address NULL), or an address
+ * and its port, if any. There is room for 20 bytes.
+ */
+size_t nft_put_target(const struct pfw_addr *address, uint16_t port, uint8_t *to);
+
 /* Chains of one forward are called PREFIX-NAME; of one key, key4-DIGEST. */
 #define NFT_CHAIN_NAME 84
 #define NFT_PREFIX_TO "to-"		/* who is admitted, and where to */

@@ -50,25 +50,6 @@ static size_t put_key(const struct pfw_key *key, uint16_t port, const struct pfw
 	return at;
 }
 
-/* Where it goes: a port of the machine itself (address NULL), or an address and its port, if any. */
-static size_t put_target(const struct pfw_addr *address, uint16_t port, uint8_t *to)
-{
-	uint16_t be_port = htons(port);
-	size_t at;
-
-	if (!address) {
-		memcpy(to, &be_port, sizeof(be_port));
-		return sizeof(be_port);
-	}
-	at = pfw_addr_size(address->family);
-	memcpy(to, address->bytes, at);
-	if (!port)
-		return at;
-	memset(to + at, 0, 4);
-	memcpy(to + at, &be_port, sizeof(be_port));
-	return at + 4;
-}
-
 static int add_element(struct pfw_image *image, enum nft_purpose purpose, const struct pfw_slot *slot,
 		       struct pfw_ports ports, const void *data, size_t data_len, const char *owner)
 {
@@ -91,7 +72,7 @@ static int add_shifted(struct pfw_image *image, const struct pfw_slot *slot,
 	int ret = 0;
 
 	for (port = slot->key.port.lo; !ret && port <= slot->key.port.hi; port++) {
-		len = put_target(&target->address,
+		len = nft_put_target(&target->address,
 				 (uint16_t)(target->port.lo + (port - slot->key.port.lo)), data);
 		ret = add_element(image, NFT_SHIFT, slot,
 				  (struct pfw_ports){ (uint16_t)port, (uint16_t)port }, data, len,
@@ -297,16 +278,16 @@ static int add_destination(const struct pfw_slot *slot, const struct pfw_forward
 	case PFW_SHAPE_SHIFT:
 		return add_shifted(image, slot, target, forward->name);
 	case PFW_SHAPE_KEEP:
-		len = put_target(&target->address, 0, data);
+		len = nft_put_target(&target->address, 0, data);
 		return add_element(image, NFT_KEEP, slot, slot->key.port, data, len, forward->name);
 	case PFW_SHAPE_MANY:
-		len = put_target(&target->address, port, data);
+		len = nft_put_target(&target->address, port, data);
 		return add_element(image, NFT_MANY, slot, slot->key.port, data, len, forward->name);
 	case PFW_SHAPE_SELF:
-		len = put_target(NULL, port, data);
+		len = nft_put_target(NULL, port, data);
 		return add_element(image, NFT_SELF, slot, slot->key.port, data, len, forward->name);
 	default:
-		len = put_target(&target->address, port, data);
+		len = nft_put_target(&target->address, port, data);
 		return add_element(image, NFT_DNAT, slot, slot->key.port, data, len, forward->name);
 	}
 }

@@ -18,29 +18,13 @@ struct interval {
 
 static void interval_of(const struct pfw_prefix *prefix, struct interval *ret)
 {
-	size_t size = pfw_addr_size(prefix->addr.family), i;
-	unsigned int bits;
-
-	*ret = (struct interval){ 0 };
-	memcpy(ret->low, prefix->addr.bytes, size);
-	for (i = 0; i < size; i++) {
-		bits = prefix->len > i * 8 ? prefix->len - (unsigned int)i * 8 : 0;
-		ret->high[i] = ret->low[i] | (uint8_t)(bits >= 8 ? 0 : 0xff >> bits);
-	}
+	memcpy(ret->low, prefix->addr.bytes, sizeof(ret->low));
+	pfw_prefix_last(prefix, ret->high);
 }
 
 static int compare_intervals(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(struct interval));
-}
-
-/* The address behind this one; false behind the last. */
-static bool step(uint8_t *address, size_t size)
-{
-	while (size-- > 0)
-		if (++address[size])
-			return true;
-	return false;
 }
 
 /* Sorts, and joins what overlaps or touches; the number left. */
@@ -52,7 +36,7 @@ static unsigned int merge(struct interval *intervals, unsigned int n, size_t siz
 	qsort(intervals, n, sizeof(*intervals), compare_intervals);
 	for (i = 1; i < n; i++) {
 		memcpy(next, intervals[kept].high, sizeof(next));
-		if (!step(next, size) || memcmp(intervals[i].low, next, size) <= 0) {
+		if (!pfw_bytes_next(next, size) || memcmp(intervals[i].low, next, size) <= 0) {
 			if (memcmp(intervals[i].high, intervals[kept].high, size) > 0)
 				memcpy(intervals[kept].high, intervals[i].high, size);
 		} else {
@@ -149,7 +133,7 @@ static void match_set(struct nft_rule *rule, struct interval *intervals, unsigne
 		print_interval(&intervals[i], size, &rule->text);
 		put_end(&elements, intervals[i].low, size, 0);
 		set.n++;
-		if (!step(intervals[i].high, size))
+		if (!pfw_bytes_next(intervals[i].high, size))
 			continue;
 		put_end(&elements, intervals[i].high, size, NFT_SET_ELEM_INTERVAL_END);
 		set.n++;

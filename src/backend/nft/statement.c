@@ -77,20 +77,6 @@ void nft_add_snat_to(struct nft_rule *rule, const struct pfw_addr *address)
 	nft_expr_nat(rule, NFT_NAT_SNAT, address->family, NFT_REG_1, 0);
 }
 
-/* The data of a target in a map: its address, and its port unless that is kept. */
-static uint32_t put_target(const struct pfw_target *target, uint16_t port, uint8_t *to)
-{
-	uint32_t at = (uint32_t)pfw_addr_size(target->address.family);
-	uint16_t be_port = htons(port);
-
-	memcpy(to, target->address.bytes, at);
-	if (!port)
-		return at;
-	memset(to + at, 0, 4);
-	memcpy(to + at, &be_port, sizeof(be_port));
-	return at + 4;
-}
-
 static void print_target(const struct pfw_target *target, uint16_t port, struct pfw_buffer *to)
 {
 	char text[PFW_ADDR_TEXT];
@@ -201,7 +187,7 @@ void nft_add_balance(struct nft_rule *rule, uint8_t family, enum pfw_balance bal
 	pfw_buffer_puts(&rule->text, " map { ");
 	for (i = 0, sum = 0; i < n; i++) {
 		key = set.flags & NFT_SET_INTERVAL ? htonl(sum) : sum;
-		put_target(targets[i], targets[i]->port.lo, bytes);
+		nft_put_target(&targets[i]->address, targets[i]->port.lo, bytes);
 		put_element(&elements, &key, 4, 0, bytes, set.data_len);
 		pfw_buffer_printf(&rule->text, "%s%u", i ? ", " : "", sum);
 		sum += targets[i]->weight;
@@ -254,11 +240,7 @@ void nft_add_shift(struct nft_rule *rule, uint8_t family, const struct pfw_targe
 	nft_expr_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, NFT_REG_1);
 	for (i = 0; i < set.n; i++) {
 		port = (uint16_t)(target->port.lo + i);
-		be_port = htons(port);
-		if (target->self)
-			memcpy(bytes, &be_port, sizeof(be_port));
-		else
-			put_target(target, port, bytes);
+		nft_put_target(target->self ? NULL : &target->address, port, bytes);
 		be_port = htons((uint16_t)(from.lo + i));
 		put_element(&elements, &be_port, sizeof(be_port), 0, bytes, set.data_len);
 		pfw_buffer_printf(&rule->text, "%s%u : ", i ? ", " : "", from.lo + i);

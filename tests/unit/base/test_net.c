@@ -257,12 +257,47 @@ START_TEST(test_prefix_covers)
 }
 END_TEST
 
+/* If this fails, a client at the edge of a source list is taken for one outside of it, or the other way. */
+START_TEST(test_ends_and_neighbours)
+{
+	static const struct {
+		const char *prefix, *last, *next;
+	} rows[] = {
+		{ "192.0.2.0/24", "192.0.2.255", "192.0.3.0" },
+		{ "192.0.2.128/25", "192.0.2.255", "192.0.3.0" },
+		{ "192.0.2.7", "192.0.2.7", "192.0.2.8" },
+		{ "10.0.0.0/9", "10.127.255.255", "10.128.0.0" },
+		{ "0.0.0.0/0", "255.255.255.255", NULL },
+		{ "2001:db8::/33", "2001:db8:7fff:ffff:ffff:ffff:ffff:ffff", "2001:db8:8000::" },
+		{ "::/0", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", NULL },
+	};
+	struct pfw_prefix prefix;
+	struct pfw_addr addr, before;
+	char buf[PFW_ADDR_TEXT];
+	size_t i, size;
+
+	for (i = 0; i < COUNT(rows); i++) {
+		prefix = prefix_of(rows[i].prefix);
+		addr = prefix.addr;
+		size = pfw_addr_size(addr.family);
+		pfw_prefix_last(&prefix, addr.bytes);
+		ck_assert_str_eq(pfw_addr_print(&addr, buf), rows[i].last);
+		before = addr;
+		ck_assert(pfw_bytes_next(addr.bytes, size) == !!rows[i].next);
+		if (rows[i].next)
+			ck_assert_str_eq(pfw_addr_print(&addr, buf), rows[i].next);
+		ck_assert(pfw_bytes_previous(addr.bytes, size) == !!rows[i].next);
+		ck_assert(pfw_addr_equal(&addr, &before));
+	}
+}
+END_TEST
+
 TCase *net_case(void)
 {
 	TCase *tcase;
 
 	UNIT_CASE(tcase, "net", test_ports, test_port_message, test_addresses,
 		  test_kinds_of_addresses, test_protocols, test_interfaces, test_prefixes,
-		  test_prefix_covers);
+		  test_prefix_covers, test_ends_and_neighbours);
 	return tcase;
 }
