@@ -79,6 +79,8 @@ void pfw_engine_close(struct pfw_engine *engine)
 		if (engine->backends[i].handle)
 			engine->backends[i].ops->close(engine->backends[i].handle);
 	pfw_store_close(engine->store);
+	/* A first change that failed leaves nothing behind. */
+	state_tidy(&engine->state);
 	state_free(&engine->state);
 	free(engine->run_dir);
 	free(engine->backend);

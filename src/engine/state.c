@@ -172,6 +172,7 @@ int state_lock(struct state *state, bool exclusive, unsigned int seconds, struct
 			return code;
 	}
 	state->lock = fd;
+	state->exclusive = exclusive;
 	return 0;
 }
 
@@ -199,12 +200,24 @@ int state_forget_runtime(const struct state *state, bool *ret_was, struct pfw_er
 	return ret;
 }
 
+static bool is_there(const struct state *state, const char *name)
+{
+	bool there;
+	char *path;
+
+	if (asprintf(&path, "%s/%s", state->folder, name) < 0)
+		return true;
+	there = !access(path, F_OK);
+	free(path);
+	return there;
+}
+
 void state_tidy(const struct state *state)
 {
 	char *path;
 
-	if (state->config || state->host.n_entries || state->lock < 0 ||
-	    asprintf(&path, "%s/lock", state->folder) < 0)
+	if (state->lock < 0 || !state->exclusive || is_there(state, "state.json") ||
+	    is_there(state, "runtime.json") || asprintf(&path, "%s/lock", state->folder) < 0)
 		return;
 	unlink(path);
 	free(path);

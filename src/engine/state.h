@@ -19,6 +19,7 @@ struct state {
 	bool fileless;	/* it was applied while its main file was missing */
 	bool draining;	/* connections were left to finish that no forward stands for */
 	int lock;
+	bool exclusive;	/* the lock is */
 };
 
 int state_open(struct state *state, const char *run_dir, struct pfw_error *err);
@@ -37,7 +38,7 @@ int state_load(struct state *state, struct pfw_error *err);
 int state_save(const struct state *state, const struct pfw_host_record *host,
 	       struct pfw_error *err);
 /*
- * Removes the folder where nothing is remembered; the lock must be held exclusively. What others
+ * Removes the folder where nothing is remembered, if nobody else holds the lock. What others
  * put there stays.
  */
 void state_tidy(const struct state *state);

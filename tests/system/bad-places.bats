@@ -131,8 +131,8 @@ for_saving() { # ID CODE TEXT
 	RUN_DIR=$BATS_TEST_TMPDIR/run
 	mount --bind "$RUN_DIR" "$RUN_DIR"
 	mount -o remount,bind,ro "$RUN_DIR"
-	typed run-dir-read-only 1 'cannot open @NET@/lock: Read-only file system' add extra 9999 10.0.0.9:80
-	typed run-dir-read-only 1 'cannot open @NET@/lock: Read-only file system' reload
+	typed run-dir-read-only 1 'cannot make @NET@: Read-only file system' add extra 9999 10.0.0.9:80
+	typed run-dir-read-only 1 'cannot make @NET@: Read-only file system' reload
 	umount "$RUN_DIR"
 	mount -t tmpfs -o size=4k tmpfs "$RUN_DIR"
 	pfw -q flush
