@@ -17,6 +17,11 @@ bool claim_is_complex(const struct pfw_forward *forward, const struct pfw_key *k
 /* Whether it says to whom it is open, so that others of its key may follow. */
 bool has_sources(const struct pfw_forward *forward);
 
+/* Whether connections to the target leave the machine. */
+bool target_is_goal(const struct pfw_target *target);
+/* Counts the forward's goals in, or out; -ENOMEM leaves all as it was. */
+int goals_count(struct pfw_plan *plan, const struct pfw_forward *forward, bool in);
+
 /* Shape, outspoken and remote, from the slot's claims. */
 void slot_judge(const struct pfw_plan *plan, struct pfw_slot *slot);
 /* Counts the slot into the frame and its group, or out of it; judge it before. */

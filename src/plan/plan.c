@@ -245,6 +245,7 @@ struct claim {
 	const struct pfw_forward *forward;
 	uint32_t id;
 	uint64_t digest;	/* of the forward */
+	uint32_t n_released;	/* keys */
 	pfw_file_name *file;	/* NULL: the forward is not in a file yet */
 	const void *ctx;
 };
@@ -421,6 +422,7 @@ static int release_key(void *ctx, const struct pfw_key *key)
 
 	if (!slot || !claims_slot(plan, slot, claim->id))
 		return 0;
+	claim->n_released++;
 	slot_count(plan, id, false);
 	plan->digest -= claim_digest(key, claim->digest);
 	if (slot->forward == claim->id && slot->more == PFW_INDEX_NONE) {
@@ -448,8 +450,10 @@ static int put_claim(struct claim *claim)
 		return 0;
 	claim->digest = forward_digest(claim->plan, claim->forward);
 	ret = pfw_forward_keys(claim->forward, claim_key, claim);
+	if (!ret)
+		ret = goals_count(claim->plan, claim->forward, true);
 	if (ret)
-		pfw_plan_drop(claim->plan, claim->id);
+		pfw_forward_keys(claim->forward, release_key, claim);
 	return ret;
 }
 
@@ -473,6 +477,9 @@ void pfw_plan_drop(struct pfw_plan *plan, uint32_t forward)
 		return;
 	claim.digest = forward_digest(plan, claim.forward);
 	pfw_forward_keys(claim.forward, release_key, &claim);
+	/* One that never came in, for a conflict, has no goals either. */
+	if (claim.n_released)
+		goals_count(plan, claim.forward, false);
 }
 
 static int put_all(struct pfw_plan *plan, pfw_file_name *file, const void *ctx,
@@ -516,8 +523,10 @@ void pfw_plan_free(struct pfw_plan *plan)
 	free(plan->slots);
 	free(plan->claims);
 	free(plan->groups);
+	free(plan->goals);
 	range_free(plan);
 	pfw_index_free(&plan->keys);
+	pfw_index_free(&plan->goal_keys);
 	pfw_index_free(&plan->group_keys);
 	*plan = (struct pfw_plan){ .free_slot = PFW_INDEX_NONE, .free_claim = PFW_INDEX_NONE };
 }

@@ -10,6 +10,7 @@ void pfw_touched_free(struct pfw_touched *touched)
 {
 	free(touched->keys);
 	free(touched->names);
+	free(touched->goals);
 	*touched = (struct pfw_touched){ 0 };
 }
 
@@ -18,6 +19,7 @@ struct touch {
 	struct pfw_touched *to;
 	struct pfw_index seen_keys;
 	struct pfw_index seen_names;
+	struct pfw_index seen_goals;
 	uint32_t n_own;		/* keys of the changed forwards themselves */
 };
 
@@ -29,6 +31,11 @@ static bool is_key(const void *array, uint32_t id, const void *key)
 static bool is_name(const void *array, uint32_t id, const void *key)
 {
 	return !strcmp(((const char *const *)array)[id], key);
+}
+
+static bool is_goal(const void *array, uint32_t id, const void *key)
+{
+	return pfw_addr_equal((const struct pfw_addr *)array + id, key);
 }
 
 static int grow(void **array, size_t n, size_t *n_room, size_t size)
@@ -58,6 +65,31 @@ static int add_name(struct touch *touch, const char *name)
 		return -ENOMEM;
 	to->names[to->n_names++] = name;
 	return 0;
+}
+
+static int add_goal(struct touch *touch, const struct pfw_addr *goal)
+{
+	struct pfw_touched *to = touch->to;
+	uint64_t hash = pfw_hash(goal->bytes, pfw_addr_size(goal->family));
+
+	if (pfw_index_find(&touch->seen_goals, hash, is_goal, to->goals, goal) != PFW_INDEX_NONE)
+		return 0;
+	if (grow((void **)&to->goals, to->n_goals, &to->n_goals_room, sizeof(*to->goals)) ||
+	    pfw_index_put(&touch->seen_goals, hash, (uint32_t)to->n_goals))
+		return -ENOMEM;
+	to->goals[to->n_goals++] = *goal;
+	return 0;
+}
+
+static int touch_goals(struct touch *touch, const struct pfw_forward *forward)
+{
+	uint16_t i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < forward->n_targets; i++)
+		if (target_is_goal(&forward->targets[i]))
+			ret = add_goal(touch, &forward->targets[i].address);
+	return ret;
 }
 
 /* The key, and who claims it: with one more or one less, all of them may look different. */
@@ -157,6 +189,10 @@ static int remember(struct touch *touch)
 	for (i = 0; !ret && i < to->n_names; i++)
 		ret = pfw_index_put(&touch->seen_names,
 				    pfw_hash(to->names[i], strlen(to->names[i])), (uint32_t)i);
+	for (i = 0; !ret && i < to->n_goals; i++)
+		ret = pfw_index_put(&touch->seen_goals,
+				    pfw_hash(to->goals[i].bytes, pfw_addr_size(to->goals[i].family)),
+				    (uint32_t)i);
 	return ret;
 }
 
@@ -171,6 +207,8 @@ int pfw_plan_touch(const struct pfw_plan *plan, const struct pfw_forward *const 
 		ret = add_name(&touch, forwards[i]->name);
 		if (!ret && pfw_plan_active(plan, forwards[i]))
 			ret = pfw_forward_keys(forwards[i], touch_own, &touch);
+		if (!ret)
+			ret = touch_goals(&touch, forwards[i]);
 	}
 	for (i = 0; !ret && i < n; i++)
 		if (pfw_plan_active(plan, forwards[i]) &&
@@ -178,5 +216,6 @@ int pfw_plan_touch(const struct pfw_plan *plan, const struct pfw_forward *const 
 			ret = pfw_forward_keys(forwards[i], touch_others, &touch);
 	pfw_index_free(&touch.seen_keys);
 	pfw_index_free(&touch.seen_names);
+	pfw_index_free(&touch.seen_goals);
 	return ret ? pfw_fail_memory(err) : 0;
 }

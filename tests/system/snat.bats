@@ -220,6 +220,40 @@ serve_both() { # NAME HOST PORT ADDRESS4 ADDRESS6
 	done
 }
 
+@test "what another program sends back where it came from keeps its source" {
+	serve_both web server 80 "$SERVER4" "$SERVER6"
+	serve_both other second 80 "$SECOND4" "$SECOND6"
+	pfw add 8080 "$SECOND4:80,[$SECOND6]:80"
+	in_ns gw nft -f - <<-RULES
+		table inet vpn {
+			chain prerouting {
+				type nat hook prerouting priority -99; policy accept;
+				ip daddr $LAN4 tcp dport 9090 dnat ip to $SERVER4:80
+				ip6 daddr $LAN6 tcp dport 9090 dnat ip6 to [$SERVER6]:80
+			}
+		}
+	RULES
+	# The server's answers come back through the gateway, whatever that says of a shorter way.
+	in_ns server sh -c 'echo 0 | tee /proc/sys/net/ipv[46]/conf/*/accept_redirects > /dev/null'
+	in_ns second sh -c 'echo 0 | tee /proc/sys/net/ipv[46]/conf/*/accept_redirects > /dev/null'
+	ip -n server route add "$SECOND4/32" via "$LAN4"
+	ip -n server route add "$SECOND6/128" via "$LAN6"
+	reaches tcp second "$LAN4" 9090 web4 "$SECOND4"
+	reaches tcp second "$LAN6" 9090 web6 "$SECOND6"
+	reaches tcp server "$LAN4" 8080 other4 "$LAN4"
+	reaches tcp server "$LAN6" 8080 other6 "$LAN6"
+	# A target that one forward of two gives up stays one of ours.
+	pfw add more 8081 "$SECOND4:80"
+	pfw remove tcp-8080
+	reaches tcp server "$LAN4" 8081 other4 "$LAN4"
+	pfw diff
+	pfw remove more
+	if in_ns gw nft list table inet portfwd | grep -F "$SECOND4"; then
+		return 1
+	fi
+	pfw diff
+}
+
 @test "an any-address masquerade does not reach a range of an address that the machine has not" {
 	serve_both web server 80 "$SERVER4" "$SERVER6"
 	serve_both other second 8080 "$SECOND4" "$SECOND6"

@@ -76,8 +76,18 @@ struct pfw_frame {
 	uint32_t n_auto;	/* of these, with PFW_SOURCE_AUTO */
 	uint32_t n_masquerade;
 	uint32_t n_connections[2];	/* claims whose forwards count open connections, by targets */
+	uint32_t n_goals[2];
 	uint32_t n_localnet;	/* claims that bring connections from outside to 127.0.0.0/8 */
 	uint32_t n_unchanged[2][PFW_TIERS];	/* unchanged slots */
+};
+
+/*
+ * An address that forwards with PFW_SOURCE_AUTO send connections to. What goes back
+ * where it came from is theirs only if it goes there.
+ */
+struct pfw_goal {
+	struct pfw_addr address;
+	uint32_t n;		/* targets that have it */
 };
 
 /* For one family and protocol, how many outspoken ranges cover each port. */
@@ -101,8 +111,12 @@ struct pfw_plan {
 	struct pfw_group *groups;
 	uint32_t n_groups;
 	uint32_t n_groups_room;
+	struct pfw_goal *goals;
+	uint32_t n_goals;
+	uint32_t n_goals_room;
 	struct pfw_index keys;
 	struct pfw_index group_keys;
+	struct pfw_index goal_keys;
 	void *ranges;		/* tree of the slots of ranges, by key; see range.c */
 	struct pfw_cover cover[2][PFW_PROTOCOLS];
 	struct pfw_frame frame;
@@ -130,8 +144,8 @@ void pfw_plan_drop(struct pfw_plan *plan, uint32_t forward);
 bool pfw_plan_active(const struct pfw_plan *plan, const struct pfw_forward *forward);
 
 /*
- * What a change concerns: keys, and the forwards whose own objects (chains and
- * sets of their name) may change with it. Zero-initialise, pfw_touched_free().
+ * What a change concerns: keys, the forwards whose own objects (chains and sets of
+ * their name) may change with it, and goals that may come or go. Zero-initialise, pfw_touched_free().
  */
 struct pfw_touched {
 	struct pfw_key *keys;
@@ -140,6 +154,9 @@ struct pfw_touched {
 	const char **names;	/* borrowed from the ruleset's arena */
 	size_t n_names;
 	size_t n_names_room;
+	struct pfw_addr *goals;
+	size_t n_goals;
+	size_t n_goals_room;
 };
 void pfw_touched_free(struct pfw_touched *touched);
 
@@ -149,6 +166,9 @@ void pfw_touched_free(struct pfw_touched *touched);
  */
 int pfw_plan_touch(const struct pfw_plan *plan, const struct pfw_forward *const *forwards,
 		   size_t n, struct pfw_touched *touched, struct pfw_error *err);
+
+/* Whether any forward counts this address among its goals. */
+bool pfw_plan_has_goal(const struct pfw_plan *plan, const struct pfw_addr *address);
 
 /* The slot with this key, or NULL. */
 const struct pfw_slot *pfw_plan_slot(const struct pfw_plan *plan, const struct pfw_key *key);

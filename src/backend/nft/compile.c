@@ -95,6 +95,9 @@ static int add_sets(const struct pfw_plan *plan, struct pfw_image *image)
 	if (!ret && plan->frame.n_auto)
 		ret = add_set(image, NFT_SET_STRAIGHT, false);
 	for (f = 0; !ret && f < 2; f++)
+		if (plan->frame.n_goals[f])
+			ret = add_set(image, (uint8_t)(NFT_SET_TARGETS + f), false);
+	for (f = 0; !ret && f < 2; f++)
 		if (plan->frame.n_connections[f])
 			ret = add_set(image, (uint8_t)(NFT_SET_CONNECTIONS + f), false);
 	for (number = NFT_SET_GUARDED; !ret && number < NFT_SETS; number++)
@@ -239,21 +242,31 @@ static int add_forward_chain(const struct pfw_plan *plan, struct pfw_image *imag
 	return nft_chain_end(&chain, image);
 }
 
-static int add_hairpin_chain(struct pfw_image *image)
+/* What goes back where it came from, and where forwards send connections. */
+static int add_hairpin_chain(const struct pfw_plan *plan, struct pfw_image *image)
 {
 	const struct nft_chain_value head = { 0 };
 	struct nft_rule rule = { 0 };
 	struct nft_chain chain;
+	struct nft_set set;
+	unsigned int f;
 
 	nft_chain_begin(&chain, NFT_CHAIN_HAIRPINS, &head);
 	/* Nearly all of them, by one lookup. */
 	nft_match_straight(&rule);
 	nft_add_verdict(&rule, NFT_RETURN, NULL);
 	nft_chain_add(&chain, &rule);
-	nft_match_dnat(&rule);
-	nft_match_hairpin(&rule);
-	nft_add_masquerade(&rule);
-	nft_chain_add(&chain, &rule);
+	for (f = 0; f < 2; f++) {
+		if (!plan->frame.n_goals[f])
+			continue;
+		nft_set_describe((uint8_t)(NFT_SET_TARGETS + f), &set);
+		nft_match_dnat(&rule);
+		nft_match_family(&rule, families[f]);
+		nft_match_targets(&rule, families[f], set.name);
+		nft_match_hairpin(&rule);
+		nft_add_masquerade(&rule);
+		nft_chain_add(&chain, &rule);
+	}
 	nft_match_dnat(&rule);
 	nft_add_straight(&rule);
 	nft_chain_add(&chain, &rule);
@@ -364,7 +377,7 @@ static int add_chains(const struct pfw_plan *plan, struct pfw_image *image)
 	if (!ret && (plan->frame.n_auto || any_source(plan)))
 		ret = add_postrouting_chain(plan, image);
 	if (!ret && plan->frame.n_auto)
-		ret = add_hairpin_chain(image);
+		ret = add_hairpin_chain(plan, image);
 	if (!ret && plan->frame.n_masquerade)
 		ret = add_masquerade_chain(image);
 	return ret;
@@ -387,6 +400,31 @@ static int add_elements(const struct pfw_plan *plan, const struct pfw_touched *o
 	for (i = 0; !ret && i < plan->n_slots; i++)
 		if (plan->slots[i].forward != PFW_INDEX_NONE)
 			ret = nft_compile_slot(plan, &plan->slots[i], image);
+	return ret;
+}
+
+static int add_goal(const struct pfw_addr *goal, struct pfw_image *image)
+{
+	uint8_t key[1 + sizeof(goal->bytes)] = {
+		(uint8_t)(NFT_SET_TARGETS + (goal->family == AF_INET6)),
+	};
+	size_t len = pfw_addr_size(goal->family);
+
+	memcpy(key + 1, goal->bytes, len);
+	return pfw_image_add(image, NFT_KIND_ELEMENT, key, 1 + len, NULL, 0, NULL) ? 0 : -ENOMEM;
+}
+
+static int add_goals(const struct pfw_plan *plan, const struct pfw_touched *only,
+		     struct pfw_image *image)
+{
+	int ret = 0;
+	size_t i;
+
+	for (i = 0; only && !ret && i < only->n_goals; i++)
+		if (pfw_plan_has_goal(plan, &only->goals[i]))
+			ret = add_goal(&only->goals[i], image);
+	for (i = 0; !only && !ret && i < plan->n_goals; i++)
+		ret = add_goal(&plan->goals[i].address, image);
 	return ret;
 }
 
@@ -452,6 +490,8 @@ int nft_compile(const struct pfw_plan *plan, const struct pfw_touched *only, str
 		code = add_forwards(plan, only, &image);
 	if (!code)
 		code = add_elements(plan, only, &image);
+	if (!code)
+		code = add_goals(plan, only, &image);
 	if (!code)
 		code = add_stamp(plan, &image);
 	if (code) {

@@ -216,6 +216,17 @@ void nft_expr_lookup(struct nft_rule *rule, const char *set, bool is_map, uint32
 	nft_expr_add(rule, expr);
 }
 
+void nft_expr_lookup_not(struct nft_rule *rule, const char *set)
+{
+	struct nftnl_expr *expr = nftnl_expr_alloc("lookup");
+
+	if (expr) {
+		nftnl_expr_set_str(expr, NFTNL_EXPR_LOOKUP_SET, set);
+		nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
+		nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
+	}
+	nft_expr_add(rule, expr);
+}
 
 void nft_expr_immediate(struct nft_rule *rule, uint32_t reg, const void *data, uint32_t len)
 {

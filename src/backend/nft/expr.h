@@ -33,6 +33,8 @@ void nft_expr_mask(struct nft_rule *rule, const void *mask, uint32_t len);
 /* ct KEY, a bit set of which one is wanted. */
 void nft_expr_ct_bit(struct nft_rule *rule, uint32_t key, uint32_t bit);
 void nft_expr_lookup(struct nft_rule *rule, const char *set, bool is_map, uint32_t dreg);
+/* That it is not in the set. */
+void nft_expr_lookup_not(struct nft_rule *rule, const char *set);
 /* Puts a value into a register. */
 void nft_expr_immediate(struct nft_rule *rule, uint32_t reg, const void *data, uint32_t len);
 /*

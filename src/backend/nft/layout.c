@@ -167,6 +167,8 @@ void nft_set_describe(uint8_t number, struct nft_set *ret)
 			.size = 65535,
 			.timeout = 60 * 60 * 1000,
 		},
+		{ .name = "targets4", .key = { NFT_FIELD_IPV4_ADDR }, .fitted = true },
+		{ .name = "targets6", .key = { NFT_FIELD_IPV6_ADDR }, .fitted = true },
 	};
 
 	*ret = (struct nft_set){ 0 };

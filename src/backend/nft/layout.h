@@ -66,7 +66,8 @@ enum {
 	NFT_SET_UNCHANGED = NFT_SET_EARLIER + 2,	/* the same, each by tier */
 	NFT_SET_CONNECTIONS = NFT_SET_UNCHANGED + 4,	/* IPv4, IPv6 */
 	NFT_SET_STRAIGHT = NFT_SET_CONNECTIONS + 2,
-	NFT_SETS,
+	NFT_SET_TARGETS,	/* IPv4, IPv6 */
+	NFT_SETS = NFT_SET_TARGETS + 2,
 };
 _Static_assert(NFT_SETS < UINT8_MAX, "the number of a set is a byte");
 

@@ -149,6 +149,15 @@ void nft_match_dnat(struct nft_rule *rule)
 	nft_say(rule, "ct status dnat");
 }
 
+void nft_match_targets(struct nft_rule *rule, uint8_t family, const char *set)
+{
+	nft_expr_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, daddr_offset(family),
+			 (uint32_t)pfw_addr_size(family), NFT_REG_1);
+	nft_expr_lookup(rule, set, false, 0);
+	pfw_buffer_printf(&rule->text, "%s%s daddr @%s", rule->text.len ? " " : "",
+			  family == AF_INET6 ? "ip6" : "ip", set);
+}
+
 void nft_match_links(struct nft_rule *rule, const char *in, const char *out)
 {
 	nft_expr_meta(rule, NFT_META_IIFNAME, NFT_REG_1);
@@ -199,16 +208,24 @@ void nft_match_hairpin(struct nft_rule *rule)
 	nft_say(rule, "update @hairpin { oifname . oifname } iifname . oifname @hairpin");
 }
 
-/* What the machine itself opens came in by none, and nft reads no empty name. */
+/*
+ * What the machine itself opens came in by none, and nft reads no empty name. A pair that could
+ * not be asked for in the other set is not put into this one.
+ */
 void nft_add_straight(struct nft_rule *rule)
 {
 	const uint32_t none = 0;
 
 	nft_expr_meta(rule, NFT_META_IIF, NFT_REG_1);
 	nft_expr_cmp(rule, NFT_CMP_NEQ, &none, sizeof(none));
+	pair_links(rule, NFT_META_OIFNAME, NFT_META_OIFNAME);
+	put_pair(rule, NFT_DYNSET_OP_UPDATE, "hairpin");
+	pair_links(rule, NFT_META_IIFNAME, NFT_META_OIFNAME);
+	nft_expr_lookup_not(rule, "hairpin");
 	pair_links(rule, NFT_META_IIFNAME, NFT_META_OIFNAME);
 	put_pair(rule, NFT_DYNSET_OP_ADD, "straight");
-	nft_say(rule, "iif != 0 add @straight { iifname . oifname }");
+	nft_say(rule, "iif != 0 update @hairpin { oifname . oifname } iifname . oifname != @hairpin "
+		"add @straight { iifname . oifname }");
 }
 
 /*

@@ -41,7 +41,7 @@ static void check_element(const struct pfw_image *image, const struct pfw_item *
 			ck_assert_int_eq(verdict.code, NF_ACCEPT);
 	}
 	ck_assert_uint_eq(item->value_len, data_len);
-	if (nft_element_set(item) == NFT_SET_REVISION)
+	if (nft_element_set(item) == NFT_SET_REVISION || nft_element_set(item) >= NFT_SET_TARGETS)
 		ck_assert_ptr_null(item->owner);
 	else
 		ck_assert_ptr_nonnull(item->owner);

@@ -87,8 +87,8 @@ START_TEST(test_size)
 	images_compile(&plan, &keys, &image);
 	for (i = 0; i < image.n_items; i++)
 		elements += image.items[i].kind == NFT_KIND_ELEMENT;
-	/* Its own and the stamp. */
-	ck_assert_uint_eq(elements, 2);
+	/* Its own, its target's and the stamp. */
+	ck_assert_uint_eq(elements, 3);
 	ck_assert_uint_lt(image.n_items, 20);
 	pfw_image_free(&image);
 	pfw_touched_free(&keys);

@@ -92,6 +92,7 @@ START_TEST(test_frame)
 	want.n_shape[PFW_SHAPE_TARGET][0][PFW_TIER_ANY][0] = 2;
 	want.n_shape[PFW_SHAPE_TARGET][0][PFW_TIER_ADDRESS][0] = 1;
 	want.n_localnet = 2;
+	want.n_goals[0] = 1;
 	sample_ruleset(&ruleset, samples, COUNT(samples));
 	sample_plan(&ruleset, &plan);
 	ck_assert_mem_eq(&plan.frame, &want, sizeof(want));
