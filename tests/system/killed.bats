@@ -55,8 +55,8 @@ any_of() { # WORD …: sets $word
 random_change() {
 	local name=n$((RANDOM % 6)) word port=$((9000 + RANDOM % 4 * 20))
 
-	if [ $((RANDOM % 3)) = 0 ] && grep -q "\"$name\"" "$CONFIG"; then
-		any_of remove disable enable
+	if [ $((RANDOM % 2)) = 0 ] && grep -q "\"$name\"" "$CONFIG"; then
+		any_of remove remove remove disable enable
 		arguments=("$word" "$name")
 		return
 	fi
@@ -72,26 +72,62 @@ random_change() {
 	arguments=(add "$name" "${arguments[@]}" --replace)
 }
 
+# What a command asks the kernel for: all that may matter, and what changes anything.
+ALL_CALLS=openat,read,write,close,fsync,fchmod,rename,renameat2,link,unlink,mkdir,flock,socket,bind,sendto,sendmsg,recvmsg,recvfrom
+CHANGING='write|fsync|fchmod|rename|renameat2|link|unlink|sendmsg'
+
+# Some sanitizers do not work where somebody traces.
+traced() { # STRACE-OPTION … -- ARGUMENT …
+	local options=()
+	while [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	shift
+	ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 strace -qq -f -o /run/calls "${options[@]}" \
+		nsenter --net=/run/netns/gw "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "$@"
+}
+
+# The time that a command takes.
+measure() { # ARGUMENT …
+	local begin=${EPOCHREALTIME/./}
+
+	pfw -q "$@"
+	MICROSECONDS=$((${EPOCHREALTIME/./} - begin))
+}
+
+# The moments of a command, a line each: a system call, and the how manieth of its kind it is.
+moments() { # ARGUMENT …
+	command -v strace > /dev/null || return 0
+	traced -e "trace=$ALL_CALLS" -- -q "$@"
+	# What comes before its first lock is no moment of its own.
+	sed 's/^[0-9]* *//; s/(.*//' /run/calls |
+		awk '{ n[$1]++ } /flock/ { begun = 1 } begun { print $1, n[$1] }' > "/run/moments.$1"
+}
+
 # Runs a command, and kills it at a moment at random: before one of its system calls, or
 # after some time; $code is 0 where it was faster.
 run_killed() { # ARGUMENT …
-	local at by calls=/run/calls
+	local at by moments=/run/moments.$1 kind
 
 	code=0
-	if [ $((RANDOM % 2)) = 0 ] && command -v strace > /dev/null; then
-		# Those before it has loaded its libraries are no moments of its own.
-		at=$((CALLS_BEFORE + RANDOM % (CALLS - CALLS_BEFORE + 10)))
-		by="call $at"
-		ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 strace -qq -f -o "$calls" -e "trace=$SYSCALLS" \
-			-e "inject=$SYSCALLS:signal=KILL:when=$at" \
-			nsenter --net=/run/netns/gw "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "$@" \
-			> /run/said 2>&1 || code=$?
-	else
-		at=$((RANDOM * 32768 % (MICROSECONDS * 12 / 10)))
+	[ -e "$moments" ] || moments=/run/moments.add
+	kind=$((RANDOM % 4))
+	[ -e "$moments" ] || kind=0
+	case $kind in
+	0)
+		at=$((1 + RANDOM * 32768 % MICROSECONDS))
 		by="$at µs"
-		timeout -s KILL "$(printf '0.%06d' $((at + 1)))" nsenter --net=/run/netns/gw "$PORTFWD" \
-			-c "$CONFIG" --run-dir "$RUN_DIR" "$@" > /run/said 2>&1 || code=$?
-	fi 2> /dev/null
+		timeout -s KILL "$(printf '0.%06d' "$at")" nsenter --net=/run/netns/gw "$PORTFWD" \
+			-c "$CONFIG" --run-dir "$RUN_DIR" "$@"
+		;;
+	*)
+		# Before any call, or more often before one that changes something.
+		by=$(grep -E "^($CHANGING) " "$moments" | shuf -n 1 --random-source=<(yes $RANDOM))
+		[ "$kind" != 1 ] || by=$(shuf -n 1 --random-source=<(yes $RANDOM) "$moments")
+		traced -e "trace=${by% *}" -e "inject=${by% *}:signal=KILL:when=${by#* }" -- "$@"
+		;;
+	esac > /run/said 2>&1 || code=$?
 	moment="seed $seed, change $i: portfwd $*, killed at $by ($code)"
 	case $code in
 	0) finished=$((finished + 1)) ;;
@@ -101,23 +137,6 @@ run_killed() { # ARGUMENT …
 		return 1
 		;;
 	esac
-}
-
-# What a command does between the first lock and its end.
-SYSCALLS=openat,read,write,close,fsync,fchmod,rename,renameat2,link,unlink,mkdir,flock,socket,bind,sendto,sendmsg,recvmsg,recvfrom
-
-# How long a command takes, in system calls and in time.
-measure() { # ARGUMENT …
-	local begin calls=/run/calls
-	if command -v strace > /dev/null; then
-		ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 strace -qq -f -o "$calls" -e "trace=$SYSCALLS" \
-			nsenter --net=/run/netns/gw "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "$@" > /dev/null
-		CALLS=$(wc -l < "$calls")
-		CALLS_BEFORE=$(grep -n -m 1 flock "$calls" | cut -d: -f1)
-	fi
-	begin=${EPOCHREALTIME/./}
-	pfw "$@" > /dev/null
-	MICROSECONDS=$((${EPOCHREALTIME/./} - begin))
 }
 
 same() { # WHAT ONE OTHER
@@ -203,9 +222,17 @@ mended() {
 	pfw -q add stays 8080 "$SERVER4:80,[$SERVER6]:80"
 	cp "$CONFIG" "$MODEL/portfwd.json"
 	model -q reload
-	measure add n0 9000 "$SERVER4:80" --replace
-	measure add n0 9000 "$SERVER4:80,[$SERVER6]:80" --replace
+	measure add n0 9000 "$SERVER4:80,[$SERVER6]:80"
+	moments add n0 9000 "$SERVER4:80" --replace
 	pfw -q remove n0
+	cp "$CONFIG" "$MODEL/before.json"
+	model -q add n0 9000 "$SERVER4:80,[$SERVER6]:80"
+	cp "$MODEL/portfwd.json" "$CONFIG"
+	moments reload
+	cp "$MODEL/before.json" "$CONFIG"
+	pfw -q reload
+	cp "$CONFIG" "$MODEL/portfwd.json"
+	model -q reload
 	coproc asking { exec ip netns exec client "$PEER" ask 3>&-; }
 	for ((i = 0; i < CHANGES; i++)); do
 		old_file=$(cat "$CONFIG")
@@ -243,12 +270,17 @@ switches() {
 }
 
 @test "the first reload, the first add, and flush, killed at 60 moments" {
-	local i code moment killed=0 finished=0 before new kernel word empty
+	local i code moment killed=0 finished=0 before new kernel word
 
 	before=$(switches)
 	pfw -q add stays 8080 "$SERVER4:80,[$SERVER6]:80"
 	new=$(table gw)
+	moments flush
 	measure reload
+	pfw -q flush
+	moments reload
+	pfw -q flush
+	moments add stays 8080 "$SERVER4:80,[$SERVER6]:80"
 	pfw -q flush
 	equal "$before" "$(switches)"
 	for ((i = 0; i < CHANGES * 3 / 10; i++)); do

@@ -250,8 +250,34 @@ socket_in_place() {
 	if [ "$(wc -l < /proc/self/uid_map)" = 1 ] && grep -q ' 4294967295$' /proc/self/uid_map; then
 		spoiled "somebody else's" chown 65534 "$PICTURE"
 	fi
-	AS=(setpriv --bounding-set=-dac_override,-dac_read_search --inh-caps=-dac_override,-dac_read_search)
+	local rights=-dac_override,-dac_read_search
+	AS=(setpriv "--bounding-set=$rights" "--inh-caps=$rights")
 	spoiled "unreadable" chmod 0 "$PICTURE"
+}
+
+@test "what the kernel refuses changes neither table nor picture" {
+	local before table library=$BATS_TEST_TMPDIR/refuse.so
+	"${CC:-cc}" -shared -fPIC -o "$library" "$BATS_TEST_DIRNAME/refuse.c" -ldl
+	visit 10001
+	cp "$CONFIG" "$BATS_TEST_TMPDIR/good.json"
+	table=$(in_ns gw nft list ruleset)
+	before=$(sha256sum < "$PICTURE")
+	large 740 '{"name": "bad", "listen": "9000", "target": "self:22"},' | config
+	run env LD_PRELOAD="$library" REFUSE_ELEMENT=bad \
+		ASAN_OPTIONS="${ASAN_OPTIONS-}:verify_asan_link_order=0" \
+		ip netns exec gw "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" reload
+	equal 1 "$status" "$output"
+	contains "$output" 'the kernel refused forward "bad", "element self'
+	contains "$output" 'nothing was changed'
+	equal "$before" "$(sha256sum < "$PICTURE")"
+	equal "$table" "$(in_ns gw nft list ruleset)"
+	cp "$BATS_TEST_TMPDIR/good.json" "$CONFIG"
+	pfw -q reload
+	in_sync
+	visit 10001 10750
+	large 740 '{"name": "bad", "listen": "9000", "target": "self:22"},' | config
+	pfw -q reload
+	in_sync
 }
 
 # The element of a forward that expires is there.

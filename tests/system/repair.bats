@@ -115,7 +115,7 @@ table="inet portfwd"
 
 @test "elements" {
 	local stamp
-	stamp=$(in_ns gw nft list set $table revision | sed -n 's/.*elements = { \(.*\) }/\1/p')
+	stamp=$(in_ns gw nft list set inet portfwd revision | sed -n 's/.*elements = { \(.*\) }/\1/p')
 	disturbed "deleted" web4 <<-END
 		delete element $table dnat4_any { tcp . 8080 }
 		--
@@ -214,7 +214,7 @@ table="inet portfwd"
 @test "an element that says when it ends, and does not" {
 	local element
 	pfw -q add brief 8090 "$SERVER4:80" --expires 2h
-	element=$(in_ns gw nft list map $table chain4_any | grep -o 'comment "brief until [^"]*"')
+	element=$(in_ns gw nft list map inet portfwd chain4_any | grep -o 'comment "brief until [^"]*"')
 	disturbed "without an end" <<-END
 		delete element $table chain4_any { tcp . 8090 }
 		add element $table chain4_any { tcp . 8090 $element : jump to-brief }
@@ -276,13 +276,13 @@ table="inet portfwd"
 		~ chain masquerades
 	END
 	local handle
-	handle=$(in_ns gw nft -a list chain $table to-few | sed -n 's/.*ip6 saddr.*handle //p')
+	handle=$(in_ns gw nft -a list chain inet portfwd to-few | sed -n 's/.*ip6 saddr.*handle //p')
 	disturbed "one of a forward deleted" few4 few6 <<-END
 		delete rule $table to-few handle $handle
 		--
 		~ few: chain to-few
 	END
-	handle=$(in_ns gw nft -a list chain $table output | sed -n 's/.*@dnat6_any.*handle //p')
+	handle=$(in_ns gw nft -a list chain inet portfwd output | sed -n 's/.*@dnat6_any.*handle //p')
 	disturbed "one of a base chain deleted" <<-END
 		delete rule $table output handle $handle
 		--
@@ -362,6 +362,19 @@ table="inet portfwd"
 	END
 }
 
+@test "maps that somebody made too small for one more" {
+	in_ns gw nft list ruleset | sed '/map dnat[46]_any {/a size 3' > "$BATS_TEST_TMPDIR/small.nft"
+	in_ns gw nft flush ruleset
+	in_ns gw nft -f "$BATS_TEST_TMPDIR/small.nft"
+	in_sync
+	pfw -q add more 9000 "$SERVER4:80,[$SERVER6]:80"
+	in_sync
+	counted "all go on counting"
+	visit
+	gets "web $CLIENT4 80" client tcp "$WAN4" 9000
+	gets "web $CLIENT6 80" client tcp "$WAN6" 9000
+}
+
 @test "foreign things in our table" {
 	disturbed "a set and a map" <<-END
 		add set $table theirs { type ipv4_addr; flags interval; }
@@ -404,7 +417,7 @@ table="inet portfwd"
 @test "all of it" {
 	local all
 	# What a reload from nothing would make, but for the sysctls, which stay.
-	in_ns gw nft delete table $table
+	in_ns gw nft delete table inet portfwd
 	all=$(pfw --dry-run reload | grep '^[+~-]')
 	equal 45 "$(wc -l <<< "$all")"
 	pfw -q reload

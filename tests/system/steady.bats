@@ -24,15 +24,15 @@ setup() {
 	pfw -q reload
 }
 
-# Runs steady in a host until ${until[NAME]} is closed, and returns when it is ready.
-declare -gA until=() said=() process=()
+# Runs steady in a host until ${closing[NAME]} is closed, and returns when it is ready.
+declare -gA closing=() said=() process=()
 start() { # NAME HOST WORD …
 	local name=$1 host=$2 pipe=$BATS_TEST_TMPDIR/$1 in line other
 	shift 2
 	mkfifo "$pipe.in" "$pipe.out"
 	(
 		# Else this one keeps the others from coming to their end.
-		for other in "${until[@]}"; do
+		for other in "${closing[@]}"; do
 			exec {other}>&-
 		done
 		exec setsid ip netns exec "$host" "$BATS_FILE_TMPDIR/steady" "$@"
@@ -40,7 +40,7 @@ start() { # NAME HOST WORD …
 	process[$name]=$!
 	PIDS+=("$!")
 	exec {in}> "$pipe.in"
-	until[$name]=$in
+	closing[$name]=$in
 	exec {in}< "$pipe.out"
 	if ! IFS= read -r -t 20 line <&"$in" || [ "$line" != ready ]; then
 		echo "$name is not ready: $line" >&2
@@ -50,7 +50,7 @@ start() { # NAME HOST WORD …
 }
 
 finishes() { # NAME WORDS
-	local in=${until[$1]} out=${said[$1]} status=0
+	local in=${closing[$1]} out=${said[$1]} status=0
 	exec {in}>&-
 	equal "$2" "$(cat <&"$out")" "$1"
 	wait "${process[$1]}" || status=$?
