@@ -64,14 +64,15 @@ static bool read_fully(int fd, void *to, size_t len)
 	return true;
 }
 
-/* Whatever is wrong with the file: there is no picture then. */
+/* Whatever is wrong with the file, or with whose it is: there is no picture then. */
 static bool read_picture(int fd, struct pfw_image *image, struct head *ret)
 {
 	struct head head, wanted;
 	struct stat st;
 	uint8_t *bytes;
 
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || !read_fully(fd, &head, sizeof(head)) ||
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
+	    !read_fully(fd, &head, sizeof(head)) ||
 	    (uint64_t)st.st_size != sizeof(head) + head.len)
 		return false;
 	bytes = pfw_arena_alloc(&image->arena, head.len);

@@ -255,6 +255,28 @@ answered() { # LINES
 	in_sync
 }
 
+# The kernel keeps an expired element of a map of intervals until that map is changed, and
+# with it the chain.
+@test "expires: a range that has expired is in nobody's way" {
+	local change
+	servers
+	pfw add stays 8000-8003 "$SERVER4" --source "$CLIENT4"
+	pfw add other 8080 "$SERVER4:80"
+	gets "web $CLIENT4 8001" client tcp "$WAN4" 8001
+	gets "web $CLIENT4 80" client tcp "$WAN4" 8080
+	for change in reload "remove other" "add more 8005 $SERVER4" \
+		"add soon 9000-9010 $SERVER4 --replace"; do
+		pfw add soon 9000-9010 "$SERVER4" --expires 1s --replace
+		while in_ns gw nft list map inet portfwd chain_range4_any | grep -q soon; do :; done
+		# shellcheck disable=SC2086 # words
+		pfw $change
+		in_sync
+		equal 1 "$(pfw_json '.forwards[] | select(.name == "stays").connections' list)"
+	done
+	gets "web $CLIENT4 8002" client tcp "$WAN4" 8002
+	gets "web $CLIENT4 8005" client tcp "$WAN4" 8005
+}
+
 @test "expires: reload leaves the element its time" {
 	local before
 	pfw add later 8080 "$SERVER4:80" --expires 1h

@@ -189,25 +189,25 @@ static int build(struct transaction *tx, const struct pfw_difference *difference
 
 /* The table anew, with everything that should be in it; what stays goes on counting. */
 static int build_anew(struct transaction *tx, const struct pfw_image *before,
-		      const struct pfw_image *after, struct pfw_difference *ret_everything,
-		      struct pfw_error *err)
+		      const struct pfw_image *after, struct pfw_error *err)
 {
 	const struct pfw_image nothing = { 0 };
 	int ret = pfw_image_index(before, &tx->counted_keys);
 
 	if (!ret)
-		ret = pfw_difference_make(&nothing, after, ret_everything, err);
+		ret = pfw_difference_make(&nothing, after, &tx->everything, err);
 	if (ret)
 		return ret;
 	tx->counted = before;
-	tx_put_table(tx, NFT_MSG_DELTABLE, 0, &ret_everything->steps[0].after);
-	return build(tx, ret_everything);
+	tx_put_table(tx, NFT_MSG_DELTABLE, 0, &tx->everything.steps[0].after);
+	return build(tx, &tx->everything);
 }
 
 static void transaction_free(struct transaction *tx)
 {
 	pfw_batch_free(&tx->batch);
 	pfw_index_free(&tx->counted_keys);
+	pfw_difference_free(&tx->everything);
 	free(tx->deleted);
 	free(tx->added);
 }
@@ -297,10 +297,9 @@ static bool may_be_stale(const struct pfw_backend_handle *handle, const struct t
 {
 	if (refusal->code == -ENOENT && is_deletion(tx, refusal))
 		return true;
-	if (refusal->code == -ENFILE && !handle->has_read)
+	if ((refusal->code == -ENFILE || refusal->code == -EBUSY) && !handle->has_read)
 		return true;
-	return !handle->generation && (refusal->code == -ENOENT || refusal->code == -EEXIST ||
-				       refusal->code == -EBUSY);
+	return !handle->generation && (refusal->code == -ENOENT || refusal->code == -EEXIST);
 }
 
 /* Whole seconds would let what expires live on for up to one more. */
@@ -312,27 +311,53 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* anew: the table as a whole; difference->before has been read then. -ECANCELED: *refusal says why. */
+static int build_and_send(struct pfw_backend_handle *handle, struct transaction *tx,
+			  const struct pfw_image *after, const struct pfw_difference *difference,
+			  bool anew, bool dry_run, struct pfw_refusal *refusal,
+			  struct pfw_error *err)
+{
+	int ret;
+
+	transaction_free(tx);
+	*tx = (struct transaction){ .now = now_ms() };
+	if (anew)
+		ret = build_anew(tx, difference->before, after, err);
+	else
+		ret = build(tx, difference);
+	if (ret)
+		return ret;
+	return pfw_batch_send(handle->nl, &tx->batch, handle->generation, dry_run, refusal, err);
+}
+
+/*
+ * An element that has expired is told no more, but holds its chain until the kernel sweeps:
+ * in maps of intervals not before somebody changes the map.
+ */
+static bool is_held_by_expired(const struct pfw_backend_handle *handle, int ret,
+			       const struct pfw_refusal *refusal)
+{
+	return ret == -ECANCELED && refusal->code == -EBUSY && handle->has_read;
+}
+
 int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 	      const struct pfw_difference *difference, bool dry_run, struct pfw_error *err)
 {
-	struct pfw_difference everything = { 0 };
 	struct pfw_refusal refusal = { 0 };
-	struct transaction tx = { .now = now_ms() };
-	bool rebuild;
+	struct transaction tx = { 0 };
+	bool anew;
 	int ret;
 
 	if (!difference->n_steps)
 		return 0;
-	rebuild = needs_rebuild(difference) || !has_room(handle, after, difference);
-	if (rebuild && difference->before->n_items && !handle->has_read)
+	anew = needs_rebuild(difference) || !has_room(handle, after, difference);
+	if (anew && difference->before->n_items && !handle->has_read)
 		return -ESTALE;
-	if (rebuild)
-		ret = build_anew(&tx, difference->before, after, &everything, err);
-	else
-		ret = build(&tx, difference);
-	if (!ret)
-		ret = pfw_batch_send(handle->nl, &tx.batch, handle->generation, dry_run, &refusal,
-				     err);
+	ret = build_and_send(handle, &tx, after, difference, anew, dry_run, &refusal, err);
+	if (!anew && after->n_items && is_held_by_expired(handle, ret, &refusal)) {
+		refusal = (struct pfw_refusal){ 0 };
+		ret = build_and_send(handle, &tx, after, difference, true, dry_run, &refusal, err);
+	}
 	if (ret == -ECANCELED)
 		ret = may_be_stale(handle, &tx, &refusal) ? -ESTALE :
 							       tell_refusal(handle, &tx, &refusal, err);
@@ -344,7 +369,6 @@ int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 	if (!dry_run)
 		handle->stands = ret || !handle->generation ? 0 : handle->generation + 1;
 	handle->generation = 0;
-	pfw_difference_free(&everything);
 	transaction_free(&tx);
 	return ret;
 }

@@ -134,7 +134,7 @@ void nft_comment_print(const char *owner, int64_t until, char ret[NFT_COMMENT_SI
 {
 	char time[PFW_TIME_TEXT];
 
-	if (until)
+	if (until > 0)
 		snprintf(ret, NFT_COMMENT_SIZE, "%s" UNTIL "%s", owner, pfw_time_print(until, time));
 	else
 		snprintf(ret, NFT_COMMENT_SIZE, "%s", owner);

@@ -180,7 +180,7 @@ _Static_assert(sizeof(struct nft_set_value) == 40, "compared as bytes, so withou
 struct nft_verdict_value {
 	int32_t code;			/* NF_ACCEPT, NFT_GOTO, NFT_JUMP ... */
 	char chain[NFT_CHAIN_NAME];	/* zero-filled */
-	int64_t until;			/* seconds since 1970 UTC; 0: for ever */
+	int64_t until;			/* seconds since 1970 UTC; 0: for ever; -1: when none of ours does */
 };
 _Static_assert(sizeof(struct nft_verdict_value) == 4 + NFT_CHAIN_NAME + 8, "compared as bytes");
 

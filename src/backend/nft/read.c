@@ -195,6 +195,7 @@ struct element {
 	const struct nlattr *userdata;
 	uint64_t count;
 	uint32_t flags;
+	bool expires;
 };
 
 static void parse_counter(const struct nlattr *expr, struct element *element)
@@ -260,6 +261,9 @@ static void parse_element(const struct nlattr *nest, struct element *element)
 		case NFTA_SET_ELEM_EXPR:
 			parse_counter(attr, element);
 			break;
+		case NFTA_SET_ELEM_EXPIRATION:
+			element->expires = true;
+			break;
 		case NFTA_SET_ELEM_FLAGS:
 			element->flags = ntohl(mnl_attr_get_u32(attr));
 			break;
@@ -311,7 +315,8 @@ static int add_element(struct reader *reader, const struct element *element)
 		return -ENOMEM;
 	if (element->verdict_code) {
 		verdict.code = (int32_t)ntohl(mnl_attr_get_u32(element->verdict_code));
-		verdict.until = until;
+		/* What says one thing and does the other is none of ours. */
+		verdict.until = element->expires == (until != 0) ? until : -1;
 		if (element->verdict_chain)
 			snprintf(verdict.chain, sizeof(verdict.chain), "%s",
 				 mnl_attr_get_str(element->verdict_chain));

@@ -41,7 +41,7 @@ static void print_element(const struct pfw_item *item, const struct nft_set *set
 		nft_fields_print(set->key, NFT_SET_FIELDS, key, len, ret);
 	if (set->data[0] == NFT_FIELD_VERDICT)
 		memcpy(&verdict, pfw_item_value(item), sizeof(verdict));
-	if (verdict.until) {
+	if (verdict.until > 0) {
 		pfw_buffer_puts(ret, " timeout ");
 		print_left(nft_seconds_left(verdict.until, time(NULL)), ret);
 	}

@@ -270,8 +270,39 @@ static int put_anonymous_lookup(struct nlmsghdr *message, const uint8_t *data, u
 	return 0;
 }
 
+/* counter packets N bytes 0: bytes are nobody's question here. */
+static void put_counter(struct nlmsghdr *message, uint64_t count)
+{
+	struct nlattr *data;
+
+	mnl_attr_put_strz(message, NFTA_EXPR_NAME, "counter");
+	data = mnl_attr_nest_start(message, NFTA_EXPR_DATA);
+	mnl_attr_put_u64(message, NFTA_COUNTER_BYTES, 0);
+	mnl_attr_put_u64(message, NFTA_COUNTER_PACKETS, htobe64(count));
+	mnl_attr_nest_end(message, data);
+}
+
+static bool is_counter(const uint8_t *expr, size_t len)
+{
+	static const char name[] = "counter";
+
+	return len >= MNL_ATTR_HDRLEN + sizeof(name) &&
+	       !memcmp(expr + MNL_ATTR_HDRLEN, name, sizeof(name));
+}
+
+/* What the very same item has counted so far. */
+static uint64_t count_so_far(const struct transaction *tx, const struct pfw_item *item)
+{
+	const struct pfw_item *old = NULL;
+
+	if (tx->counted)
+		old = pfw_image_find(tx->counted, &tx->counted_keys, item);
+	return old && pfw_item_same_value(old, item) ? old->count : 0;
+}
+
+/* The rule's first counter begins with *count, and takes it. */
 static void put_rule(struct transaction *tx, const uint8_t *records, size_t len,
-		     const struct pfw_item *const *about)
+		     const struct pfw_item *const *about, uint64_t *count)
 {
 	struct nlmsghdr *message;
 	struct nft_record record;
@@ -298,6 +329,9 @@ static void put_rule(struct transaction *tx, const uint8_t *records, size_t len,
 			/* A rule without its match must not be sent. */
 			if (put_anonymous_lookup(message, data, number++))
 				tx->batch.failed = true;
+		} else if (*count && is_counter(data, record.len)) {
+			put_counter(message, *count);
+			*count = 0;
 		} else {
 			memcpy(mnl_nlmsg_get_payload_tail(message), data, record.len);
 			message->nlmsg_len += record.len;
@@ -311,10 +345,12 @@ static void put_rule(struct transaction *tx, const uint8_t *records, size_t len,
 void tx_put_rules(struct transaction *tx, const struct pfw_item *const *about)
 {
 	const uint8_t *records;
+	/* Of which of its rules is forgotten: a chain counts as one. */
+	uint64_t count = count_so_far(tx, *about);
 	size_t at = 0, len;
 
 	while (nft_chain_next_rule(*about, &at, &records, &len))
-		put_rule(tx, records, len, about);
+		put_rule(tx, records, len, about, &count);
 }
 
 static void put_element_data(struct nlmsghdr *message, const struct pfw_item *item, bool is_verdict)
@@ -382,33 +418,10 @@ static int64_t milliseconds_left(int64_t until, int64_t now)
 	return left > 0 ? left : 1;
 }
 
-/* { counter packets N bytes 0 }: bytes are nobody's question here. */
-static void put_count(struct nlmsghdr *message, uint64_t count)
-{
-	struct nlattr *expr = mnl_attr_nest_start(message, NFTA_SET_ELEM_EXPR), *data;
-
-	mnl_attr_put_strz(message, NFTA_EXPR_NAME, "counter");
-	data = mnl_attr_nest_start(message, NFTA_EXPR_DATA);
-	mnl_attr_put_u64(message, NFTA_COUNTER_BYTES, 0);
-	mnl_attr_put_u64(message, NFTA_COUNTER_PACKETS, htobe64(count));
-	mnl_attr_nest_end(message, data);
-	mnl_attr_nest_end(message, expr);
-}
-
-/* What the very same element has counted so far. */
-static uint64_t count_so_far(const struct transaction *tx, const struct pfw_item *item)
-{
-	const struct pfw_item *old = NULL;
-
-	if (tx->counted)
-		old = pfw_image_find(tx->counted, &tx->counted_keys, item);
-	return old && pfw_item_same_value(old, item) ? old->count : 0;
-}
-
 static void put_element(const struct transaction *tx, struct nlmsghdr *message,
 			const struct pfw_item *item, const struct nft_set *set, bool full)
 {
-	struct nlattr *element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+	struct nlattr *element = mnl_attr_nest_start(message, NFTA_LIST_ELEM), *counter;
 	bool is_verdict = set->data[0] == NFT_FIELD_VERDICT;
 	struct nft_verdict_value verdict = { 0 };
 	uint64_t count = full && set->counts ? count_so_far(tx, item) : 0;
@@ -423,8 +436,11 @@ static void put_element(const struct transaction *tx, struct nlmsghdr *message,
 				 htobe64((uint64_t)milliseconds_left(verdict.until, tx->now)));
 	if (full && item->owner)
 		put_comment(message, item, verdict.until);
-	if (count)
-		put_count(message, count);
+	if (count) {
+		counter = mnl_attr_nest_start(message, NFTA_SET_ELEM_EXPR);
+		put_counter(message, count);
+		mnl_attr_nest_end(message, counter);
+	}
 	mnl_attr_nest_end(message, element);
 }
 

@@ -19,6 +19,7 @@ struct transaction {
 	/* Whose counts go on where the table is built anew; NULL: none do. */
 	const struct pfw_image *counted;
 	struct pfw_index counted_keys;
+	struct pfw_difference everything;	/* from nothing, where the table is built anew */
 };
 
 /*
