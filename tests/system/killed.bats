@@ -41,6 +41,7 @@ table() { # HOST
 		/^[ \t]*}?$/ { next }
 		$1 == "map" || $1 == "set" || $1 == "chain" { name = $2; rules = $1 == "chain"; n = 0 }
 		rules { print name, n++, $0; next }
+		name ~ /^(hairpin|straight)$/ && /"/ { next } # learned from packets
 		{ sub(/elements = {/, ""); gsub(/[{},]|^[ \t]+|[ \t]+$/, "") }
 		$0 != "" { print name, $0 }
 	' | sort
@@ -176,7 +177,7 @@ routing_is_safe() { # TABLE
 			echo "$moment: $key is 1, and that is not recorded" >&2
 			return 1
 		}
-		contains "$1" "iifname @guarded$family oifname @guarded$family goto guard"
+		contains "$1" "iifname @guarded$family oifname @earlier$family goto guard"
 	done
 }
 
