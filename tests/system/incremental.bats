@@ -3,6 +3,8 @@
 #
 # One change at a time gives what a reload of the whole configuration would give:
 # after each of many random changes the kernel holds exactly what the file says.
+#
+# As long as 60 tests.
 
 load helpers
 

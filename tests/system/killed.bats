@@ -4,6 +4,8 @@
 # A command that is killed at any moment leaves the file and the kernel each as they were
 # or as they should be, and the next command puts right what is left. CHANGES and SEED
 # say how many moments, and which.
+#
+# As long as 60 tests.
 
 load helpers
 load language

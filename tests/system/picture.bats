@@ -3,6 +3,8 @@
 #
 # Of a large configuration a reload leaves a picture of the kernel to the next one.
 # It saves a read where nothing happened in between, and never hides that something did.
+#
+# As long as 20 tests.
 
 load helpers
 load language

@@ -3,6 +3,8 @@
 #
 # What others did to the table is told item by item, and reload puts back just
 # that: forwards that they left alone go on counting where they were.
+#
+# As long as 10 tests.
 
 load helpers
 load language
