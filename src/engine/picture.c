@@ -136,7 +136,7 @@ void picture_save(struct pfw_engine *engine, const struct pfw_image *image)
 
 	picture_remove(engine);
 	path = path_of(engine);
-	if (!path || !generation || image->n_items < ITEMS_MIN)
+	if (!path || !generation || !engine->state.unique || image->n_items < ITEMS_MIN)
 		goto out;
 	pfw_image_pack(image, &bytes);
 	if (bytes.failed)

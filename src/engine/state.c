@@ -20,7 +20,7 @@
 int state_open(struct state *state, const char *run_dir, struct pfw_error *err)
 {
 	uint64_t id;
-	int ret = pfw_netns_id(&id, err);
+	int ret = pfw_netns_id(&id, &state->unique, err);
 
 	if (ret)
 		return ret;

@@ -20,6 +20,7 @@ struct state {
 	bool draining;	/* connections were left to finish that no forward stands for */
 	int lock;
 	bool exclusive;	/* the lock is */
+	bool unique;	/* no other namespace will ever have this folder */
 };
 
 int state_open(struct state *state, const char *run_dir, struct pfw_error *err);

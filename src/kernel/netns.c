@@ -57,7 +57,7 @@ int pfw_netns_return(int fd)
 	return code;
 }
 
-int pfw_netns_id(uint64_t *ret, struct pfw_error *err)
+int pfw_netns_id(uint64_t *ret, bool *ret_unique, struct pfw_error *err)
 {
 	uint64_t cookie = 0;
 	socklen_t len = sizeof(cookie);
@@ -69,6 +69,7 @@ int pfw_netns_id(uint64_t *ret, struct pfw_error *err)
 		return pfw_fail_errno(err, -errno, "cannot make a socket");
 	code = getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len);
 	close(fd);
+	*ret_unique = !code;
 	if (!code) {
 		*ret = cookie;
 		return 0;

@@ -3,6 +3,7 @@
 #ifndef PORTFWD_KERNEL_NETNS_H
 #define PORTFWD_KERNEL_NETNS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "portfwd/base/error.h"
@@ -17,8 +18,9 @@ int pfw_netns_return(int fd);
 
 /*
  * A number that this namespace alone has until the next boot: its cookie
- * (SO_NETNS_COOKIE, Linux 5.14), else the inode of its file.
+ * (SO_NETNS_COOKIE, Linux 5.14), else the inode of its file, which another one may have
+ * once this one is gone: *ret_unique is false then.
  */
-int pfw_netns_id(uint64_t *ret, struct pfw_error *err);
+int pfw_netns_id(uint64_t *ret, bool *ret_unique, struct pfw_error *err);
 
 #endif

@@ -24,6 +24,8 @@
 #define READ_ATTEMPTS 200
 #define READ_PAUSE 5
 #define REQUEST_SIZE 512
+/* A large change takes its time from the moment that it is made for. */
+#define SECONDS_OFF 10
 
 /* An anonymous set, which one rule uses; its name is new with every rule. */
 struct anonymous_set {
@@ -195,7 +197,7 @@ struct element {
 	const struct nlattr *userdata;
 	uint64_t count;
 	uint32_t flags;
-	bool expires;
+	int64_t left;	/* ms; 0: for ever */
 };
 
 static void parse_counter(const struct nlattr *expr, struct element *element)
@@ -262,7 +264,7 @@ static void parse_element(const struct nlattr *nest, struct element *element)
 			parse_counter(attr, element);
 			break;
 		case NFTA_SET_ELEM_EXPIRATION:
-			element->expires = true;
+			element->left = (int64_t)be64toh(mnl_attr_get_u64(attr));
 			break;
 		case NFTA_SET_ELEM_FLAGS:
 			element->flags = ntohl(mnl_attr_get_u32(attr));
@@ -292,6 +294,20 @@ static int take_comment(struct reader *reader, const struct nlattr *userdata, co
 	return 0;
 }
 
+/*
+ * Whether an element ends when its comment says. A ruleset that was saved and is loaded later
+ * ends as much later, and one by hand whenever its author likes.
+ */
+static bool ends_as_said(const struct element *element, int64_t until)
+{
+	int64_t off;
+
+	if (!until || !element->left)
+		return !until && !element->left;
+	off = element->left / 1000 - nft_seconds_left(until, time(NULL));
+	return off >= -SECONDS_OFF && off <= SECONDS_OFF;
+}
+
 static int add_element(struct reader *reader, const struct element *element)
 {
 	uint8_t key[NFT_ELEMENT_KEY_MAX] = { reader->number };
@@ -315,8 +331,7 @@ static int add_element(struct reader *reader, const struct element *element)
 		return -ENOMEM;
 	if (element->verdict_code) {
 		verdict.code = (int32_t)ntohl(mnl_attr_get_u32(element->verdict_code));
-		/* What says one thing and does the other is none of ours. */
-		verdict.until = element->expires == (until != 0) ? until : -1;
+		verdict.until = ends_as_said(element, until) ? until : -1;
 		if (element->verdict_chain)
 			snprintf(verdict.chain, sizeof(verdict.chain), "%s",
 				 mnl_attr_get_str(element->verdict_chain));

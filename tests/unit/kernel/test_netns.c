@@ -11,9 +11,10 @@
 static uint64_t id(void)
 {
 	struct pfw_error err = PFW_ERROR_INIT;
+	bool unique = false;
 	uint64_t ret = 0;
 
-	ck_assert_int_eq(pfw_netns_id(&ret, &err), 0);
+	ck_assert_int_eq(pfw_netns_id(&ret, &unique, &err), 0);
 	ck_assert_uint_ne(ret, 0);
 	return ret;
 }
