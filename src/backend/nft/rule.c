@@ -199,16 +199,21 @@ void nft_match_hairpin(struct nft_rule *rule)
 	nft_say(rule, "update @hairpin { oifname . oifname } iifname . oifname @hairpin");
 }
 
-/* What the machine itself opens came in by none, and nft reads no empty name. */
+/*
+ * What the machine itself opens came in by none, and nft reads no empty name. Where the pair of
+ * the outgoing interface could not be put there, nothing is known, so nothing is remembered.
+ */
 void nft_add_straight(struct nft_rule *rule)
 {
 	const uint32_t none = 0;
 
 	nft_expr_meta(rule, NFT_META_IIF, NFT_REG_1);
 	nft_expr_cmp(rule, NFT_CMP_NEQ, &none, sizeof(none));
+	pair_links(rule, NFT_META_OIFNAME, NFT_META_OIFNAME);
+	nft_expr_lookup(rule, "hairpin", false, 0);
 	pair_links(rule, NFT_META_IIFNAME, NFT_META_OIFNAME);
 	put_pair(rule, NFT_DYNSET_OP_ADD, "straight");
-	nft_say(rule, "iif != 0 add @straight { iifname . oifname }");
+	nft_say(rule, "iif != 0 oifname . oifname @hairpin add @straight { iifname . oifname }");
 }
 
 /*

@@ -80,7 +80,8 @@ void nft_match_reply(struct nft_rule *rule);		/* ct state established,related */
 void nft_match_links(struct nft_rule *rule, const char *in, const char *out);
 void nft_match_dnat(struct nft_rule *rule);		/* ct status dnat */
 void nft_match_straight(struct nft_rule *rule);	/* iifname . oifname @straight */
-void nft_add_straight(struct nft_rule *rule);	/* iif != 0 add @straight { iifname . oifname } */
+/* iif != 0 oifname . oifname @hairpin add @straight { iifname . oifname } */
+void nft_add_straight(struct nft_rule *rule);
 /* update @hairpin { oifname . oifname } iifname . oifname @hairpin: it goes out where it came in */
 void nft_match_hairpin(struct nft_rule *rule);
 /* ip saddr [!=] { 203.0.113.0/24, ... }: those of the family; -ENOENT if there is none. */
