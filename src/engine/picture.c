@@ -126,6 +126,17 @@ static int write_picture(const char *path, struct head *head, const struct pfw_b
 	return ret;
 }
 
+/* What goes by the kernel's clock goes without a new generation. */
+static bool has_its_time(const struct pfw_backend *ops, const struct pfw_image *image)
+{
+	uint32_t i;
+
+	for (i = 0; ops->is_past && i < image->n_items; i++)
+		if (ops->is_past(&image->items[i], INT64_MAX))
+			return true;
+	return false;
+}
+
 void picture_save(struct pfw_engine *engine, const struct pfw_image *image)
 {
 	const struct engine_backend *to = &engine->backends[ENGINE_PACKETS];
@@ -136,7 +147,8 @@ void picture_save(struct pfw_engine *engine, const struct pfw_image *image)
 
 	picture_remove(engine);
 	path = path_of(engine);
-	if (!path || !generation || !engine->state.unique || image->n_items < ITEMS_MIN)
+	if (!path || !generation || !engine->state.unique || image->n_items < ITEMS_MIN ||
+	    has_its_time(to->ops, image))
 		goto out;
 	pfw_image_pack(image, &bytes);
 	if (bytes.failed)

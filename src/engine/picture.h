@@ -12,7 +12,10 @@
 /* Fills in image, and *ret is true, where there is a picture that counts. */
 int picture_load(struct pfw_engine *engine, struct pfw_image *image, bool *ret,
 		 struct pfw_error *err);
-/* Leaves a picture of image, which stands now. Where that fails there is none: it is no loss. */
+/*
+ * Leaves a picture of image, which stands now, unless something in it goes by itself in time.
+ * Where that fails there is none: it is no loss.
+ */
 void picture_save(struct pfw_engine *engine, const struct pfw_image *image);
 void picture_remove(struct pfw_engine *engine);
 

@@ -371,3 +371,14 @@ expiring() { # TIME NAME …
 	in_sync
 	equal "a1=2 b1=2 a750=2 b750=2 a16384=1 b16384=1 pool=4" "$(counts)"
 }
+
+# The kernel drops it by a clock of its own, and counts no generation for that.
+@test "there is none where something goes by itself in time" {
+	[ -e "$PICTURE" ]
+	large 750 '{"name": "brief", "listen": "9000", "target": "10.0.0.2", "expires": "2200-01-01T00:00:00Z"},' | config
+	pfw -q reload
+	[ ! -e "$PICTURE" ]
+	large 750 | config
+	pfw -q reload
+	[ -e "$PICTURE" ]
+}

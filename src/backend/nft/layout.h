@@ -14,7 +14,7 @@
 
 #define NFT_TABLE "portfwd"
 /* Part of the stamp: another layout never passes for this one. */
-#define NFT_LAYOUT_VERSION 1
+#define NFT_LAYOUT_VERSION 2
 
 /* Kinds of item, in the order in which they come into being. */
 enum nft_kind { NFT_KIND_TABLE, NFT_KIND_SET, NFT_KIND_CHAIN, NFT_KIND_ELEMENT };
