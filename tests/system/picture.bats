@@ -306,7 +306,6 @@ expiring() { # TIME NAME …
 	late=$(date -u -d '+1 hour' +%FT%TZ)
 	large 750 "$(expiring "$soon" leaves stays-on turns)" | config
 	pfw -q reload
-	[ -s "$PICTURE" ]
 	while stands 4 9001 || stands 6 9002 || stands 6 9003; do :; done
 	# One is as it was, one lives longer, of one nothing is left.
 	large 750 "$(expiring "$soon" leaves
