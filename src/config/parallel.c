@@ -91,7 +91,7 @@ int parallel_find(const char *text, size_t len, size_t at, struct pfw_span **ret
 		at = skip_value(text, len, at);
 		for (end = at; end > begin && is_space(text[end - 1]); end--)
 			;
-		if (at == len || end == begin)
+		if (at == len || end == begin || text[at] == '}')
 			break;
 		if (n == room) {
 			room = room ? room * 2 : 4096;
