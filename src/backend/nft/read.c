@@ -661,6 +661,7 @@ static int read_once(struct pfw_backend_handle *handle, struct pfw_image *image,
 	uint32_t before, after = 0;
 	int ret, absent;
 
+	memset(handle->room, 0, sizeof(handle->room));
 	ret = pfw_netlink_generation(handle->nl, &before, err);
 	if (ret)
 		return ret;

@@ -354,10 +354,15 @@ START_TEST(test_outgrown)
 	live_bring(handle, &more.image, "one too many");
 	ck_assert_uint_eq(first_count(handle), 7);
 	live_free(&more);
-	/* Whoever did not read first is told to. */
+	/* A map that somebody else took away limits nothing any more. */
 	ck_assert(!nft("delete table inet portfwd"));
 	live_bring(handle, &live.image, "some again");
 	live_make_many(&more, too_many);
+	ck_assert(!nft("delete table inet portfwd"));
+	live_bring(handle, &more.image, "too many for the map that is gone");
+	/* Whoever did not read first is told to. */
+	ck_assert(!nft("delete table inet portfwd"));
+	live_bring(handle, &live.image, "some once more");
 	pfw_backend_nftables.close(handle);
 	handle = live_open();
 	ck_assert_int_eq(live_apply(handle, &live.image, &more.image, false, &err), -ESTALE);
