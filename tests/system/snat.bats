@@ -67,6 +67,16 @@ setup() {
 	reaches tcp client "$WAN4" 8080 web "$CLIENT4"
 }
 
+@test "a hairpin that could not be told is not remembered as none" {
+	serve_tcp web server "$SERVER4" 80
+	pfw add "$WAN4:8080" "$SERVER4:80"
+	seq -f '"x%.0f" . "y",' 65535 | sed '1i add element inet portfwd hairpin {
+		$a }' | in_ns gw nft -f -
+	unreachable tcp second "$WAN4" 8080
+	in_ns gw nft flush set inet portfwd hairpin
+	reaches tcp second "$WAN4" 8080 web "$LAN4"
+}
+
 @test "no packet passes a chain of portfwd beside those of NAT, unless there is a guard" {
 	routing_on gw
 	pfw add 8080 "$SERVER4:80"
