@@ -103,6 +103,33 @@ answered() { # LINES
 	gets "web $CLIENT4 80" client tcp "$WAN4" 8080
 }
 
+# The kernel keeps for a while what has expired, and with it the chain; that is no reason to make
+# the table anew.
+@test "connections: the count outlives forwards that expire" {
+	local line ports
+	servers
+	pfw add one 8080 "$SERVER4:80" --limit connections=1
+	pfw add range 8081-8083 "$SERVER4:80" --limit connections=1
+	coproc peer_ask client
+	# shellcheck disable=SC2153 # set by coproc
+	echo "hold tcp $WAN4 8080" >&"${COPROC[1]}"
+	read -r -t 10 line <&"${COPROC[0]}"
+	equal "web $CLIENT4 80" "$line"
+	for ports in 9000-9010 9000; do
+		pfw add soon "$ports" "$SERVER4:80" --expires 1s
+		while in_ns gw nft list table inet portfwd | grep -q ': jump to-soon'; do :; done
+		pfw --dry-run reload
+		pfw reload
+		in_sync
+		equal 0 "$(in_ns gw nft list table inet portfwd | grep -c soon)"
+		gets none client tcp "$WAN4" 8080
+		pfw remove soon
+	done
+	local questions=${COPROC[1]}
+	exec {questions}>&-
+	wait "$COPROC_PID"
+}
+
 @test "connections: each forward counts for itself, all in one set, and anew with another limit" {
 	servers
 	local i

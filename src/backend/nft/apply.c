@@ -345,6 +345,7 @@ int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 {
 	struct pfw_refusal refusal = { 0 };
 	struct transaction tx = { 0 };
+	unsigned int attempt;
 	bool anew;
 	int ret;
 
@@ -354,6 +355,15 @@ int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 	if (anew && difference->before->n_items && !handle->has_read)
 		return -ESTALE;
 	ret = build_and_send(handle, &tx, after, difference, anew, dry_run, &refusal, err);
+	/* A table that is made anew costs all, and forgets how many connections clients have open. */
+	for (attempt = 0; !anew && !dry_run && attempt < NFT_COLLECT_ATTEMPTS &&
+			  is_held_by_expired(handle, ret, &refusal); attempt++) {
+		refusal = (struct pfw_refusal){ 0 };
+		ret = nft_collect(handle, difference->before, attempt, err);
+		if (!ret)
+			ret = build_and_send(handle, &tx, after, difference, false, false, &refusal,
+					     err);
+	}
 	if (!anew && after->n_items && is_held_by_expired(handle, ret, &refusal)) {
 		refusal = (struct pfw_refusal){ 0 };
 		ret = build_and_send(handle, &tx, after, difference, true, dry_run, &refusal, err);

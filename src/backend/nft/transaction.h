@@ -38,4 +38,12 @@ void tx_put_rules(struct transaction *tx, const struct pfw_item *const *about);
 void tx_put_elements(struct transaction *tx, uint16_t type, const struct pfw_item *const *items,
 		     size_t n);
 
+/*
+ * Makes the kernel collect what has expired in the maps of before, and gives it time: longer with
+ * each attempt, some two seconds in all. -ESTALE: somebody else changed something.
+ */
+#define NFT_COLLECT_ATTEMPTS 9
+int nft_collect(struct pfw_backend_handle *handle, const struct pfw_image *before,
+		unsigned int attempt, struct pfw_error *err);
+
 #endif
