@@ -26,7 +26,7 @@ export CLIENT4 CLIENT6 WAN4 WAN6 LAN4 LAN6 SERVER4 SERVER6 SECOND4 SECOND6 ARM4 
 
 # How long a connection may take that should succeed, and how long we believe
 # that one is dropped. Valgrind and sanitizers slow down portfwd, not packets.
-: "${ASK_SECONDS:=5}" "${DROP_SECONDS:=1}"
+: "${ASK_SECONDS:=5}" "${DROP_SECONDS:=0.4}"
 
 sandbox_check() {
 	if [ -z "${PORTFWD_SANDBOX-}" ]; then
