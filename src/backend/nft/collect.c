@@ -72,7 +72,7 @@ static int touch(struct pfw_backend_handle *handle, const struct pfw_image *imag
 		ret = -ESTALE;
 	else if (ret == -ENOMEM)
 		pfw_fail_memory(err);
-	else if (!ret && !++handle->generation)
+	else if (!ret && handle->generation && !++handle->generation)
 		handle->generation = 1;
 	pfw_batch_free(&tx.batch);
 	free(items);
