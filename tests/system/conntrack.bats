@@ -501,6 +501,23 @@ send_on() { # HOST SOCAT-ADDRESS
 	carries_nothing some
 }
 
+@test "sources that make one range: who is in it is cut, as the kernel tells it" {
+	serve_tcp web server "$SERVER4" 80
+	addr_add client wan 198.51.100.70/24 198.51.100.71/24 198.51.100.72/24
+	pfw add some "$WAN4:8080" "$SERVER4:80"
+	hold in client "TCP4:$WAN4:8080,bind=198.51.100.71"
+	hold out client "TCP4:$WAN4:8080,bind=198.51.100.72"
+	pfw add --replace some "$WAN4:8080" "$SERVER4:80" --source '!198.51.100.70,!198.51.100.71'
+	carries_nothing in
+	carries out web excluded
+	echo '{ "forwards": [ { "name": "some", "listen": "'"$WAN4"':8080", "target": "'"$SERVER4"':80",
+		"source": ["198.51.100.71", "198.51.100.72"] } ] }' | config
+	pfw reload
+	carries out web admitted
+	pfw flush
+	carries_nothing out
+}
+
 @test "one key, one target, two words on the source: each keeps its own" {
 	serve_tcp web server "$SERVER4" 80
 	addr_add client wan 198.51.100.70/24

@@ -155,3 +155,22 @@ setup() {
 	saved_by_nft
 	in_sync
 }
+
+# nft puts a single range, which is no prefix, into no set.
+@test "neighbours that make one range, admitted and excluded, also after nft saved them" {
+	local not in=a in6=a6 out=own out6=own
+	for not in "" "!"; do
+		pfw add --replace one 8080 "$SERVER4:80,[$SERVER6]:80" \
+			--source "$not$OTHER4,${not}198.51.100.71,${not}2001:db8:1::6f,$not$OTHER6"
+		gets "$in $OTHER4" client tcp "$WAN4" 8080 "$OTHER4"
+		gets "$in 198.51.100.71" client tcp "$WAN4" 8080 198.51.100.71
+		gets "$out 198.51.100.72" client tcp "$WAN4" 8080 198.51.100.72
+		gets "$out $CLIENT4" client tcp "$WAN4" 8080
+		gets "$in6 $OTHER6" client tcp "$WAN6" 8080 "$OTHER6"
+		gets "$out6 $CLIENT6" client tcp "$WAN6" 8080 "$CLIENT6"
+		in_sync
+		saved_by_nft
+		in_sync
+		in=own in6=own out=a out6=a6
+	done
+}

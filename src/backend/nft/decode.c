@@ -24,6 +24,7 @@ struct reading {
 	struct nft_admission sources;
 	uint8_t mask[16];
 	bool has_mask;
+	uint8_t low[16];		/* what the source address is not below */
 	bool asks_machine;		/* fib saddr */
 	uint8_t address[16];
 	uint32_t address_len;
@@ -321,12 +322,44 @@ static void take_payload(struct reading *reading, const struct expression *expr)
 		reading->source_family = AF_INET6;
 }
 
+/* One range of the source address in two comparisons. */
+static int take_bound(struct reading *reading, uint32_t op, const uint8_t *bytes, uint32_t len)
+{
+	uint8_t high[16] = { 0 };
+
+	if (op == NFT_CMP_GTE) {
+		memset(reading->low, 0, sizeof(reading->low));
+		memcpy(reading->low, bytes, len);
+		return 0;
+	}
+	memcpy(high, bytes, len);
+	reading->has_sources = true;
+	reading->not = false;
+	return add_range(&reading->sources, reading->low, high);
+}
+
+static int take_range(struct reading *reading, const struct expression *expr)
+{
+	uint8_t low[16] = { 0 }, high[16] = { 0 };
+	uint32_t low_len, high_len;
+	const uint8_t *from = value(expr, NFTA_RANGE_FROM_DATA, &low_len);
+	const uint8_t *to = value(expr, NFTA_RANGE_TO_DATA, &high_len);
+
+	if (!from || !to || !reading->source_family)
+		return 0;
+	memcpy(low, from, low_len);
+	memcpy(high, to, high_len);
+	reading->has_sources = true;
+	reading->not = number(expr, NFTA_RANGE_OP) == NFT_RANGE_NEQ;
+	return add_range(&reading->sources, low, high);
+}
+
 /* A prefix of the source address, or the family. */
 static int take_cmp(struct reading *reading, const struct expression *expr)
 {
 	uint8_t low[16] = { 0 }, high[16];
 	const uint8_t *bytes;
-	uint32_t len, i;
+	uint32_t len, i, op = number(expr, NFTA_CMP_OP);
 	size_t size;
 
 	bytes = value(expr, NFTA_CMP_DATA, &len);
@@ -340,12 +373,14 @@ static int take_cmp(struct reading *reading, const struct expression *expr)
 	size = pfw_addr_size(reading->source_family);
 	if (len > size)
 		return 0;
+	if (op == NFT_CMP_GTE || op == NFT_CMP_LTE)
+		return take_bound(reading, op, bytes, len);
 	last_address(size, high);
 	memcpy(low, bytes, len);
 	for (i = 0; i < len; i++)
 		high[i] = reading->has_mask ? (uint8_t)(low[i] | ~reading->mask[i]) : low[i];
 	reading->has_sources = true;
-	reading->not = number(expr, NFTA_CMP_OP) == NFT_CMP_NEQ;
+	reading->not = op == NFT_CMP_NEQ;
 	return add_range(&reading->sources, low, high);
 }
 
@@ -474,6 +509,8 @@ static int take_expression(struct reading *reading, const struct expression *exp
 	}
 	if (!strcmp(expr->name, "cmp"))
 		return take_cmp(reading, expr);
+	if (!strcmp(expr->name, "range"))
+		return take_range(reading, expr);
 	if (!strcmp(expr->name, "immediate"))
 		return take_immediate(reading, expr);
 	if (!strcmp(expr->name, "nat"))

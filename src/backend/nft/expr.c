@@ -176,6 +176,19 @@ void nft_expr_cmp(struct nft_rule *rule, uint32_t op, const void *data, uint32_t
 	nft_expr_add(rule, expr);
 }
 
+void nft_expr_range_not(struct nft_rule *rule, const void *low, const void *high, uint32_t len)
+{
+	struct nftnl_expr *expr = nftnl_expr_alloc("range");
+
+	if (expr) {
+		nftnl_expr_set_u32(expr, NFTNL_EXPR_RANGE_SREG, NFT_REG_1);
+		nftnl_expr_set_u32(expr, NFTNL_EXPR_RANGE_OP, NFT_RANGE_NEQ);
+		nftnl_expr_set(expr, NFTNL_EXPR_RANGE_FROM_DATA, low, len);
+		nftnl_expr_set(expr, NFTNL_EXPR_RANGE_TO_DATA, high, len);
+	}
+	nft_expr_add(rule, expr);
+}
+
 void nft_expr_mask(struct nft_rule *rule, const void *mask, uint32_t len)
 {
 	const uint8_t none[16] = { 0 };

@@ -28,6 +28,8 @@ void nft_expr_payload(struct nft_rule *rule, uint32_t base, uint32_t offset, uin
 void nft_expr_fib(struct nft_rule *rule, uint32_t flags, uint32_t result, uint32_t reg);
 /* Compares the first register. */
 void nft_expr_cmp(struct nft_rule *rule, uint32_t op, const void *data, uint32_t len);
+/* That the first register is outside of this range. */
+void nft_expr_range_not(struct nft_rule *rule, const void *low, const void *high, uint32_t len);
 /* First register & mask. */
 void nft_expr_mask(struct nft_rule *rule, const void *mask, uint32_t len);
 /* ct KEY, a bit set of which one is wanted. */

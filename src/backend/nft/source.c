@@ -106,6 +106,20 @@ static void match_one(struct nft_rule *rule, const struct interval *interval, si
 	print_interval(interval, size, &rule->text);
 }
 
+/* Prefixes that make one range, and no prefix: nft puts a single range into no set. */
+static void match_range(struct nft_rule *rule, const struct interval *interval, size_t size,
+			uint32_t offset, bool not)
+{
+	nft_expr_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, offset, (uint32_t)size, NFT_REG_1);
+	if (not) {
+		nft_expr_range_not(rule, interval->low, interval->high, (uint32_t)size);
+	} else {
+		nft_expr_cmp(rule, NFT_CMP_GTE, interval->low, (uint32_t)size);
+		nft_expr_cmp(rule, NFT_CMP_LTE, interval->high, (uint32_t)size);
+	}
+	print_interval(interval, size, &rule->text);
+}
+
 /* nft begins a set with the end of what lies before its first interval. */
 static void match_set(struct nft_rule *rule, struct interval *intervals, unsigned int n, size_t size,
 		      uint32_t offset, bool not)
@@ -169,6 +183,8 @@ int nft_match_sources(struct nft_rule *rule, uint8_t family, const struct pfw_pr
 	pfw_buffer_puts(&rule->text, not ? "!= " : "");
 	if (found == 1 && prefix_of(intervals, size) >= 0)
 		match_one(rule, intervals, size, offset, not);
+	else if (found == 1)
+		match_range(rule, intervals, size, offset, not);
 	else
 		match_set(rule, intervals, found, size, offset, not);
 out:
