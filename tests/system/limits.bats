@@ -196,7 +196,7 @@ answered() { # LINES
 @test "expires: stops within a second with no process running; list says so; the next save prunes it" {
 	local until port answer begin end line
 	servers
-	peer_serve gw own tcp "$WAN4" 8080-8085
+	peer_serve gw own tcp "$WAN4" 8080-8085 own tcp "$WAN6" 8086-8087
 	more_clients client wan 198.51.100.70/24
 	until=$(($(date +%s) + 5))
 	local options=(--expires "$(date -u -d "@$until" +%Y-%m-%dT%H:%M:%SZ)")
@@ -207,24 +207,29 @@ answered() { # LINES
 	pfw add sharing 8084 "$SERVER4:80" --source 198.51.100.64/26
 	pfw add narrow 8085 "$SERVER4:80" --source "$CLIENT4" --snat masquerade "${options[@]}"
 	pfw add wide 8085 "$SERVER4:80"
+	pfw add plain6 8086 "[$SERVER6]:80" "${options[@]}"
+	pfw add source6 "[$WAN6]:8087" "[$SERVER6]:80" --source "$CLIENT6" --snat masquerade "${options[@]}"
 	in_sync
 	for port in 8080 8081 8082 8083 8084 8085; do
 		echo "try tcp $WAN4 $port"
 	done > "$BATS_TEST_TMPDIR/questions"
+	printf 'try tcp %s\n' "$WAN6 8086" "$WAN6 8087" >> "$BATS_TEST_TMPDIR/questions"
 	while :; do
 		begin=$EPOCHREALTIME
 		answer=$(peer_ask client < "$BATS_TEST_TMPDIR/questions" | cut -d' ' -f1,2 | xargs)
 		end=$EPOCHREALTIME
 		[ "${end%.*}" -lt "$until" ] || break
-		equal "web $CLIENT4 web $LAN4 web $CLIENT4 web $CLIENT4 web $LAN4 web $LAN4" "$answer" "before"
+		equal "web $CLIENT4 web $LAN4 web $CLIENT4 web $CLIENT4 web $LAN4 web $LAN4 web6 $CLIENT6 web6 $LAN6" \
+			"$answer" "before"
 	done
 	while [ "${begin%.*}" -lt $((until + 1)) ]; do
 		begin=$EPOCHREALTIME
 		answer=$(peer_ask client < "$BATS_TEST_TMPDIR/questions" | cut -d' ' -f1,2 | xargs)
 	done
-	equal "own $CLIENT4 own $CLIENT4 own $CLIENT4 own $CLIENT4 own $CLIENT4 web $CLIENT4" "$answer" "after"
+	equal "own $CLIENT4 own $CLIENT4 own $CLIENT4 own $CLIENT4 own $CLIENT4 web $CLIENT4 own $CLIENT6 own $CLIENT6" \
+		"$answer" "after"
 	gets "web 198.51.100.70" client tcp "$WAN4" 8084 198.51.100.70
-	equal "plain source range shared narrow" \
+	equal "plain source range shared narrow plain6 source6" \
 		"$(pfw_json '[.forwards[] | select(.state == "expired") | .name] | join(" ")' list)"
 	# What the expired ones leave until the next change is nobody's fault.
 	in_sync
@@ -238,7 +243,7 @@ answered() { # LINES
 	gets "web $CLIENT4" client tcp "$WAN4" 8080
 	gets "web $CLIENT4" client tcp "$WAN4" 8085
 	in_sync
-	if in_ns gw nft list table inet portfwd | grep -E 'plain|narrow|shared'; then
+	if in_ns gw nft list table inet portfwd | grep -E 'plain|narrow|shared|source6'; then
 		echo "the expired ones have left something" >&2
 		return 1
 	fi
