@@ -56,6 +56,9 @@ tcp() { # ADDRESS PORT ANSWER
 udp() {
 	from client "ask udp $1 $2" "$3"
 }
+sctp() {
+	from client "ask sctp $1 $2" "$3"
+}
 hairpin() {
 	from second "ask tcp $1 $2" "$3"
 }
@@ -112,6 +115,19 @@ listen_forms() {
 	forward '"listen": { "port": 8019, "protocol": ["udp", "tcp"] }, "target": "SERVER:80"'
 	tcp WAN 8019 "web CLIENT 80"
 	udp WAN 8019 "web CLIENT 80"
+	forward '"listen": "8024/sctp", "target": "SERVER:80"'
+	sctp WAN 8024 "web CLIENT 80"
+	hairpin WAN 8024 "own SECOND 8024"
+	from second "ask sctp WAN 8024" "web LAN 80"
+	from gw "ask sctp WAN 8024" "web WAN 80"
+	forward '"listen": { "port": "8025-8027", "protocol": ["tcp", "udp", "sctp"] }, "target": "SERVER:80"'
+	sctp WAN 8026 "web CLIENT 80"
+	udp WAN 8027 "web CLIENT 80"
+	tcp WAN 8025 "web CLIENT 80"
+	forward '"listen": { "address": "WAN", "port": 8028, "protocol": "sctp" }, "target": "SERVER:80", "snat": "masquerade"'
+	sctp WAN 8028 "web LAN 80"
+	tcp WAN 8028 "own CLIENT 8028"
+	sctp LAN 8028 none
 	forward '"listen": { "port": 8020, "interface": "lan0" }, "target": "SERVER:80"'
 	tcp WAN 8020 "own CLIENT 8020"
 	hairpin WAN 8020 "web LAN 80"
@@ -163,6 +179,10 @@ target_forms() {
 	tcp FAR 22 "self CLIENT 22"
 	forward '"listen": "FAR:8056", "target": { "address": "self", "port": 22 }'
 	tcp FAR 8056 "self CLIENT 22"
+	forward '"listen": "8044-8046/sctp", "target": "SERVER:8057-8059"'
+	sctp WAN 8045 "kept CLIENT 8058"
+	forward '"listen": "8047/sctp", "target": "self:22"'
+	sctp WAN 8047 "self CLIENT 22"
 	forward '"listen": "8057-8059", "target": "self:22-24"'
 	tcp WAN 8058 "self CLIENT 23"
 }
@@ -354,9 +374,11 @@ everybody() { # 4|6
 		local "$word=$address"
 	done < <(words "$1")
 	peer_serve server web tcp "$SERVER" 80-81 web udp "$SERVER" 80 pool tcp "$SERVER" 85 \
-		kept tcp "$SERVER" 8030-8059 kept udp "$SERVER" 8030-8059
+		kept tcp "$SERVER" 8030-8059 kept udp "$SERVER" 8030-8059 \
+		web sctp "$SERVER" 80 kept sctp "$SERVER" 8058
 	peer_serve second pool tcp "$SECOND" 85
-	peer_serve gw own tcp "$ANY" 8000-8109 own udp "$WAN" 8000-8109 self tcp "$ANY" 22-24 self udp "$WAN" 22
+	peer_serve gw own tcp "$ANY" 8000-8109 own udp "$WAN" 8000-8109 self tcp "$ANY" 22-24 self udp "$WAN" 22 \
+		self sctp "$WAN" 22
 }
 
 answers_are_right() { # 4|6
