@@ -84,6 +84,7 @@ answered() { # LINES
 	servers
 	pfw add two 8080 "$SERVER4:80" --limit connections=2,rate=100/second,burst=50
 	coproc peer_ask client
+	local asking=$COPROC_PID
 	# shellcheck disable=SC2153 # set by coproc
 	echo "times 2 hold tcp $WAN4 8080" >&"${COPROC[1]}"
 	read -r -t 10 line <&"${COPROC[0]}"
@@ -99,7 +100,7 @@ answered() { # LINES
 	in_sync
 	questions=${COPROC[1]}
 	exec {questions}>&-
-	wait "$COPROC_PID"
+	wait "$asking"
 	gets "web $CLIENT4 80" client tcp "$WAN4" 8080
 }
 
@@ -111,6 +112,7 @@ answered() { # LINES
 	pfw add one 8080 "$SERVER4:80" --limit connections=1
 	pfw add range 8081-8083 "$SERVER4:80" --limit connections=1
 	coproc peer_ask client
+	local asking=$COPROC_PID
 	# shellcheck disable=SC2153 # set by coproc
 	echo "hold tcp $WAN4 8080" >&"${COPROC[1]}"
 	read -r -t 10 line <&"${COPROC[0]}"
@@ -127,7 +129,7 @@ answered() { # LINES
 	done
 	local questions=${COPROC[1]}
 	exec {questions}>&-
-	wait "$COPROC_PID"
+	wait "$asking"
 }
 
 @test "connections: each forward counts for itself, all in one set, and anew with another limit" {
@@ -149,6 +151,7 @@ answered() { # LINES
 	equal 2 "$(in_ns gw nft list sets inet | grep -c 'set connections')"
 	pfw diff
 	coproc peer_ask client
+	local asking=$COPROC_PID
 	# shellcheck disable=SC2153 # set by coproc
 	echo "hold tcp $WAN4 8081" >&"${COPROC[1]}"
 	read -r -t 10 line <&"${COPROC[0]}"
@@ -159,7 +162,7 @@ answered() { # LINES
 	in_sync
 	local questions=${COPROC[1]}
 	exec {questions}>&-
-	wait "$COPROC_PID"
+	wait "$asking"
 	pfw remove f1 f2 f3
 	equal 0 "$(in_ns gw nft list sets inet | grep -c 'set connections' || true)"
 }
