@@ -51,6 +51,7 @@ comparable() {
 
 @test "each line of the listing stands in portfwd-nftables(7), in order, and no other" {
 	local what=$BATS_TEST_TMPDIR
+	[[ $(nft --version) == *"v1.0.6 "* ]] || skip "the page has the spelling of nft 1.0.6"
 	cp "$EXAMPLE" "$CONFIG"
 	pfw reload
 	{
