@@ -5,7 +5,8 @@
 # Load it behind helpers.
 
 setup_file() {
-	"${CC:-cc}" -O1 -o "$BATS_FILE_TMPDIR/peer" "$BATS_TEST_DIRNAME/peer.c"
+	"${CC:-cc}" -O1 -o "$BATS_FILE_TMPDIR/peer" "$BATS_TEST_DIRNAME/peer.c" \
+		"$BATS_TEST_DIRNAME/sctp.c"
 }
 
 PEER=$BATS_FILE_TMPDIR/peer

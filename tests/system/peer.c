@@ -13,6 +13,8 @@
  *	hold PROTO ADDRESS PORT [SOURCE]	like try, but an answered one stays open
  *	close					closes the one that is held the longest
  *	times N ask|try|hold …			the same N times
+ *
+ * PROTO is tcp, udp or sctp; of sctp there is just the beginning, and nothing to hold.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,11 +28,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "sctp.h"
+
 #define SOCKETS 4096
 #define PATIENT_MS 4000
 #define BRIEF_MS 300
 
-enum kind { LISTENER, DATAGRAMS, CONNECTION };
+enum kind { LISTENER, DATAGRAMS, CONNECTION, ASSOCIATIONS };
 
 struct server {
 	const char *name;
@@ -87,18 +91,40 @@ static void watch(int fd, const char *name, enum kind kind, unsigned int port)
 	servers[n_fds++] = (struct server){ name, kind, port };
 }
 
-static void listen_on(const char *name, bool udp, const char *address, unsigned int port)
+static void listen_on(const char *name, const char *proto, const char *address, unsigned int port)
 {
+	bool udp = !strcmp(proto, "udp");
 	struct sockaddr_storage at;
 	socklen_t len = make_address(address, port, &at);
-	int fd = socket(at.ss_family, udp ? SOCK_DGRAM : SOCK_STREAM, 0), on = 1;
+	int fd, on = 1;
 
+	if (!strcmp(proto, "sctp")) {
+		fd = sctp_socket(at.ss_family, &at);
+		if (fd < 0)
+			fail(name);
+		watch(fd, name, ASSOCIATIONS, port);
+		return;
+	}
+	fd = socket(at.ss_family, udp ? SOCK_DGRAM : SOCK_STREAM, 0);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (at.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, 26 /* IPV6_V6ONLY */, &on, sizeof(on));
 	if (fd < 0 || bind(fd, (struct sockaddr *)&at, len) || (!udp && listen(fd, 1024)))
 		fail(name);
 	watch(fd, name, udp ? DATAGRAMS : LISTENER, port);
+}
+
+static void answer_association(nfds_t i)
+{
+	struct sctp_message message = { .port = (uint16_t)servers[i].port };
+	char text[64];
+
+	if (!sctp_receive(fds[i].fd, SCTP_INIT, &message))
+		return;
+	message.verification = message.tag;
+	snprintf(message.text, sizeof(message.text), "%s %s %u\n", servers[i].name,
+		 print_address(&message.peer, text, sizeof(text)), servers[i].port);
+	sctp_send(fds[i].fd, SCTP_INIT_ACK, &message);
 }
 
 static void answer(nfds_t i)
@@ -108,6 +134,10 @@ static void answer(nfds_t i)
 	char heard[512], said[256], text[64];
 	int fd = fds[i].fd, n;
 
+	if (servers[i].kind == ASSOCIATIONS) {
+		answer_association(i);
+		return;
+	}
 	if (servers[i].kind == LISTENER) {
 		fd = accept(fd, (struct sockaddr *)&peer, &len);
 		if (fd < 0)
@@ -143,7 +173,7 @@ static int serve(char **words)
 		if (strchr(words[3], '-'))
 			high = (unsigned int)atoi(strchr(words[3], '-') + 1);
 		for (; low <= high; low++)
-			listen_on(words[0], !strcmp(words[1], "udp"), words[2], low);
+			listen_on(words[0], words[1], words[2], low);
 	}
 	puts("ready");
 	fflush(stdout);
@@ -152,6 +182,34 @@ static int serve(char **words)
 			if (fds[i].revents)
 				answer(i);
 	return 1;
+}
+
+static ssize_t ask_association(char **words, int ms, char *ret, size_t size)
+{
+	static uint32_t number;
+	struct sctp_message message = { .peer_port = (uint16_t)atoi(words[2]), .tag = ++number }, heard;
+	struct sockaddr_storage from;
+	struct pollfd wait = { .events = POLLIN };
+
+	make_address(words[1], 0, &message.peer);
+	if (words[3])
+		make_address(words[3], 0, &from);
+	wait.fd = sctp_socket(message.peer.ss_family, words[3] ? &from : NULL);
+	if (wait.fd < 0)
+		fail("sctp");
+	message.port = (uint16_t)(20000 + ((unsigned int)getpid() * 16 + number) % 10000);
+	heard.port = message.port;
+	heard.text[0] = '\0';
+	sctp_send(wait.fd, SCTP_INIT, &message);
+	/* Others of this host are heard as well, so time is counted from the last packet. */
+	while (poll(&wait, 1, ms) == 1)
+		if (sctp_receive(wait.fd, SCTP_INIT_ACK, &heard) && heard.verification == message.tag)
+			break;
+		else
+			heard.text[0] = '\0';
+	close(wait.fd);
+	snprintf(ret, size, "%s", heard.text);
+	return heard.text[0] ? (ssize_t)strlen(ret) : -1;
 }
 
 /* The answer's length, or -1; *fd stays open then only if hold. */
@@ -185,9 +243,9 @@ static ssize_t question(char **words, int ms, char *ret, size_t size, int *ret_f
 
 static int ask(void)
 {
-	int held[SOCKETS], n_held = 0, first = 0, times, fd;
+	int held[SOCKETS], n_held = 0, first = 0, times, ms, fd;
 	char line[256], said[256], *words[8], *at;
-	bool hold;
+	bool hold, sctp;
 	ssize_t n;
 	size_t i;
 
@@ -203,10 +261,15 @@ static int ask(void)
 			times = atoi(words[1]);
 			i = 2;
 		}
-		hold = words[i] && !strcmp(words[i], "hold");
+		sctp = words[i] && words[i + 1] && !strcmp(words[i + 1], "sctp");
+		hold = words[i] && !strcmp(words[i], "hold") && !sctp;
 		for (; words[i] && words[i + 1] && times > 0; times--) {
-			n = question(&words[i + 1], strcmp(words[i], "ask") ? BRIEF_MS : PATIENT_MS,
-				     said, sizeof(said), hold ? &fd : NULL);
+			ms = strcmp(words[i], "ask") ? BRIEF_MS : PATIENT_MS;
+			if (sctp)
+				n = ask_association(&words[i + 1], ms, said, sizeof(said));
+			else
+				n = question(&words[i + 1], ms, said, sizeof(said),
+					     hold ? &fd : NULL);
 			if (n > 0 && hold && n_held < SOCKETS)
 				held[n_held++] = fd;
 			said[n > 0 ? n : 0] = '\0';

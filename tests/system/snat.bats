@@ -93,6 +93,10 @@ setup() {
 	reaches tcp client "$ARM6" 8080 web6 "$ARM6"
 	reaches udp client "$ARM4" 8080 dns4 "$ARM4"
 	reaches udp client "$ARM6" 8080 dns6 "$ARM6"
+	# So it is the masquerade that makes it work.
+	pfw add bare 8081 "$SERVER4:80,[$SERVER6]:80" --no-hairpin
+	unreachable tcp client "$ARM4" 8081
+	unreachable tcp client "$ARM6" 8081
 }
 
 @test "from the gateway itself, to its own address, it works" {

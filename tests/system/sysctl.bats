@@ -48,7 +48,7 @@ routing() { # what IPv4 and IPv6 say in the gateway
 @test "ip_forward false in the settings: routing is the administrator's" {
 	config <<-JSON
 		{ "settings": { "ip_forward": false },
-		  "forwards": [ { "name": "web", "listen": "8080", "target": "$SERVER4:80" } ] }
+		  "forwards": [ { "name": "web", "listen": "8080", "target": ["$SERVER4:80", "[$SERVER6]:80"] } ] }
 	JSON
 	pfw reload
 	equal "0 0" "$(routing)"
