@@ -126,20 +126,6 @@ static void restore_host(struct pfw_engine *engine, const struct side *host, str
 	not_put_back(ret, &failed, err);
 }
 
-int sides_apply(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
-		struct pfw_error *err)
-{
-	bool packets;
-	int ret = apply_in_order(engine, sides, &packets, err);
-
-	if (!ret)
-		return 0;
-	if (packets)
-		side_take_back(engine, ENGINE_PACKETS, &sides[ENGINE_PACKETS], err);
-	restore_host(engine, &sides[ENGINE_HOST], err);
-	return ret;
-}
-
 /* Whether to put this side back takes the shield away that it brought. */
 static bool brought_shield(const struct engine_backend *to, const struct side *side)
 {
@@ -152,6 +138,39 @@ static bool brought_shield(const struct engine_backend *to, const struct side *s
 			return true;
 	}
 	return false;
+}
+
+/* Whether an interface takes packets for 127.0.0.0/8 that could not be kept from it again. */
+static bool lets_in(const struct pfw_host_record *record)
+{
+	char name[PFW_IFNAME_SIZE];
+	const char *leaf;
+	size_t i;
+
+	for (i = 0; i < record->n_entries; i++) {
+		leaf = pfw_host_key_interface(record->entries[i].key, name);
+		if (leaf && !strcmp(leaf, "route_localnet"))
+			return true;
+	}
+	return false;
+}
+
+int sides_apply(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
+		struct pfw_error *err)
+{
+	bool packets;
+	int ret = apply_in_order(engine, sides, &packets, err);
+
+	if (!ret)
+		return 0;
+	if (packets && lets_in(&engine->state.host) &&
+	    brought_shield(&engine->backends[ENGINE_PACKETS], &sides[ENGINE_PACKETS]))
+		pfw_error_add(err, PFW_FAILED, "route_localnet could not be put back, so the rules stay "
+			      "that keep others from 127.0.0.0/8; run \"portfwd flush\"");
+	else if (packets)
+		side_take_back(engine, ENGINE_PACKETS, &sides[ENGINE_PACKETS], err);
+	restore_host(engine, &sides[ENGINE_HOST], err);
+	return ret;
 }
 
 void sides_take_back(struct pfw_engine *engine, const struct side sides[ENGINE_BACKENDS],

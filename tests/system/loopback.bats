@@ -265,6 +265,20 @@ table_number() { # NAME
 	[ ! -e "$CONFIG" ]
 }
 
+@test "what was set and cannot be put back stays shielded" {
+	"${CC:-cc}" -shared -fPIC -o "$BATS_TEST_TMPDIR/refuse.so" "$BATS_TEST_DIRNAME/refuse.c" -ldl
+	run ip netns exec gw env LD_PRELOAD="$BATS_TEST_TMPDIR/refuse.so" REFUSE_SYSCTL=route_localnet \
+		ASAN_OPTIONS="${ASAN_OPTIONS-}:verify_asan_link_order=0" \
+		"$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" add inner 8080 127.0.0.1:9000
+	equal 1 "$status" "$output"
+	contains "$output" 'the rules stay that keep others from 127.0.0.0/8'
+	equal "0 1" "$(localnet wan0 lan0)"
+	contains "$(in_ns gw nft list chain inet portfwd loopback)" 'ip daddr 127.0.0.0/8 drop'
+	pfw flush
+	equal "0 0" "$(localnet wan0 lan0)"
+	equal "" "$(in_ns gw nft list ruleset)"
+}
+
 @test "a removal that fails leaves the forward and the file, and has not touched the shield" {
 	local before after
 	inner

@@ -6,13 +6,16 @@
  *   REFUSE_ELEMENT=NAME  each set element with this comment goes to nf_tables with a broken key
  *   REFUSE_RENAME=TEXT   rename(2) to a path that ends with this text fails with EIO
  *   REFUSE_SYNC=1        fsync(2) fails with EIO
+ *   REFUSE_SYSCTL=NAME   of the sysctls of this name, only the first can be written
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,4 +107,45 @@ int fsync(int fd)
 		return -1;
 	}
 	return real(fd);
+}
+
+static int open_one(const char *function, const char *path, int flags, mode_t mode)
+{
+	int (*real)(const char *, int, ...) =
+		(int (*)(const char *, int, ...))dlsym(RTLD_NEXT, function);
+	const char *name = getenv("REFUSE_SYSCTL"), *slash = strrchr(path, '/');
+	static unsigned int n;
+
+	if (name && slash && strcmp(slash + 1, name) == 0 && (flags & O_ACCMODE) != O_RDONLY && n++) {
+		errno = EROFS;
+		return -1;
+	}
+	return real(path, flags, mode);
+}
+
+static mode_t mode_of(int flags, va_list rest)
+{
+	return flags & O_CREAT ? va_arg(rest, mode_t) : 0;
+}
+
+int open(const char *path, int flags, ...)
+{
+	va_list rest;
+	mode_t mode;
+
+	va_start(rest, flags);
+	mode = mode_of(flags, rest);
+	va_end(rest);
+	return open_one("open", path, flags, mode);
+}
+
+int open64(const char *path, int flags, ...)
+{
+	va_list rest;
+	mode_t mode;
+
+	va_start(rest, flags);
+	mode = mode_of(flags, rest);
+	va_end(rest);
+	return open_one("open64", path, flags, mode);
 }
