@@ -235,6 +235,7 @@ static const struct range {
 	const char *what;	/* NULL: one that a connection can go to */
 } ranges[] = {
 	{ AF_INET, 32, { 0 }, "the unspecified address" },
+	{ AF_INET, 32, { 127, 255, 255, 255 }, "a broadcast address" },
 	{ AF_INET, 8, { 127 }, NULL },
 	{ AF_INET, 16, { 169, 254 }, "a link-local address" },
 	{ AF_INET, 32, { 255, 255, 255, 255 }, "the broadcast address" },

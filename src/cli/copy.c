@@ -15,11 +15,22 @@
 
 #define PAGE 65536
 
+/* Whether nobody else can put another folder in the place of ours there. */
+static bool is_safe(const char *folder)
+{
+	struct stat st;
+
+	return !stat(folder, &st) && S_ISDIR(st.st_mode) &&
+	       (st.st_uid == 0 || st.st_uid == geteuid()) &&
+	       (!(st.st_mode & (S_IWGRP | S_IWOTH)) || st.st_mode & S_ISVTX);
+}
+
+/* TMPDIR may be that of the user who became root. */
 static int make_folder(struct pfw_copy *copy, struct pfw_error *err)
 {
 	const char *above = getenv("TMPDIR");
 
-	if (!above || *above != '/')
+	if (!above || *above != '/' || !is_safe(above))
 		above = "/tmp";
 	if (asprintf(&copy->folder, "%s/portfwd-edit.XXXXXX", above) < 0) {
 		copy->folder = NULL;

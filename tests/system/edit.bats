@@ -61,6 +61,25 @@ refused() { # CODE SAYS PART [ARGUMENT …]
 	equal "" "$(ls -A "$TMPDIR")"
 }
 
+@test "the copy is not made where another user could put a text of his own in its place" {
+	web
+	cat > "$BATS_TEST_TMPDIR/where" <<-'SCRIPT'
+		#!/bin/sh
+		dirname -- "$1" > "$NOTED"
+	SCRIPT
+	chmod +x "$BATS_TEST_TMPDIR/where"
+	export NOTED=$BATS_TEST_TMPDIR/noted
+	VISUAL=$BATS_TEST_TMPDIR/where pfw edit
+	contains "$(cat "$NOTED")" "$TMPDIR/portfwd-edit."
+	chmod 777 "$TMPDIR"
+	VISUAL=$BATS_TEST_TMPDIR/where pfw edit
+	contains "$(cat "$NOTED")" "/tmp/portfwd-edit."
+	[[ $(cat "$NOTED") != "$TMPDIR"/* ]]
+	chmod 1777 "$TMPDIR"
+	VISUAL=$BATS_TEST_TMPDIR/where pfw edit
+	contains "$(cat "$NOTED")" "$TMPDIR/portfwd-edit."
+}
+
 @test "the first file is begun from a skeleton" {
 	rm -r "${CONFIG%/*}"
 	# shellcheck disable=SC2030

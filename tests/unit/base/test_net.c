@@ -99,7 +99,7 @@ START_TEST(test_kinds_of_addresses)
 		{ "0.0.0.0", "the unspecified address", false, true },
 		{ "::", "the unspecified address", false, true },
 		{ "127.0.0.1", NULL, true, false },
-		{ "127.255.255.255", NULL, true, false },
+		{ "127.255.255.255", "a broadcast address", false, false },
 		{ "::1", NULL, true, false },
 		{ "128.0.0.1", NULL, false, false },
 		{ "169.254.1.1", "a link-local address", false, false },

@@ -119,6 +119,7 @@ static const struct {
 	{ "{'listen':'80','target':'[::]:80'}", ":: is the unspecified address" },
 	{ "{'listen':'80','target':'224.0.0.1'}", "224.0.0.1 is a multicast address" },
 	{ "{'listen':'80','target':'255.255.255.255'}", "is the broadcast address" },
+	{ "{'listen':'80','target':'127.255.255.255'}", "is a broadcast address" },
 	{ "{'listen':'80','target':'169.254.0.1'}", "is a link-local address" },
 	{ "{'listen':'80','target':'fe80::1'}", "is a link-local address" },
 	{ "{'listen':'80','target':'::1'}", "::1 cannot be reached from outside: write \"self\" instead, and let the service listen on "
