@@ -57,12 +57,21 @@ static uint32_t first_like(const struct flow_set *set, const struct pfw_key *key
 	return is_range(key) ? first_range(set) : first_at(set, &spot);
 }
 
+static bool flow_is(const void *array, uint32_t id, const void *wanted)
+{
+	return !memcmp((const struct pfw_flow *)array + id, wanted, sizeof(struct pfw_flow));
+}
+
 bool flow_set_has(const struct flow_set *set, const struct pfw_flow *flow)
 {
 	uint32_t id;
 
+	/* All ranges follow each other, so they are not gone through for each. */
+	if (is_range(&flow->key))
+		return pfw_index_find(&set->whole, pfw_hash(flow, sizeof(*flow)), flow_is,
+				      set->list.flows, flow) != PFW_INDEX_NONE;
 	for (id = first_like(set, &flow->key); id != PFW_INDEX_NONE; id = set->next[id])
-		if (!memcmp(&set->list.flows[id], flow, sizeof(*flow)))
+		if (flow_is(set->list.flows, id, flow))
 			return true;
 	return false;
 }
@@ -90,6 +99,9 @@ static int link_flow(struct flow_set *set, uint32_t id)
 	}
 	first = first_like(set, key);
 	set->next[id] = PFW_INDEX_NONE;
+	if (is_range(key) && pfw_index_put(&set->whole, pfw_hash(&set->list.flows[id],
+								 sizeof(*set->list.flows)), id))
+		return -ENOMEM;
 	if (first != PFW_INDEX_NONE) {
 		set->next[id] = set->next[first];
 		set->next[first] = id;
@@ -127,6 +139,7 @@ void flow_set_free(struct flow_set *set)
 {
 	pfw_flows_free(&set->list);
 	pfw_index_free(&set->spots);
+	pfw_index_free(&set->whole);
 	free(set->next);
 	*set = (struct flow_set){ 0 };
 }

@@ -49,6 +49,7 @@ struct flow_set {
 	size_t n_next;
 	struct pfw_index spots;	/* family, protocol, port and address -> the first flow there */
 	uint32_t ranges;	/* the first flow of several ports, plus 1; 0: there is none */
+	struct pfw_index whole;	/* flows of several ports by all that they are */
 };
 
 /* Takes the flows over, each once; on -ENOMEM the set is to be freed. */

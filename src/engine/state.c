@@ -221,6 +221,11 @@ void state_tidy(const struct state *state)
 		return;
 	unlink(path);
 	free(path);
+	/* Of somebody who was killed while he saved. */
+	if (asprintf(&path, "%s/state.json.new", state->folder) >= 0) {
+		unlink(path);
+		free(path);
+	}
 	rmdir(state->folder);
 }
 

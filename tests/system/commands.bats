@@ -178,6 +178,13 @@ two_forwards() {
 	pfw flush
 }
 
+@test "flush leaves no folder, also where a command was killed while it saved" {
+	pfw add own 8080 self:80
+	echo half > "$(echo "$RUN_DIR"/net-*)/state.json.new"
+	pfw flush
+	equal "" "$(ls -A "$RUN_DIR")"
+}
+
 @test "export" {
 	two_forwards
 	pfw export | jq -e '.forwards | length == 2'

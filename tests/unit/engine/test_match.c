@@ -372,6 +372,27 @@ START_TEST(sets)
 }
 END_TEST
 
+/* So many that each is looked for, and not in all of them in turn: that would take minutes. */
+START_TEST(sets_of_ranges)
+{
+	struct pfw_flow flow = flow_to(IPPROTO_TCP, WAN, NULL, SERVER);
+	struct flow_set set = { 0 };
+	uint32_t i, lo;
+
+	for (i = 0; i < 2 * 200000; i++) {
+		lo = i % 200000;
+		flow.key.port = (struct pfw_ports){ (uint16_t)(1 + lo % 60000), 65535 };
+		flow.target[3] = (uint8_t)(lo / 60000);
+		ck_assert_int_eq(flow_set_has(&set, &flow), i >= 200000);
+		ck_assert_int_eq(flow_set_add(&set, &flow), 0);
+	}
+	ck_assert_uint_eq(set.list.n_flows, 200000);
+	flow.remote = true;
+	ck_assert(!flow_set_has(&set, &flow));
+	flow_set_free(&set);
+}
+END_TEST
+
 TCase *match_case(void)
 {
 	TCase *tcase;
@@ -381,7 +402,7 @@ TCase *match_case(void)
 		  what_another_forward_holds_stays, another_word_on_the_source,
 		  what_rewrites_nothing_is_not_cut, udp_that_would_go_past, udp_by_precedence,
 		  ranges, ranges_shifted, by_client, by_client_and_source, udp_by_client,
-		  a_failure_is_no_answer, sets);
+		  a_failure_is_no_answer, sets, sets_of_ranges);
 	tcase_add_checked_fixture(tcase, begin, end);
 	return tcase;
 }
