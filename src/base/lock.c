@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Waiting for an flock(2), up to a time. */
+/* Locks by flock(2): waiting for one up to a time, and whether it is still the one. */
 #include <errno.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "portfwd/base/lock.h"
@@ -45,4 +46,12 @@ int pfw_lock_wait(int fd, int how, uint64_t deadline)
 		ms = ms * 2 < WAIT_MOST_MS ? ms * 2 : WAIT_MOST_MS;
 	}
 	return 0;
+}
+
+bool pfw_lock_is_current(int fd, const char *path)
+{
+	struct stat ours, there;
+
+	return !fstat(fd, &ours) && !lstat(path, &there) && ours.st_dev == there.st_dev &&
+	       ours.st_ino == there.st_ino;
 }

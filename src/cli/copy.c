@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "copy.h"
+#include "portfwd/base/file.h"
 
 #define PAGE 65536
 
@@ -44,22 +45,14 @@ static int make_folder(struct pfw_copy *copy, struct pfw_error *err)
 	return -EIO;
 }
 
-static int write_all(const char *path, const struct pfw_buffer *text)
+static int write_new(const char *path, const struct pfw_buffer *text)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	size_t done = 0;
-	ssize_t n;
-	int ret = 0;
+	int ret;
 
 	if (fd < 0)
 		return -errno;
-	while (!ret && done < text->len) {
-		n = write(fd, text->data + done, text->len - done);
-		if (n >= 0)
-			done += (size_t)n;
-		else if (errno != EINTR)
-			ret = -errno;
-	}
+	ret = pfw_file_write(fd, text->data, text->len);
 	if (close(fd) < 0 && !ret)
 		ret = -errno;
 	return ret;
@@ -77,7 +70,7 @@ int pfw_copy_make(struct pfw_copy *copy, const char *name, const struct pfw_buff
 		copy->path = NULL;
 		ret = pfw_fail_memory(err);
 	} else {
-		ret = write_all(copy->path, text);
+		ret = write_new(copy->path, text);
 		if (ret)
 			pfw_fail_errno(err, ret, "cannot write %s", copy->path);
 	}

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "portfwd/base/file.h"
 #include "portfwd/base/lock.h"
 #include "portfwd/kernel/netns.h"
 #include "portfwd/kernel/sysctl.h"
@@ -135,19 +136,16 @@ static int wait_for_lock(const struct state *state, int fd, bool exclusive, unsi
 	return code ? pfw_fail_errno(err, code, "cannot lock %s/lock", state->folder) : 0;
 }
 
-/* Who had the lock before may have removed the file: then whoever comes next locks another one. */
 static bool is_current(const struct state *state, int fd)
 {
-	struct stat ours, there;
 	char *path;
-	bool same;
+	bool ret;
 
 	if (asprintf(&path, "%s/lock", state->folder) < 0)
 		return true;
-	same = !fstat(fd, &ours) && !lstat(path, &there) && ours.st_dev == there.st_dev &&
-	       ours.st_ino == there.st_ino;
+	ret = pfw_lock_is_current(fd, path);
 	free(path);
-	return same;
+	return ret;
 }
 
 int state_lock(struct state *state, bool exclusive, unsigned int seconds, struct pfw_error *err)
@@ -459,20 +457,11 @@ fail:
 static int write_whole(const char *path, const char *text, size_t len)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	ssize_t done = 0;
-	int ret = 0;
+	int ret;
 
 	if (fd < 0)
 		return -errno;
-	while (!ret && len) {
-		done = write(fd, text, len);
-		if (done < 0)
-			ret = errno == EINTR ? 0 : -errno;
-		else {
-			text += done;
-			len -= (size_t)done;
-		}
-	}
+	ret = pfw_file_write(fd, text, len);
 	if (!ret && fsync(fd))
 		ret = -errno;
 	close(fd);

@@ -97,15 +97,6 @@ static int check_lock(int fd, const char *folder, const char *path, struct pfw_e
 	return 0;
 }
 
-/* Whether the file was removed, and perhaps made anew, while we waited for its lock. */
-static bool is_gone(int fd, const char *path)
-{
-	struct stat ours, now;
-
-	return fstat(fd, &ours) < 0 || lstat(path, &now) < 0 || ours.st_dev != now.st_dev ||
-	       ours.st_ino != now.st_ino;
-}
-
 /* Two paths may lead to one folder, and a second lock of ours would wait for the first for ever. */
 static bool is_held(const struct pfw_store *store, int fd)
 {
@@ -144,7 +135,7 @@ static int try_lock(struct pfw_store *store, const char *folder, const char *pat
 				 "\"fuser -v %s\"", folder, path);
 		else if (ret)
 			pfw_fail_errno(err, ret, "cannot lock %s", path);
-		else if (is_gone(fd, path))
+		else if (!pfw_lock_is_current(fd, path))
 			ret = -EAGAIN;
 	}
 	if (!ret) {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "files.h"
+#include "portfwd/base/file.h"
 
 #define NAME_TRIES 8
 
@@ -62,22 +63,6 @@ static size_t settle(struct ordered *from, size_t n, struct pfw_edit *to)
 		to[kept++] = from[i].edit;
 	}
 	return kept;
-}
-
-static int write_all(int fd, const char *data, size_t len)
-{
-	ssize_t written;
-
-	while (len) {
-		written = write(fd, data, len);
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0)
-			return -errno;
-		data += written;
-		len -= (size_t)written;
-	}
-	return 0;
 }
 
 /* ".NAME.RANDOM" beside the file: hidden, so no drop-in either. NULL without memory. */
@@ -181,7 +166,7 @@ static int write_temp(struct file *file, const struct pfw_buffer *text, struct p
 
 	if (fd < 0)
 		return pfw_fail_errno(err, fd, "cannot save %s", file->path);
-	ret = write_all(fd, text->data, text->len);
+	ret = pfw_file_write(fd, text->data, text->len);
 	if (!ret)
 		ret = keep_rights(fd, file);
 	if (!ret && fsync(fd) < 0)

@@ -8,6 +8,7 @@
 TCase *arena_case(void);
 TCase *buffer_case(void);
 TCase *error_case(void);
+TCase *file_case(void);
 TCase *index_case(void);
 TCase *lock_case(void);
 TCase *names_case(void);

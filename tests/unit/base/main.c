@@ -4,9 +4,9 @@
 
 int main(void)
 {
-	TCase *const cases[] = { arena_case(), buffer_case(), error_case(),
-				 index_case(), lock_case(),   names_case(),
-				 net_case(),   text_case(),   time_case() };
+	TCase *const cases[] = { arena_case(), buffer_case(), error_case(), file_case(),
+				 index_case(), lock_case(),   names_case(), net_case(),
+				 text_case(),  time_case() };
 
 	return unit_run("base", cases, COUNT(cases));
 }

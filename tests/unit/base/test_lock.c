@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Waiting for a lock. */
+/* Waiting for a lock, and losing it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -29,10 +29,33 @@ START_TEST(test_wait)
 }
 END_TEST
 
+/* If this fails, two commands hold two files for one lock, and both change what it guards. */
+START_TEST(test_current)
+{
+	char path[] = "/tmp/portfwd-lock.XXXXXX";
+	int first = mkstemp(path), second;
+
+	ck_assert_int_ge(first, 0);
+	ck_assert(pfw_lock_is_current(first, path));
+	unlink(path);
+	ck_assert(!pfw_lock_is_current(first, path));
+	second = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+	ck_assert_int_ge(second, 0);
+	ck_assert(!pfw_lock_is_current(first, path));
+	ck_assert(pfw_lock_is_current(second, path));
+	unlink(path);
+	ck_assert_int_eq(symlink("/dev/null", path), 0);
+	ck_assert(!pfw_lock_is_current(second, path));
+	unlink(path);
+	close(first);
+	close(second);
+}
+END_TEST
+
 TCase *lock_case(void)
 {
 	TCase *tcase;
 
-	UNIT_CASE(tcase, "lock", test_wait);
+	UNIT_CASE(tcase, "lock", test_wait, test_current);
 	return tcase;
 }
