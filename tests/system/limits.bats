@@ -253,6 +253,23 @@ answered() { # LINES
 	fi
 }
 
+# As if the clock had been set, or a list of nft's been saved and loaded.
+@test "expires: by the clock, also where the kernel keeps the element for longer" {
+	local until comment
+	servers
+	until=$(($(date +%s) + 4))
+	pfw add brief 8080 "$SERVER4:80" --expires "$(date -u -d "@$until" +%FT%TZ)"
+	comment=$(in_ns gw nft list map inet portfwd chain4_any | grep -o 'comment "brief[^"]*"')
+	in_ns gw nft delete element inet portfwd chain4_any '{ tcp . 8080 }'
+	in_ns gw nft add element inet portfwd chain4_any "{ tcp . 8080 timeout 1h $comment : jump to-brief }"
+	gets "web $CLIENT4" client tcp "$WAN4" 8080
+	while [ "${EPOCHREALTIME%.*}" -le "$until" ]; do :; done
+	gets none client tcp "$WAN4" 8080
+	equal expired "$(pfw_json '.forwards[].state' list)"
+	pfw reload
+	in_sync
+}
+
 @test "expires: what has expired already is no error and takes nothing" {
 	servers
 	config <<-JSON

@@ -326,6 +326,14 @@ static int compile_to(const struct pfw_plan *plan, const struct pfw_forward *for
 	int ret = 0;
 
 	begin(&build, NFT_PREFIX_TO, name);
+	/*
+	 * The kernel drops the element when so many seconds have passed, which is another time if
+	 * the clock was set since, the machine slept, or nft loaded a list that was saved before.
+	 */
+	if (forward->expires) {
+		nft_match_since(&build.rule, forward->expires);
+		end_with(&build, NFT_RETURN, NULL);
+	}
 	add_admissions(&build);
 	if (forward->limit.rate) {
 		nft_add_limit(&build.rule, &forward->limit, true);

@@ -119,7 +119,7 @@ void nft_match_loopback(struct nft_rule *rule, bool source)
 	nft_say(rule, source ? "ip saddr 127.0.0.0/8" : "ip daddr 127.0.0.0/8");
 }
 
-void nft_match_before(struct nft_rule *rule, int64_t time)
+static void compare_time(struct nft_rule *rule, uint32_t operation, const char *sign, int64_t time)
 {
 	const int64_t most = INT64_MAX / 1000000000;	/* in the year 2262 */
 	const uint64_t be_ns = htobe64((uint64_t)(time < most ? time : most) * 1000000000u);
@@ -131,9 +131,19 @@ void nft_match_before(struct nft_rule *rule, int64_t time)
 				     { NFTNL_EXPR_BYTEORDER_OP, NFT_BYTEORDER_HTON },
 				     { NFTNL_EXPR_BYTEORDER_LEN, 8 },
 				     { NFTNL_EXPR_BYTEORDER_SIZE, 8 }));
-	nft_expr_cmp(rule, NFT_CMP_LT, &be_ns, sizeof(be_ns));
-	nft_say(rule, "meta time < ");
-	pfw_buffer_printf(&rule->text, "%" PRId64, time < most ? time : most);
+	nft_expr_cmp(rule, operation, &be_ns, sizeof(be_ns));
+	pfw_buffer_printf(&rule->text, "%smeta time %s %" PRId64, rule->text.len ? " " : "", sign,
+			  time < most ? time : most);
+}
+
+void nft_match_before(struct nft_rule *rule, int64_t time)
+{
+	compare_time(rule, NFT_CMP_LT, "<", time);
+}
+
+void nft_match_since(struct nft_rule *rule, int64_t time)
+{
+	compare_time(rule, NFT_CMP_GTE, ">=", time);
 }
 
 void nft_match_reply(struct nft_rule *rule)

@@ -75,6 +75,7 @@ void nft_match_off_loopback(struct nft_rule *rule, uint8_t family); /* ip daddr 
 void nft_match_from_wire(struct nft_rule *rule);	/* iiftype != loopback */
 void nft_match_loopback(struct nft_rule *rule, bool source);	/* ip saddr 127.0.0.0/8, or daddr */
 void nft_match_before(struct nft_rule *rule, int64_t time);	/* meta time < 1798761600 */
+void nft_match_since(struct nft_rule *rule, int64_t time);	/* meta time >= 1798761600 */
 void nft_match_reply(struct nft_rule *rule);		/* ct state established,related */
 /* iifname @in oifname @out */
 void nft_match_links(struct nft_rule *rule, const char *in, const char *out);
