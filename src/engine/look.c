@@ -158,16 +158,13 @@ static bool shield_stands(const struct pfw_engine *engine, const struct side *si
 static int take_localnets(const struct pfw_image *host, struct pfw_links *ret)
 {
 	char name[PFW_IFNAME_SIZE];
-	const char *leaf;
 	uint32_t i;
 
-	for (i = 0; i < host->n_items; i++) {
-		leaf = pfw_host_key_interface((const char *)pfw_item_key(&host->items[i]), name);
-		if (leaf && !strcmp(leaf, "route_localnet") &&
+	for (i = 0; i < host->n_items; i++)
+		if (pfw_host_is_localnet((const char *)pfw_item_key(&host->items[i]), name) &&
 		    strcmp((const char *)pfw_item_value(&host->items[i]), "0") &&
 		    pfw_links_add(ret, name, 0, false))
 			return -ENOMEM;
-	}
 	return 0;
 }
 

@@ -144,14 +144,11 @@ static bool brought_shield(const struct engine_backend *to, const struct side *s
 static bool lets_in(const struct pfw_host_record *record)
 {
 	char name[PFW_IFNAME_SIZE];
-	const char *leaf;
 	size_t i;
 
-	for (i = 0; i < record->n_entries; i++) {
-		leaf = pfw_host_key_interface(record->entries[i].key, name);
-		if (leaf && !strcmp(leaf, "route_localnet"))
+	for (i = 0; i < record->n_entries; i++)
+		if (pfw_host_is_localnet(record->entries[i].key, name))
 			return true;
-	}
 	return false;
 }
 

@@ -231,7 +231,7 @@ void state_tidy(const struct state *state)
 static bool is_entry(const char *key, const char *was)
 {
 	static const char *const leaves[] = { "forwarding", "force_forwarding", "accept_ra",
-					     "route_localnet" };
+					     PFW_HOST_LOCALNET };
 	char name[PFW_IFNAME_SIZE];
 	const char *leaf;
 	size_t i;

@@ -139,6 +139,9 @@ int pfw_host_record_add(struct pfw_host_record *record, const char *key, const c
  * NULL: it names none, or all of them. *ret_name is zero-filled.
  */
 const char *pfw_host_key_interface(const char *key, char ret_name[PFW_IFNAME_SIZE]);
+/* What is behind it where connections are let in to 127.0.0.0/8, and whether a key is such a one. */
+#define PFW_HOST_LOCALNET "route_localnet"
+bool pfw_host_is_localnet(const char *key, char ret_name[PFW_IFNAME_SIZE]);
 /*
  * Gives all that is recorded of an interface the name that it has now. What is gone keeps its
  * name, unless another one that is recorded has it now. -ENOMEM.

@@ -29,16 +29,18 @@ int pfw_host_record_add(struct pfw_host_record *record, const char *key, const c
 	return 0;
 }
 
-static const char *const folders[] = { "net/ipv4/conf/", "net/ipv6/conf/" };
+/* Where the interfaces have theirs; one is as long as the other. */
+static const char folders[][sizeof("net/ipv4/conf/")] = { "net/ipv4/conf/", "net/ipv6/conf/" };
+#define FOLDER_LEN (sizeof(*folders) - 1)
 
 const char *pfw_host_key_interface(const char *key, char ret_name[PFW_IFNAME_SIZE])
 {
 	size_t f, len;
 
 	for (f = 0; f < 2; f++) {
-		if (strncmp(key, folders[f], strlen(folders[f])))
+		if (strncmp(key, folders[f], FOLDER_LEN))
 			continue;
-		key += strlen(folders[f]);
+		key += FOLDER_LEN;
 		len = strcspn(key, "/");
 		if (!len || len >= PFW_IFNAME_SIZE || !key[len] || !strncmp(key, "all/", 4))
 			return NULL;
@@ -63,7 +65,7 @@ static int rename_entry(struct pfw_host_entry *entry, const char *name)
 
 	if (!leaf || !strcmp(before, name))
 		return 0;
-	if (asprintf(&key, "%.14s%s/%s", entry->key, name, leaf) < 0)
+	if (asprintf(&key, "%.*s%s/%s", (int)FOLDER_LEN, entry->key, name, leaf) < 0)
 		return -ENOMEM;
 	free(entry->key);
 	entry->key = key;
@@ -78,13 +80,12 @@ static bool is_over(const struct pfw_host_record *record, size_t at, const struc
 {
 	const struct pfw_host_entry *entries = record->entries;
 	char name[PFW_IFNAME_SIZE];
-	const char *leaf = pfw_host_key_interface(entries[at].key, name);
 	size_t i;
 
 	if (!entries[at].index || entries[at].index == LOOPBACK_INDEX ||
 	    pfw_links_find_index(now, entries[at].index))
 		return false;
-	if (leaf && !strcmp(leaf, "route_localnet"))
+	if (pfw_host_is_localnet(entries[at].key, name))
 		return true;
 	for (i = 0; i < record->n_entries; i++)
 		if (pfw_links_find_index(now, entries[i].index) &&
