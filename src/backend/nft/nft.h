@@ -94,6 +94,12 @@ int nft_compile_forward(const struct pfw_plan *plan, const struct pfw_forward *f
 			struct pfw_image *image);
 /* Whether what happens to the source needs the forward's own chain, and no mere verdict. */
 bool nft_from_is_chain(const struct pfw_plan *plan, const struct pfw_forward *forward);
+/*
+ * Begins a message (NFT_MSG_GETSET) in buf, which has NFT_REQUEST_SIZE bytes and is aligned for it.
+ * All of buf is zeroed, because libmnl leaves the padding as it is.
+ */
+#define NFT_REQUEST_SIZE 512
+struct nlmsghdr *nft_request(void *buf, uint16_t type, uint16_t flags);
 int nft_read(struct pfw_backend_handle *handle, struct pfw_image *ret, struct pfw_error *err);
 uint32_t nft_generation(const struct pfw_backend_handle *handle);
 int nft_unchanged(struct pfw_backend_handle *handle, uint32_t generation, bool *ret,

@@ -3,25 +3,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
-#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
-#include <libnftnl/common.h>
 
 #include "nft.h"
 
 /* How often a dump that others disturb is begun anew. */
 #define ATTEMPTS 50
-#define REQUEST_SIZE 512
-
-/* Zeroed, because libmnl leaves the padding as it is. */
-static struct nlmsghdr *request(void *buf, uint16_t type, uint16_t flags)
-{
-	memset(buf, 0, REQUEST_SIZE);
-	return nftnl_nlmsg_build_hdr(buf, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), NFPROTO_INET,
-				     flags, 0);
-}
 
 static int refuse_reading(int code, const char *what, struct pfw_error *err)
 {
@@ -73,14 +62,14 @@ static int take_links(void *ctx, const struct nlmsghdr *message)
 static int take_set(struct pfw_backend_handle *handle, uint8_t number, struct taking *to,
 		    struct pfw_error *err)
 {
-	_Alignas(struct nlmsghdr) char buf[REQUEST_SIZE];
+	_Alignas(struct nlmsghdr) char buf[NFT_REQUEST_SIZE];
 	int code = -EINTR, attempt;
 	struct nlmsghdr *message;
 	struct nft_set set;
 
 	nft_set_describe(number, &set);
 	for (attempt = 0; code == -EINTR && attempt < ATTEMPTS; attempt++) {
-		message = request(buf, NFT_MSG_GETSETELEM, NLM_F_DUMP);
+		message = nft_request(buf, NFT_MSG_GETSETELEM, NLM_F_DUMP);
 		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
 		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set.name);
 		code = pfw_netlink_ask(handle->nl, message, take_links, to, err);
@@ -138,8 +127,8 @@ static int take_any(void *ctx, const struct nlmsghdr *message)
 
 int pfw_nftables_shielded(struct pfw_backend_handle *handle, bool *ret, struct pfw_error *err)
 {
-	_Alignas(struct nlmsghdr) char buf[REQUEST_SIZE];
-	struct nlmsghdr *message = request(buf, NFT_MSG_GETCHAIN, 0);
+	_Alignas(struct nlmsghdr) char buf[NFT_REQUEST_SIZE];
+	struct nlmsghdr *message = nft_request(buf, NFT_MSG_GETCHAIN, 0);
 	int code;
 
 	mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, NFT_TABLE);
@@ -178,8 +167,8 @@ static int take_owner(void *ctx, const struct nlmsghdr *message)
 
 bool nft_is_owned(struct pfw_backend_handle *handle, uint32_t *ret_port)
 {
-	_Alignas(struct nlmsghdr) char buf[REQUEST_SIZE];
-	struct nlmsghdr *message = request(buf, NFT_MSG_GETTABLE, 0);
+	_Alignas(struct nlmsghdr) char buf[NFT_REQUEST_SIZE];
+	struct nlmsghdr *message = nft_request(buf, NFT_MSG_GETTABLE, 0);
 	struct pfw_error ignored = PFW_ERROR_INIT;
 	struct owned owned = { 0 };
 
@@ -194,7 +183,7 @@ bool nft_is_owned(struct pfw_backend_handle *handle, uint32_t *ret_port)
 int nft_holds(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bool *ret,
 	      struct pfw_error *err)
 {
-	_Alignas(struct nlmsghdr) char buf[REQUEST_SIZE];
+	_Alignas(struct nlmsghdr) char buf[NFT_REQUEST_SIZE];
 	struct nlmsghdr *message;
 	struct nlattr *elements, *element, *key;
 	uint8_t stamp[8];
@@ -202,11 +191,11 @@ int nft_holds(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bo
 
 	handle->generation = 0;
 	if (!nft_has_table(plan)) {
-		message = request(buf, NFT_MSG_GETTABLE, 0);
+		message = nft_request(buf, NFT_MSG_GETTABLE, 0);
 		mnl_attr_put_strz(message, NFTA_TABLE_NAME, NFT_TABLE);
 	} else {
 		nft_stamp(plan, stamp);
-		message = request(buf, NFT_MSG_GETSETELEM, 0);
+		message = nft_request(buf, NFT_MSG_GETSETELEM, 0);
 		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
 		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, "revision");
 		elements = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
