@@ -470,3 +470,10 @@ table="inet portfwd"
 		~ few: chain to-few
 	END
 }
+
+@test "a table that somebody put to sleep is woken by the next add" {
+	in_ns gw nft add table inet portfwd '{ flags dormant; }'
+	pfw -q add more 8099 "$SERVER4:80"
+	pfw diff
+	visit
+}

@@ -146,71 +146,85 @@ int pfw_nftables_shielded(struct pfw_backend_handle *handle, bool *ret, struct p
 #define NFT_TABLE_F_OWNER 0x2
 #endif
 
-struct owned {
-	bool owned;
-	uint32_t port;
+struct table {
+	uint32_t flags;
+	uint32_t port;	/* of its owner */
 };
 
-static int take_owner(void *ctx, const struct nlmsghdr *message)
+static int take_table(void *ctx, const struct nlmsghdr *message)
 {
-	struct owned *to = ctx;
+	struct table *to = ctx;
 	const struct nlattr *attr;
 
 	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(attr) == NFTA_TABLE_FLAGS)
-			to->owned = ntohl(mnl_attr_get_u32(attr)) & NFT_TABLE_F_OWNER;
+			to->flags = ntohl(mnl_attr_get_u32(attr));
 		if (mnl_attr_get_type(attr) == NFTA_TABLE_OWNER)
 			to->port = ntohl(mnl_attr_get_u32(attr));
 	}
 	return 0;
 }
 
-bool nft_is_owned(struct pfw_backend_handle *handle, uint32_t *ret_port)
+static int ask_table(struct pfw_backend_handle *handle, struct table *ret, struct pfw_error *err)
 {
 	_Alignas(struct nlmsghdr) char buf[NFT_REQUEST_SIZE];
 	struct nlmsghdr *message = nft_request(buf, NFT_MSG_GETTABLE, 0);
-	struct pfw_error ignored = PFW_ERROR_INIT;
-	struct owned owned = { 0 };
 
 	mnl_attr_put_strz(message, NFTA_TABLE_NAME, NFT_TABLE);
-	if (pfw_netlink_ask(handle->nl, message, take_owner, &owned, &ignored) || !owned.port)
-		return false;
-	*ret_port = owned.port;
-	return owned.owned;
+	return pfw_netlink_ask(handle->nl, message, take_table, ret, err);
 }
 
-/* The stamp is the only element of its set, so finding it there says it all. */
+bool nft_is_owned(struct pfw_backend_handle *handle, uint32_t *ret_port)
+{
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	struct table table = { 0 };
+
+	if (ask_table(handle, &table, &ignored) || !table.port)
+		return false;
+	*ret_port = table.port;
+	return table.flags & NFT_TABLE_F_OWNER;
+}
+
+static int ask_stamp(struct pfw_backend_handle *handle, const struct pfw_plan *plan,
+		     struct pfw_error *err)
+{
+	_Alignas(struct nlmsghdr) char buf[NFT_REQUEST_SIZE];
+	struct nlmsghdr *message = nft_request(buf, NFT_MSG_GETSETELEM, 0);
+	struct nlattr *elements, *element, *key;
+	uint8_t stamp[8];
+
+	nft_stamp(plan, stamp);
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, "revision");
+	elements = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+	element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+	key = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
+	mnl_attr_put(message, NFTA_DATA_VALUE, sizeof(stamp), stamp);
+	mnl_attr_nest_end(message, key);
+	mnl_attr_nest_end(message, element);
+	mnl_attr_nest_end(message, elements);
+	return pfw_netlink_ask(handle->nl, message, take_any, NULL, err);
+}
+
+/*
+ * The stamp is the only element of its set, so finding it there says it all, but for whether
+ * somebody put the table to sleep.
+ */
 int nft_holds(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bool *ret,
 	      struct pfw_error *err)
 {
-	_Alignas(struct nlmsghdr) char buf[NFT_REQUEST_SIZE];
-	struct nlmsghdr *message;
-	struct nlattr *elements, *element, *key;
-	uint8_t stamp[8];
+	struct table table = { 0 };
 	int code;
 
 	handle->generation = 0;
-	if (!nft_has_table(plan)) {
-		message = nft_request(buf, NFT_MSG_GETTABLE, 0);
-		mnl_attr_put_strz(message, NFTA_TABLE_NAME, NFT_TABLE);
+	code = ask_table(handle, &table, err);
+	if (!code && nft_has_table(plan) && !(table.flags & NFT_TABLE_F_DORMANT)) {
+		code = ask_stamp(handle, plan, err);
+		*ret = !code;
 	} else {
-		nft_stamp(plan, stamp);
-		message = nft_request(buf, NFT_MSG_GETSETELEM, 0);
-		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
-		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, "revision");
-		elements = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
-		element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
-		key = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
-		mnl_attr_put(message, NFTA_DATA_VALUE, sizeof(stamp), stamp);
-		mnl_attr_nest_end(message, key);
-		mnl_attr_nest_end(message, element);
-		mnl_attr_nest_end(message, elements);
+		*ret = code == -ENOENT && !nft_has_table(plan);
 	}
-	code = pfw_netlink_ask(handle->nl, message, take_any, NULL, err);
 	if (err->count)
 		return code;
-	if (code == -EPERM)
-		return refuse_reading(code, "", err);
-	*ret = nft_has_table(plan) ? !code : code == -ENOENT;
-	return 0;
+	return code == -EPERM ? refuse_reading(code, "", err) : 0;
 }
