@@ -74,9 +74,9 @@ int pfw_store_load(struct pfw_store *store, bool required, struct pfw_ruleset *r
 
 /*
  * Writes the changes of what was loaded to temporary files beside the real ones
- * and fsyncs them. A put forward whose origin.file is PFW_ORIGIN_NONE is appended
- * to the main file, PFW_ORIGIN_RUNTIME: to that of pfw_store_set_runtime(), else it replaces the element at its origin; a drop
- * needs forward.origin too. Nothing visible changes before commit; close or
+ * and fsyncs them. A put forward whose origin.file is PFW_ORIGIN_NONE is appended to
+ * the main file, one with PFW_ORIGIN_RUNTIME to that of pfw_store_set_runtime(); others
+ * replace the element at their origin. A drop needs forward.origin too. Nothing visible changes before commit; close or
  * abort removes the temporary files. -ESTALE if somebody changed a file since it was
  * loaded. Of several changes of one element the last counts. After a commit the
  * store must load again before it stages again.

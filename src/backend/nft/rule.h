@@ -24,9 +24,9 @@ struct nft_record {
 };
 
 /*
- * An anonymous set and the lookup in it. Elements follow, in ascending order of
- * their bytes, whatever the order in which they were given: the key, flags (NFT_SET_ELEM_..., host order), data (zero where an
- * interval ends).
+ * An anonymous set and the lookup in it. Elements follow, in ascending order of their
+ * bytes, whatever the order in which they were given: the key, flags
+ * (NFT_SET_ELEM_..., host order), data (zero where an interval ends).
  */
 struct nft_anonymous {
 	uint32_t flags;		/* beside anonymous and constant, which all are */
