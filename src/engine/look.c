@@ -25,10 +25,10 @@ static bool any_expired(const struct pfw_engine *engine)
 }
 
 /*
- * When the kernel drops the elements of a forward in time, its chains, and maps that only it used, stay
- * until the next change: they tell that the forward was active when what stands there was made. Returns a
- * time shortly before the first such forward expired, or 0 if there is none: since the
- * change that made all this none of them had expired then, and the others all had.
+ * When the kernel drops the elements of a forward in time, its chains, and maps that only
+ * it used, stay until the next change: they tell that the forward was active when what
+ * stands there was made. Returns a time shortly before the first such forward expired, or
+ * 0 if there is none: when all this was made none of them had expired, and the others all had.
  */
 static int64_t time_of_making(const struct pfw_engine *engine, const struct pfw_image *image)
 {

@@ -77,21 +77,31 @@ static void count_out(struct pfw_plan *plan, const struct pfw_addr *address)
 	pfw_index_put(&plan->goal_keys, goal_hash(&moved), id);
 }
 
+static void count_out_first(struct pfw_plan *plan, const struct pfw_forward *forward, uint16_t n)
+{
+	uint16_t i;
+
+	for (i = 0; i < n; i++)
+		if (target_is_goal(&forward->targets[i]))
+			count_out(plan, &forward->targets[i].address);
+}
+
 int goals_count(struct pfw_plan *plan, const struct pfw_forward *forward, bool in)
 {
-	uint16_t i, n = forward->n_targets;
-	int ret = 0;
+	uint16_t i;
 
 	if (pfw_plan_source(plan, forward) != PFW_SOURCE_AUTO)
 		return 0;
-	for (i = 0; in && !ret && i < n; i++)
-		if (target_is_goal(&forward->targets[i]))
-			ret = count_in(plan, &forward->targets[i].address);
-	if (in && !ret)
+	if (!in) {
+		count_out_first(plan, forward, forward->n_targets);
 		return 0;
-	/* All of them, or those before the one that found no memory. */
-	for (n = in ? (uint16_t)(i - 1) : n, i = 0; i < n; i++)
-		if (target_is_goal(&forward->targets[i]))
-			count_out(plan, &forward->targets[i].address);
-	return ret;
+	}
+	for (i = 0; i < forward->n_targets; i++) {
+		if (!target_is_goal(&forward->targets[i]) ||
+		    !count_in(plan, &forward->targets[i].address))
+			continue;
+		count_out_first(plan, forward, i);
+		return -ENOMEM;
+	}
+	return 0;
 }

@@ -215,30 +215,29 @@ void nft_expr_ct_bit(struct nft_rule *rule, uint32_t key, uint32_t bit)
 	nft_expr_cmp(rule, NFT_CMP_NEQ, &none, sizeof(none));
 }
 
-void nft_expr_lookup(struct nft_rule *rule, const char *set, bool is_map, uint32_t dreg)
+/* dreg NULL: a set, which has no data. */
+static void add_lookup(struct nft_rule *rule, const char *set, uint32_t flags, const uint32_t *dreg)
 {
 	struct nftnl_expr *expr = nftnl_expr_alloc("lookup");
 
 	if (expr) {
 		nftnl_expr_set_str(expr, NFTNL_EXPR_LOOKUP_SET, set);
 		nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
-		nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS, 0);
-		if (is_map)
-			nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_DREG, dreg);
+		nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS, flags);
+		if (dreg)
+			nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_DREG, *dreg);
 	}
 	nft_expr_add(rule, expr);
 }
 
+void nft_expr_lookup(struct nft_rule *rule, const char *set, bool is_map, uint32_t dreg)
+{
+	add_lookup(rule, set, 0, is_map ? &dreg : NULL);
+}
+
 void nft_expr_lookup_not(struct nft_rule *rule, const char *set)
 {
-	struct nftnl_expr *expr = nftnl_expr_alloc("lookup");
-
-	if (expr) {
-		nftnl_expr_set_str(expr, NFTNL_EXPR_LOOKUP_SET, set);
-		nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
-		nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
-	}
-	nft_expr_add(rule, expr);
+	add_lookup(rule, set, NFT_LOOKUP_F_INV, NULL);
 }
 
 void nft_expr_immediate(struct nft_rule *rule, uint32_t reg, const void *data, uint32_t len)

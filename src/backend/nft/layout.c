@@ -97,80 +97,81 @@ static void describe_map(uint8_t number, struct nft_set *ret)
 	ret->fitted = !purpose->interval && !purpose->timeout;
 }
 
+/* The sets that are no such maps, in the order of their numbers. */
+static const struct nft_set others[NFT_SETS - NFT_SET_MAPS] = {
+	{
+		.name = "hairpin",
+		.key = { NFT_FIELD_IFNAME, NFT_FIELD_IFNAME },
+		.flags = NFT_SET_TIMEOUT | NFT_SET_EVAL,
+		.size = 65535,
+		.timeout = 60 * 60 * 1000,
+	},
+	{
+		.name = "revision",
+		.key = { NFT_FIELD_MARK, NFT_FIELD_MARK },
+	},
+	{ .name = "guarded4", .key = { NFT_FIELD_IFNAME } },
+	{ .name = "guarded6", .key = { NFT_FIELD_IFNAME } },
+	{ .name = "earlier4", .key = { NFT_FIELD_IFNAME } },
+	{ .name = "earlier6", .key = { NFT_FIELD_IFNAME } },
+	{
+		.name = "unchanged4_addr_if",
+		.key = { NFT_FIELD_IPV4_ADDR, NFT_FIELD_INET_PROTO,
+			 NFT_FIELD_INET_SERVICE, NFT_FIELD_IFNAME },
+		.data = { NFT_FIELD_VERDICT },
+		.flags = NFT_SET_MAP | NFT_SET_TIMEOUT,
+	},
+	{
+		.name = "unchanged4_addr",
+		.key = { NFT_FIELD_IPV4_ADDR, NFT_FIELD_INET_PROTO,
+			 NFT_FIELD_INET_SERVICE },
+		.data = { NFT_FIELD_VERDICT },
+		.flags = NFT_SET_MAP | NFT_SET_TIMEOUT,
+	},
+	{
+		.name = "unchanged6_addr_if",
+		.key = { NFT_FIELD_IPV6_ADDR, NFT_FIELD_INET_PROTO,
+			 NFT_FIELD_INET_SERVICE, NFT_FIELD_IFNAME },
+		.data = { NFT_FIELD_VERDICT },
+		.flags = NFT_SET_MAP | NFT_SET_TIMEOUT,
+	},
+	{
+		.name = "unchanged6_addr",
+		.key = { NFT_FIELD_IPV6_ADDR, NFT_FIELD_INET_PROTO,
+			 NFT_FIELD_INET_SERVICE },
+		.data = { NFT_FIELD_VERDICT },
+		.flags = NFT_SET_MAP | NFT_SET_TIMEOUT,
+	},
+	/*
+	 * A client, and the number of a forward. One set for all of them, because the
+	 * kernel makes room beforehand for all that it may hold; this is
+	 * how many connections it tracks at most, if nobody says otherwise.
+	 */
+	{
+		.name = "connections4",
+		.key = { NFT_FIELD_IPV4_ADDR, NFT_FIELD_MARK, NFT_FIELD_MARK },
+		.flags = NFT_SET_EVAL,
+		.size = 262144,
+	},
+	{
+		.name = "connections6",
+		.key = { NFT_FIELD_IPV6_ADDR, NFT_FIELD_MARK, NFT_FIELD_MARK },
+		.flags = NFT_SET_EVAL,
+		.size = 262144,
+	},
+	{
+		.name = "straight",
+		.key = { NFT_FIELD_IFNAME, NFT_FIELD_IFNAME },
+		.flags = NFT_SET_TIMEOUT | NFT_SET_EVAL,
+		.size = 65535,
+		.timeout = 60 * 60 * 1000,
+	},
+	{ .name = "targets4", .key = { NFT_FIELD_IPV4_ADDR }, .fitted = true },
+	{ .name = "targets6", .key = { NFT_FIELD_IPV6_ADDR }, .fitted = true },
+};
+
 void nft_set_describe(uint8_t number, struct nft_set *ret)
 {
-	static const struct nft_set others[] = {
-		{
-			.name = "hairpin",
-			.key = { NFT_FIELD_IFNAME, NFT_FIELD_IFNAME },
-			.flags = NFT_SET_TIMEOUT | NFT_SET_EVAL,
-			.size = 65535,
-			.timeout = 60 * 60 * 1000,
-		},
-		{
-			.name = "revision",
-			.key = { NFT_FIELD_MARK, NFT_FIELD_MARK },
-		},
-		{ .name = "guarded4", .key = { NFT_FIELD_IFNAME } },
-		{ .name = "guarded6", .key = { NFT_FIELD_IFNAME } },
-		{ .name = "earlier4", .key = { NFT_FIELD_IFNAME } },
-		{ .name = "earlier6", .key = { NFT_FIELD_IFNAME } },
-		{
-			.name = "unchanged4_addr_if",
-			.key = { NFT_FIELD_IPV4_ADDR, NFT_FIELD_INET_PROTO,
-				 NFT_FIELD_INET_SERVICE, NFT_FIELD_IFNAME },
-			.data = { NFT_FIELD_VERDICT },
-			.flags = NFT_SET_MAP | NFT_SET_TIMEOUT,
-		},
-		{
-			.name = "unchanged4_addr",
-			.key = { NFT_FIELD_IPV4_ADDR, NFT_FIELD_INET_PROTO,
-				 NFT_FIELD_INET_SERVICE },
-			.data = { NFT_FIELD_VERDICT },
-			.flags = NFT_SET_MAP | NFT_SET_TIMEOUT,
-		},
-		{
-			.name = "unchanged6_addr_if",
-			.key = { NFT_FIELD_IPV6_ADDR, NFT_FIELD_INET_PROTO,
-				 NFT_FIELD_INET_SERVICE, NFT_FIELD_IFNAME },
-			.data = { NFT_FIELD_VERDICT },
-			.flags = NFT_SET_MAP | NFT_SET_TIMEOUT,
-		},
-		{
-			.name = "unchanged6_addr",
-			.key = { NFT_FIELD_IPV6_ADDR, NFT_FIELD_INET_PROTO,
-				 NFT_FIELD_INET_SERVICE },
-			.data = { NFT_FIELD_VERDICT },
-			.flags = NFT_SET_MAP | NFT_SET_TIMEOUT,
-		},
-		/*
-		 * A client, and the number of a forward. One set for all of them, because the
-		 * kernel makes room beforehand for all that it may hold; this is
-		 * how many connections it tracks at most, if nobody says otherwise.
-		 */
-		{
-			.name = "connections4",
-			.key = { NFT_FIELD_IPV4_ADDR, NFT_FIELD_MARK, NFT_FIELD_MARK },
-			.flags = NFT_SET_EVAL,
-			.size = 262144,
-		},
-		{
-			.name = "connections6",
-			.key = { NFT_FIELD_IPV6_ADDR, NFT_FIELD_MARK, NFT_FIELD_MARK },
-			.flags = NFT_SET_EVAL,
-			.size = 262144,
-		},
-		{
-			.name = "straight",
-			.key = { NFT_FIELD_IFNAME, NFT_FIELD_IFNAME },
-			.flags = NFT_SET_TIMEOUT | NFT_SET_EVAL,
-			.size = 65535,
-			.timeout = 60 * 60 * 1000,
-		},
-		{ .name = "targets4", .key = { NFT_FIELD_IPV4_ADDR }, .fitted = true },
-		{ .name = "targets6", .key = { NFT_FIELD_IPV6_ADDR }, .fitted = true },
-	};
-
 	*ret = (struct nft_set){ 0 };
 	if (number < NFT_SET_MAPS)
 		describe_map(number, ret);
