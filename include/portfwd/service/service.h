@@ -60,6 +60,11 @@ struct pfw_service_options {
  * RELOAD   drain, dry_run -> {"changed": BOOL, "forwards": N, "changes"}
  * FLUSH    dry_run -> {"changed": BOOL, "forgot": BOOL, "changes"}. forgot: what was added with
  *            runtime is gone for good.
+ * PATCH    names (one name), forward: a merge patch (RFC 7396) of its canonical form, drain, dry_run
+ *            -> as ADD with replace. What the forward takes from the settings it goes on taking
+ *            from there, unless the patch says it.
+ * COUNT    -> {"forwards": {"active", "disabled", "expired", "missing"}, "connections": {NAME: N}|null}:
+ *            how many of them are in each state, and what each was used.
  * EXPORT   format "json" or "nft" -> {"format": ..., "text": TEXT}
  */
 enum pfw_verb {
@@ -75,8 +80,10 @@ enum pfw_verb {
 	PFW_VERB_RELOAD,
 	PFW_VERB_FLUSH,
 	PFW_VERB_EXPORT,
+	PFW_VERB_PATCH,
+	PFW_VERB_COUNT,
 };
-#define PFW_VERBS (PFW_VERB_EXPORT + 1)
+#define PFW_VERBS (PFW_VERB_COUNT + 1)
 
 struct pfw_request {
 	json_t *forward;		/* borrowed; as in portfwd.json(5), name optional */
@@ -88,6 +95,13 @@ struct pfw_request {
 	size_t text_len;
 	const char *base;		/* NULL: the file was not there */
 	size_t base_len;
+	/*
+	 * ADD, REMOVE and PATCH, of one name, only if these hold for what has that name: entity tags as
+	 * the headers If-Match and If-None-Match list them (etag.h); -ESTALE and PFW_CONFLICT otherwise.
+	 */
+	const char *match;
+	const char *none_match;
+	bool exact;			/* names are names, never listen parts */
 	bool replace;
 	bool runtime;			/* kept until the next boot or flush only */
 	bool drain;
