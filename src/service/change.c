@@ -258,8 +258,8 @@ static int add_forward(struct pfw_engine *engine, const struct pfw_request *requ
 	code = pfw_engine_change(engine, &change, stands ? 0 : 1, &manner, report, err);
 	if (code)
 		return code;
-	*ret = json_pack("{s:b, s:b, s:o, s:s}", "changed", (int)(!stands || report->n_steps),
-			 "replaced", (int)replaced, "forward",
+	*ret = json_pack("{s:b, s:b, s:b, s:o, s:s}", "changed", (int)(!stands || report->n_steps),
+			 "created", (int)!there, "replaced", (int)replaced, "forward",
 			 pfw_forward_json(&change.forward, &ruleset->settings, PFW_CANONICAL), "file",
 			 file);
 	return *ret && !answer_put_changes(*ret, report) ? 0 : pfw_fail_memory(err);

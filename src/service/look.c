@@ -134,6 +134,8 @@ int answer_count(struct pfw_engine *engine, const struct pfw_request *request, j
 {
 	struct pfw_report report = { 0 };
 	struct pfw_view view = { 0 };
+	const struct pfw_facts *facts = &pfw_engine_plan(engine)->facts;
+	const char *why;
 	json_t *numbers = json_object(), *connections = json_object();
 	int code = pfw_engine_look(engine, &view, &report, err);
 
@@ -141,7 +143,10 @@ int answer_count(struct pfw_engine *engine, const struct pfw_request *request, j
 	if (!code && count_all(engine, &view, numbers, connections))
 		code = pfw_fail_memory(err);
 	if (!code)
-		*ret = json_pack("{s:O, s:o}", "forwards", numbers, "connections",
+		*ret = json_pack("{s:s, s:b, s:{s:b, s:b}, s:O, s:o}", "backend",
+				 pfw_engine_backend(engine, &why), "in_sync", (int)view.in_sync,
+				 "ip_forward", "ipv4", (int)facts->routing_on[0], "ipv6",
+				 (int)facts->routing_on[1], "forwards", numbers, "connections",
 				 pfw_engine_ruleset(engine)->settings.counters ?
 				 json_incref(connections) : json_null());
 	json_decref(numbers);

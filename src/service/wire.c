@@ -33,26 +33,41 @@ const struct pfw_name pfw_failure_names[] = {
 	{ NULL },
 };
 
-/* A key of a request: which member it is, and what it may be. */
+#define BIT(verb) (1u << PFW_VERB_##verb)
+#define BY_NAME (BIT(REMOVE) | BIT(ENABLE) | BIT(DISABLE))
+#define WHOLE (BIT(WRITE) | BIT(RELOAD))
+
+/* A key of a request: which member it is, what it may be, and which verbs use it. */
 static const struct field {
 	const char *key;
 	enum kind { FORWARD, NAMES, WORD, TEXT, FLAG } kind;
+	unsigned int verbs;
 	size_t at;
 	size_t len;	/* TEXT: where its length is */
 } fields[] = {
 #define MEMBER(name) offsetof(struct pfw_request, name)
-	{ "forward", FORWARD, MEMBER(forward) },
-	{ "names", NAMES, MEMBER(names) },
-	{ "format", WORD, MEMBER(format) },
-	{ "text", TEXT, MEMBER(text), MEMBER(text_len) },
-	{ "base", TEXT, MEMBER(base), MEMBER(base_len) },
-	{ "replace", FLAG, MEMBER(replace) },
-	{ "runtime", FLAG, MEMBER(runtime) },
-	{ "drain", FLAG, MEMBER(drain) },
-	{ "dry_run", FLAG, MEMBER(dry_run) },
+	{ "forward", FORWARD, BIT(ADD), MEMBER(forward) },
+	{ "names", NAMES, BY_NAME | BIT(LIST), MEMBER(names) },
+	{ "format", WORD, BIT(EXPORT), MEMBER(format) },
+	{ "text", TEXT, BIT(WRITE), MEMBER(text), MEMBER(text_len) },
+	{ "base", TEXT, BIT(WRITE), MEMBER(base), MEMBER(base_len) },
+	{ "replace", FLAG, BIT(ADD), MEMBER(replace) },
+	{ "runtime", FLAG, BIT(ADD), MEMBER(runtime) },
+	{ "drain", FLAG, BIT(ADD) | BY_NAME | WHOLE, MEMBER(drain) },
+	{ "dry_run", FLAG, BIT(ADD) | BY_NAME | WHOLE | BIT(FLUSH), MEMBER(dry_run) },
 #undef MEMBER
 };
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
+
+static const struct field *find_field(const char *key)
+{
+	size_t i;
+
+	for (i = 0; i < N_FIELDS; i++)
+		if (!strcmp(fields[i].key, key))
+			return &fields[i];
+	return NULL;
+}
 
 static void *member(struct pfw_request *request, size_t at)
 {
@@ -178,28 +193,33 @@ static int parse_field(const struct field *field, json_t *value, struct pfw_requ
 	return 0;
 }
 
-int pfw_request_parse(json_t *json, struct pfw_request *ret, struct pfw_error *err)
+int pfw_request_parse(enum pfw_verb verb, json_t *json, struct pfw_request *ret,
+		      struct pfw_error *err)
 {
 	struct pfw_request request = { 0 };
+	const struct field *field;
 	char quoted[PFW_QUOTE_SIZE];
 	const char *key;
 	json_t *value;
-	size_t i, mark;
+	size_t mark;
 	int code = 0, bad;
 
 	json_object_foreach(json, key, value) {
-		for (i = 0; i < N_FIELDS && strcmp(fields[i].key, key); i++)
-			;
-		if (i == N_FIELDS) {
-			code = pfw_error_add(err, PFW_FAILED, "%s is no key of a request",
+		field = find_field(key);
+		if (!field || !(field->verbs & 1u << verb)) {
+			code = pfw_error_add(err, PFW_FAILED, "%s is no key of this request",
 					     pfw_text_quote(key, strlen(key), quoted));
 			continue;
 		}
 		mark = pfw_error_enter_key(err, key);
-		bad = parse_field(&fields[i], value, &request, err);
+		bad = parse_field(field, value, &request, err);
 		pfw_error_leave(err, mark);
 		code = code ? code : bad;
 	}
+	if (!code && verb == PFW_VERB_ADD && !request.forward)
+		code = pfw_error_add(err, PFW_FAILED, "\"forward\" is missing");
+	if (!code && verb == PFW_VERB_WRITE && !request.text)
+		code = pfw_error_add(err, PFW_FAILED, "\"text\" is missing");
 	if (code)
 		pfw_request_free(&request);
 	else

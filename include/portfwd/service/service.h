@@ -38,8 +38,9 @@ struct pfw_service_options {
  * drain: TCP and SCTP connections of what is removed or changed come to their own end; otherwise
  * they are cut.
  *
- * ADD      forward, replace, runtime, drain, dry_run -> {"changed": BOOL, "replaced": BOOL, "forward": FORWARD,
- *            "file": PATH, "changes": [...]}. changed is false if it stood like that already.
+ * ADD      forward, replace, runtime, drain, dry_run -> {"changed": BOOL, "created": BOOL, "replaced": BOOL,
+ *            "forward": FORWARD, "file": PATH, "changes": [...]}. changed is false if it stood like that already,
+ *            in the kernel too.
  *            PFW_CONFLICT if the name stands with other content and replace is not set, or in a
  *            file where runtime is set, or the other way round.
  * REMOVE   names (each a name, or else a listen part), drain, dry_run
@@ -63,7 +64,7 @@ struct pfw_service_options {
  * PATCH    names (one name), forward: a merge patch (RFC 7396) of its canonical form, drain, dry_run
  *            -> as ADD with replace. What the forward takes from the settings it goes on taking
  *            from there, unless the patch says it.
- * COUNT    -> {"forwards": {"active", "disabled", "expired", "missing"}, "connections": {NAME: N}|null}:
+ * COUNT    -> {"backend": NAME, "in_sync": BOOL, "ip_forward": {"ipv4": BOOL, "ipv6": BOOL}, "forwards": {"active", "disabled", "expired", "missing"}, "connections": {NAME: N}|null}:
  *            how many of them are in each state, and what each was used.
  * EXPORT   format "json" or "nft" -> {"format": ..., "text": TEXT}
  */

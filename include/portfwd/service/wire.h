@@ -24,10 +24,11 @@ extern const struct pfw_name pfw_failure_names[];
 int pfw_request_json(const struct pfw_request *request, json_t **ret, struct pfw_error *err);
 
 /*
- * The other way round. All errors are collected. What is in *ret belongs to json but for the list
+ * The other way round; only what the verb uses is taken. All errors are collected. What is in *ret belongs to json but for the list
  * of names: pfw_request_free().
  */
-int pfw_request_parse(json_t *json, struct pfw_request *ret, struct pfw_error *err);
+int pfw_request_parse(enum pfw_verb verb, json_t *json, struct pfw_request *ret,
+		      struct pfw_error *err);
 void pfw_request_free(struct pfw_request *request);
 
 /*
