@@ -11,6 +11,7 @@
 
 #include "background.h"
 #include "daemon.h"
+#include "http.h"
 #include "keep.h"
 #include "log.h"
 #include "notify.h"
@@ -28,6 +29,7 @@ struct daemon {
 	uv_timer_t watchdog;
 	struct pfw_service *service;
 	struct keep *keep;
+	struct http *http;
 	int lock;			/* of the run directory, or -1 */
 	int listener;			/* or -1 */
 	char *path;			/* of a socket of our own */
@@ -130,15 +132,30 @@ static int choose_group(struct daemon *daemon, struct pfw_error *err)
 	return 0;
 }
 
+static int start_http(struct daemon *daemon, struct pfw_error *err)
+{
+	const struct http_options options = {
+		.config = daemon->options.service.config,
+		.backend = daemon->options.service.backend,
+		.group = daemon->group,
+		.log = &daemon->log,
+	};
+
+	return http_open(&daemon->loop, daemon->service, daemon->listener, &options, &daemon->http,
+			 err);
+}
+
 static int start_serving(struct daemon *daemon, struct pfw_error *err)
 {
 	bool shared;
 	int ret = socket_open(daemon->options.service.run_dir, daemon->group, &daemon->listener,
 			      &daemon->path, &shared, err);
 
-	if (!ret && !shared)
+	if (ret)
+		return ret;
+	if (!shared)
 		daemon->group = GROUP_NONE;
-	return ret;
+	return start_http(daemon, err);
 }
 
 static int start_keep(struct daemon *daemon, struct pfw_error *err)
@@ -195,6 +212,7 @@ static void stop(struct daemon *daemon)
 	if (daemon->path)
 		unlink(daemon->path);
 	free(daemon->path);
+	http_close(daemon->http);
 	if (daemon->listener >= 0)
 		close(daemon->listener);
 	keep_close(daemon->keep);

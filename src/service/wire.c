@@ -97,6 +97,7 @@ static bool field_json(const struct field *field, const struct pfw_request *requ
 {
 	const void *at = const_member(request, field->at);
 	const char *text;
+	size_t len;
 
 	switch (field->kind) {
 	case FORWARD:
@@ -111,8 +112,8 @@ static bool field_json(const struct field *field, const struct pfw_request *requ
 		return text;
 	case TEXT:
 		text = *(const char *const *)at;
-		*ret = text ? json_stringn(text, *(const size_t *)const_member(request, field->len))
-			    : NULL;
+		len = *(const size_t *)const_member(request, field->len);
+		*ret = text && !memchr(text, '\0', len) ? json_stringn(text, len) : NULL;
 		return text;
 	case FLAG:
 		*ret = json_true();
