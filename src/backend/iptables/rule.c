@@ -265,6 +265,14 @@ void ipt_rule_encode(const struct ipt_rule *rule, uint8_t family, struct pfw_buf
 
 /* ---- Reading an entry */
 
+/* Where the matches end and the target begins; a place within the entry, whatever it says. */
+static size_t target_at(const uint8_t *entry, const struct head *head)
+{
+	size_t at = get_16(entry + head->target), next = get_16(entry + head->next);
+
+	return at < next ? at : next;
+}
+
 /* The part at this offset; false where it is cut off by the end. */
 static bool part_at(const uint8_t *entry, size_t at, size_t end, struct part *ret)
 {
@@ -299,7 +307,7 @@ static const struct ipt_match *match_of(const struct part *part)
 static bool get_matches(const uint8_t *entry, uint8_t family, struct ipt_rule *ret)
 {
 	const struct head *head = head_of(family);
-	size_t at = head->size, end = get_16(entry + head->target);
+	size_t at = head->size, end = target_at(entry, head);
 	const struct ipt_match *match;
 	struct part part;
 
@@ -330,7 +338,7 @@ static bool get_target(const uint8_t *entry, const char *target, uint8_t family,
 	bool v6 = family == AF_INET6;
 	struct part part;
 
-	if (!part_at(entry, get_16(entry + head->target), get_16(entry + head->next), &part))
+	if (!part_at(entry, target_at(entry, head), get_16(entry + head->next), &part))
 		return false;
 	if (is_standard(&part, target)) {
 		ret->target = verdict_of(target);
@@ -396,7 +404,7 @@ static uint64_t mix_part(uint64_t digest, const struct part *part, size_t len)
 /* Of all that does not change by itself. */
 static uint64_t digest_of(const uint8_t *entry, const char *target, const struct head *head)
 {
-	size_t at = head->size, to = get_16(entry + head->target);
+	size_t at = head->size, to = target_at(entry, head);
 	uint64_t digest = mix(mix(0, entry, head->asks), target, strlen(target));
 	struct part part;
 
@@ -410,7 +418,7 @@ static uint64_t digest_of(const uint8_t *entry, const char *target, const struct
 static void get_owner(const uint8_t *entry, uint8_t family, struct ipt_rule *ret)
 {
 	const struct head *head = head_of(family);
-	size_t at = head->size, to = get_16(entry + head->target);
+	size_t at = head->size, to = target_at(entry, head);
 	const struct ipt_match *match;
 	struct part part;
 
