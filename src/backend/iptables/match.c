@@ -140,6 +140,11 @@ static void print_addrtype(const struct ipt_rule *rule, uint8_t family, struct p
 
 #define STATE_REPLY (XT_CONNTRACK_STATE_BIT(IP_CT_RELATED) | XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED))
 
+static bool is_whole(uint8_t len, uint8_t family)
+{
+	return len == 8 * pfw_addr_size(family);
+}
+
 static void put_conntrack(const struct ipt_rule *rule, uint8_t family, void *data)
 {
 	struct xt_conntrack_mtinfo3 *ct = data;
@@ -151,7 +156,11 @@ static void put_conntrack(const struct ipt_rule *rule, uint8_t family, void *dat
 	if (rule->asks & IPT_ORIGINAL_ADDRESS) {
 		ct->match_flags |= XT_CONNTRACK_ORIGDST;
 		memcpy(&ct->origdst_addr, rule->original, pfw_addr_size(family));
-		memset(&ct->origdst_mask, 0xff, sizeof(ct->origdst_mask));
+		/* Of a whole address iptables fills the field, whatever the family. */
+		if (is_whole(rule->original_len, family))
+			memset(&ct->origdst_mask, 0xff, sizeof(ct->origdst_mask));
+		else
+			ipt_mask_put((uint8_t *)&ct->origdst_mask, rule->original_len);
 	}
 	if (rule->asks & IPT_ORIGINAL_PORT) {
 		ct->match_flags |= XT_CONNTRACK_PROTO | XT_CONNTRACK_ORIGDST_PORT;
@@ -170,6 +179,8 @@ static void get_conntrack(const void *data, uint8_t family, struct ipt_rule *ret
 	if (ct->match_flags & XT_CONNTRACK_ORIGDST) {
 		ret->asks |= IPT_ORIGINAL_ADDRESS;
 		memcpy(ret->original, &ct->origdst_addr, pfw_addr_size(family));
+		ret->original_len = ipt_mask_get((const uint8_t *)&ct->origdst_mask,
+						 pfw_addr_size(family));
 	}
 	if (ct->match_flags & XT_CONNTRACK_ORIGDST_PORT) {
 		ret->asks |= IPT_ORIGINAL_PORT;
@@ -191,6 +202,8 @@ static void print_conntrack(const struct ipt_rule *rule, uint8_t family, struct 
 	if (rule->asks & IPT_ORIGINAL_ADDRESS) {
 		memcpy(original.bytes, rule->original, sizeof(original.bytes));
 		pfw_buffer_printf(ret, " --ctorigdst %s", pfw_addr_print(&original, text));
+		if (!is_whole(rule->original_len, family))
+			pfw_buffer_printf(ret, "/%u", rule->original_len);
 	}
 	if (rule->asks & IPT_ORIGINAL_PORT) {
 		pfw_buffer_puts(ret, " --ctorigdstport");
@@ -241,7 +254,7 @@ static void put_cluster(const struct ipt_rule *rule, uint8_t family, void *data)
 	(void)family;
 	cluster->total_nodes = rule->total;
 	cluster->node_mask = rule->nodes;
-	cluster->hash_seed = IPT_CLUSTER_SEED;
+	cluster->hash_seed = IPT_CLUSTER_SEED + rule->seed;
 }
 
 static void get_cluster(const void *data, uint8_t family, struct ipt_rule *ret)
@@ -252,13 +265,15 @@ static void get_cluster(const void *data, uint8_t family, struct ipt_rule *ret)
 	ret->asks |= IPT_CLUSTER;
 	ret->total = cluster->total_nodes;
 	ret->nodes = cluster->node_mask;
+	ret->seed = (uint8_t)(cluster->hash_seed - IPT_CLUSTER_SEED);
 }
 
 static void print_cluster(const struct ipt_rule *rule, uint8_t family, struct pfw_buffer *ret)
 {
 	(void)family;
 	pfw_buffer_printf(ret, " --cluster-local-nodemask 0x%08x --cluster-total-nodes %u"
-			  " --cluster-hash-seed 0x%08x", rule->nodes, rule->total, IPT_CLUSTER_SEED);
+			  " --cluster-hash-seed 0x%08x", rule->nodes, rule->total,
+			  IPT_CLUSTER_SEED + rule->seed);
 }
 
 /* ---- -m statistic */
@@ -445,8 +460,7 @@ static void put_connlimit(const struct ipt_rule *rule, uint8_t family, void *dat
 {
 	struct xt_connlimit_info *connections = data;
 
-	(void)family;
-	memset(&connections->mask, 0xff, sizeof(connections->mask));
+	memset(&connections->mask, 0xff, pfw_addr_size(family));
 	connections->limit = rule->limit.connections;
 	/* "upto" is not "above". */
 	connections->flags = XT_CONNLIMIT_INVERT;

@@ -125,14 +125,14 @@ static size_t get_16(const uint8_t *at)
 	return number;
 }
 
-static void put_mask(uint8_t *mask, unsigned int len)
+void ipt_mask_put(uint8_t *mask, uint8_t len)
 {
 	memset(mask, 0xff, len / 8);
 	if (len % 8)
 		mask[len / 8] = (uint8_t)(0xff00 >> len % 8);
 }
 
-static uint8_t get_mask(const uint8_t *mask, size_t size)
+uint8_t ipt_mask_get(const uint8_t *mask, size_t size)
 {
 	unsigned int len = 0;
 
@@ -157,11 +157,11 @@ static void put_head(const struct ipt_rule *rule, uint8_t family, uint8_t *to)
 
 	if (rule->asks & IPT_SOURCE) {
 		memcpy(to + head->source, rule->source, size);
-		put_mask(to + head->source_mask, rule->source_len);
+		ipt_mask_put(to + head->source_mask, rule->source_len);
 	}
 	if (rule->asks & (IPT_DESTINATION | IPT_NOT_DESTINATION)) {
 		memcpy(to + head->destination, rule->destination, size);
-		put_mask(to + head->destination_mask, rule->destination_len);
+		ipt_mask_put(to + head->destination_mask, rule->destination_len);
 	}
 	if (rule->asks & (IPT_IN | IPT_NOT_IN))
 		put_interface(rule->in, to + head->in, to + head->in_mask);
@@ -182,11 +182,11 @@ static void get_head(const uint8_t *from, uint8_t family, struct ipt_rule *ret)
 	uint8_t inverted = from[head->inverted];
 
 	memcpy(ret->source, from + head->source, size);
-	ret->source_len = get_mask(from + head->source_mask, size);
+	ret->source_len = ipt_mask_get(from + head->source_mask, size);
 	if (ret->source_len)
 		ret->asks |= IPT_SOURCE;
 	memcpy(ret->destination, from + head->destination, size);
-	ret->destination_len = get_mask(from + head->destination_mask, size);
+	ret->destination_len = ipt_mask_get(from + head->destination_mask, size);
 	if (ret->destination_len)
 		ret->asks |= inverted & IPT_INV_DSTIP ? IPT_NOT_DESTINATION : IPT_DESTINATION;
 	memcpy(ret->in, from + head->in, PFW_IFNAME_SIZE - 1);

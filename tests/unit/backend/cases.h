@@ -18,6 +18,7 @@ TCase *text_case(void);
 TCase *live_apply_case(void);
 TCase *live_disturbed_case(void);
 TCase *live_host_case(void);
+TCase *live_ipt_rule_case(void);
 TCase *live_refused_case(void);
 
 #endif

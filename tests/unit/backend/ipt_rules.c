@@ -30,7 +30,7 @@ static const struct pfw_limit limits[] = {
 	{ 345601, 86400, 4, 0 }, { 3, 1, 50000, 0 }, { 5, 86400, 0, 0 }, { 61, 60, 3, 0 },
 };
 static const uint32_t connections[] = { 1, 10, UINT32_MAX };
-static const int64_t times[] = { 1800000000, INT32_MAX, 1, 2000000001 };
+static const int64_t times[] = { 1800000000, INT32_MAX, 2, 2000000001 };
 
 #define PICK(random, list) ((list)[sample_below(random, COUNT(list))])
 
@@ -67,8 +67,11 @@ static void any_match(struct sample_random *random, uint8_t family, struct ipt_r
 		rule->port = PICK(random, ports);
 	if (rule->asks & IPT_ORIGINAL_PORT)
 		rule->original_port = PICK(random, ports);
-	if (rule->asks & IPT_ORIGINAL_ADDRESS)
-		any_address(random, family, (uint8_t)bits, rule->original);
+	if (rule->asks & IPT_ORIGINAL_ADDRESS) {
+		rule->original_len = (uint8_t)(sample_below(random, 2) ? bits :
+					       1 + sample_below(random, bits));
+		any_address(random, family, rule->original_len, rule->original);
+	}
 }
 
 static void any_count(struct sample_random *random, struct ipt_rule *rule)
@@ -79,8 +82,8 @@ static void any_count(struct sample_random *random, struct ipt_rule *rule)
 		rule->share = 2 + sample_below(random, 1023);
 	if (rule->asks & IPT_CLUSTER) {
 		rule->total = 2 + sample_below(random, IPT_CLUSTER_MAX - 1);
-		rule->nodes = 1 + sample_below(random, rule->total < 32 ? (1u << rule->total) - 1 :
-								       UINT32_MAX);
+		rule->nodes = 1 + sample_below(random, rule->total < 5 ? (1u << rule->total) - 1 : 31);
+		rule->seed = (uint8_t)sample_below(random, 256);
 	}
 	if (rule->asks & IPT_RATE)
 		rule->limit = PICK(random, limits);
@@ -102,7 +105,7 @@ static void any_target(struct sample_random *random, uint8_t family, struct ipt_
 	}
 	if (rule->target == IPT_DNAT && choice < 3) {
 		rule->to = PICK(random, ports);
-		rule->base = choice == 2 ? 1000 : 0;
+		rule->base = choice == 2 && rule->to.lo != rule->to.hi ? 1000 : 0;
 	} else if (rule->target == IPT_REDIRECT && choice) {
 		rule->to.lo = rule->to.hi = (uint16_t)(1 + sample_below(random, UINT16_MAX));
 	}
