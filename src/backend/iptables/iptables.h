@@ -26,6 +26,7 @@ extern const char *const ipt_table_names[IPT_TABLES];
 /* Chains of one forward: PREFIX and its name, or what fits of that and a digest. */
 #define IPT_PREFIX_TO IPT_PREFIX "to-"		/* who is admitted, and where to */
 #define IPT_PREFIX_GO IPT_PREFIX "go-"		/* the same, for those who are admitted */
+#define IPT_PREFIX_IN IPT_PREFIX "in-"		/* the same, within the limits */
 
 /*
  * Kinds of item, in the order in which they come into being.

@@ -29,7 +29,7 @@ enum {
 	IPT_DNATED = 1u << 9,		/* conntrack --ctstate DNAT */
 	IPT_REPLY = 1u << 10,		/* conntrack --ctstate RELATED,ESTABLISHED */
 	IPT_ORIGINAL_PORT = 1u << 11,	/* conntrack --ctproto protocol --ctorigdstport */
-	IPT_ORIGINAL_ADDRESS = 1u << 12,	/* conntrack --ctorigdst */
+	IPT_ORIGINAL_ADDRESS = 1u << 12,	/* conntrack --ctorigdst original/original_len */
 	IPT_RANDOM = 1u << 13,		/* statistic --mode random: share of 2^31 */
 	IPT_NTH = 1u << 14,		/* statistic --mode nth: one of every, packet 0 */
 	IPT_CLUSTER = 1u << 15,		/* cluster: nodes of total */
@@ -70,7 +70,8 @@ struct ipt_rule {
 	uint32_t share;			/* IPT_RANDOM: of 0x80000000; IPT_NTH: every */
 	uint32_t nodes;			/* IPT_CLUSTER: mask */
 	uint32_t total;			/* of up to 32 */
-	uint32_t zero;
+	uint8_t original_len;
+	uint8_t zero[3];
 	struct pfw_limit limit;		/* IPT_RATE, IPT_CONNECTIONS: what they need of it, else 0 */
 	int64_t until;			/* seconds since 1970 UTC */
 	char chain[IPT_CHAIN_SIZE];	/* IPT_JUMP, IPT_GOTO */
