@@ -48,24 +48,31 @@ void pfw_buffer_puts(struct pfw_buffer *buf, const char *text)
 	pfw_buffer_append(buf, text, strlen(text));
 }
 
-void pfw_buffer_printf(struct pfw_buffer *buf, const char *fmt, ...)
+void pfw_buffer_vprintf(struct pfw_buffer *buf, const char *fmt, va_list args)
 {
-	va_list ap;
+	va_list again;
 	char *to;
 	int len;
 
-	va_start(ap, fmt);
-	len = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
+	va_copy(again, args);
+	len = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
 	to = len < 0 ? NULL : pfw_buffer_reserve(buf, (size_t)len);
 	if (!to) {
 		buf->failed = true;
 		return;
 	}
-	va_start(ap, fmt);
-	vsnprintf(to, (size_t)len + 1, fmt, ap);
-	va_end(ap);
+	vsnprintf(to, (size_t)len + 1, fmt, args);
 	buf->len += (size_t)len;
+}
+
+void pfw_buffer_printf(struct pfw_buffer *buf, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	pfw_buffer_vprintf(buf, fmt, args);
+	va_end(args);
 }
 
 void pfw_buffer_free(struct pfw_buffer *buf)

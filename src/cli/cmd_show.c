@@ -93,6 +93,7 @@ static int print_status(struct pfw_cli *cli, const json_t *answer, struct pfw_er
 	const json_t *routing = json_object_get(answer, "ip_forward");
 	const json_t *localnets = json_object_get(answer, "route_localnet");
 	const char *backend = json_string_value(json_object_get(answer, "backend"));
+	const char *fallback = json_string_value(json_object_get(answer, "fallback"));
 	const char *kernel = json_string_value(json_object_get(answer, "kernel"));
 	const json_t *warning;
 	char text[80];
@@ -100,6 +101,8 @@ static int print_status(struct pfw_cli *cli, const json_t *answer, struct pfw_er
 
 	(void)err;
 	pfw_table_field(cli, "backend", backend ? backend : "-");
+	if (fallback)
+		pfw_table_field(cli, "not nftables", fallback);
 	pfw_table_field(cli, "kernel", kernel ? kernel : "-");
 	snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT " configured, %" JSON_INTEGER_FORMAT
 		 " active", number(forwards, "configured"), number(forwards, "active"));
@@ -167,6 +170,8 @@ int pfw_cmd_diff(struct pfw_cli *cli, struct pfw_error *err)
 static const struct pfw_name format_names[] = {
 	{ "json", 0 },
 	{ "nft", 1 },
+	{ "iptables", 2 },
+	{ "ip6tables", 3 },
 	{ NULL },
 };
 

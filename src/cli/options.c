@@ -139,7 +139,7 @@ const struct pfw_option pfw_options[] = {
 	  PFW_SCOPE_GLOBAL, set_text, MEMBER(service.netns) },
 	{ "run-dir", 0, "DIR", "the run directory (" PFW_RUN_DIR_DEFAULT ")",
 	  PFW_SCOPE_GLOBAL, set_text, MEMBER(service.run_dir) },
-	{ "backend", 0, "BACKEND", "auto or nftables, whatever the settings say",
+	{ "backend", 0, "BACKEND", "auto, nftables or iptables, whatever the settings say",
 	  PFW_SCOPE_GLOBAL, set_text, MEMBER(service.backend) },
 	{ "json", 'j', NULL, "print the answer, or the error, as JSON",
 	  PFW_SCOPE_GLOBAL, set_flag, MEMBER(json) },
@@ -194,7 +194,7 @@ const struct pfw_option pfw_options[] = {
 	{ "columns", 'o', "COLUMNS", "the columns, separated by commas",
 	  PFW_SCOPE_COLUMNS, set_text, MEMBER(columns) },
 
-	{ "format", 0, "FORMAT", "json (the default) or nft",
+	{ "format", 0, "FORMAT", "json (the default), nft, iptables or ip6tables",
 	  PFW_SCOPE_FORMAT, set_text, MEMBER(format) },
 	{ NULL },
 };

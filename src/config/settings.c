@@ -8,19 +8,6 @@
 
 #define MEMBER(name) .offset = offsetof(struct pfw_settings, name)
 
-static int parse_backend(struct reader *r, const struct field *field, json_t *value,
-			 void *object)
-{
-	char list[64];
-
-	/* Documented, so people will write it: that it is missing needs other words. */
-	if (json_is_string(value) && strcmp(json_string_value(value), "iptables") == 0)
-		return pfw_error_add(r->err, PFW_FAILED,
-				     "iptables is not built into this portfwd yet; use %s",
-				     pfw_name_list(field->names, list, sizeof(list)));
-	return field_parse_word(r, field, value, object);
-}
-
 const struct field document_fields[] = {
 	{ .key = "settings", .hint = "an object", .schema = "{\"$ref\": \"#/$defs/settings\"}" },
 	{ .key = "forwards", .hint = "a list of forwards",
@@ -29,8 +16,8 @@ const struct field document_fields[] = {
 };
 
 const struct field settings_fields[] = {
-	{ .key = "backend", .hint = "auto or nftables", MEMBER(backend),
-	  .names = pfw_backend_names, .parse = parse_backend, .emit = field_emit_word },
+	{ .key = "backend", .hint = "auto, nftables or iptables", MEMBER(backend),
+	  .names = pfw_backend_names, .parse = field_parse_word, .emit = field_emit_word },
 	{ .key = "ip_forward", .hint = "true or false", MEMBER(ip_forward),
 	  .parse = field_parse_bool, .emit = field_emit_bool },
 	{ .key = "guard", .hint = "true or false", MEMBER(guard),

@@ -90,6 +90,7 @@ static void undo(struct pfw_engine *engine, struct work *work, size_t n)
  */
 static int mutate(struct pfw_engine *engine, struct work *work, size_t n, struct pfw_error *err)
 {
+	const struct pfw_backend *ops = engine->backends[ENGINE_PACKETS].ops;
 	uint32_t id;
 	int ret = 0;
 	size_t i;
@@ -105,6 +106,8 @@ static int mutate(struct pfw_engine *engine, struct work *work, size_t n, struct
 			ret = pfw_fail_memory(err);
 		else
 			ret = pfw_plan_put(&engine->plan, id, err);
+		if (!ret && ops->refuse && pfw_plan_active(&engine->plan, &engine->ruleset.forwards[id]))
+			ret = ops->refuse(&engine->plan, &engine->ruleset.forwards[id], err);
 	}
 	if (ret)
 		undo(engine, work, n);
@@ -144,6 +147,8 @@ static int apply(struct pfw_engine *engine, const struct pfw_touched *keys, bool
 		ret = side_fill(engine, ENGINE_PACKETS, holds ? keys : NULL, !holds,
 				&sides[ENGINE_PACKETS], err);
 		if (!ret)
+			ret = side_fill_gone(engine, ENGINE_OTHER, &sides[ENGINE_OTHER], err);
+		if (!ret)
 			ret = sides_apply(engine, sides, err);
 		if (ret == -ESTALE && holds) {
 			*planned = sides[ENGINE_PACKETS].before;
@@ -152,8 +157,7 @@ static int apply(struct pfw_engine *engine, const struct pfw_touched *keys, bool
 		holds = false;
 	}
 	if (ret == -ESTALE)
-		return pfw_fail(err, PFW_FAILED, ret,
-				"the nf_tables ruleset keeps changing; nothing was changed, try again");
+		return refuse_restless(engine, err);
 	return ret ? ret : engine_commit(engine, sides, err);
 }
 
@@ -170,7 +174,7 @@ static int try_out(struct pfw_engine *engine, const struct pfw_touched *keys, bo
 		ret = to->ops->apply(to->handle, &side->after, &side->difference, true, err);
 	if (ret == -ESTALE && holds)
 		return try_out(engine, keys, false, sides, err);
-	return ret;
+	return ret ? ret : side_fill_gone(engine, ENGINE_OTHER, &sides[ENGINE_OTHER], err);
 }
 
 static int make_changes(struct pfw_engine *engine, struct work *work, size_t n,
@@ -187,7 +191,7 @@ static int make_changes(struct pfw_engine *engine, struct work *work, size_t n,
 
 	ret = touch(engine, work, n, &keys, err);
 	/* Without a change the question is whether the kernel has all of it; the stamp cannot tell. */
-	if (!ret && n)
+	if (!ret && n && to->ops->holds)
 		ret = to->ops->holds(to->handle, &engine->plan, &holds, err);
 	if (!ret)
 		ret = to->ops->compile(&engine->plan, &keys,
@@ -206,8 +210,7 @@ static int make_changes(struct pfw_engine *engine, struct work *work, size_t n,
 		ret = manner->dry_run ? try_out(engine, &keys, holds, sides, err) :
 					apply(engine, &keys, holds, sides, &planned, err);
 	if (!ret && !manner->dry_run)
-		side_cut(&sides[ENGINE_PACKETS], to->ops, &planned, &engine->plan, manner->drain,
-			 report);
+		engine_cut(engine, sides, &planned, &engine->plan, manner->drain, report);
 	if (ret || manner->dry_run) {
 		pfw_store_abort(engine->store);
 		undo(engine, work, n);
@@ -217,6 +220,8 @@ static int make_changes(struct pfw_engine *engine, struct work *work, size_t n,
 		ret = sides_report(engine, sides, report, err);
 	if (!ret)
 		ret = engine_tell_unguarded(engine, &sides[ENGINE_HOST], report, err);
+	if (!ret)
+		ret = engine_tell_fallback(engine, report, err);
 out:
 	pfw_image_free(&planned);
 	pfw_touched_free(&keys);
@@ -289,17 +294,18 @@ static int tell_expired(const struct pfw_change *expired, size_t n, struct pfw_r
 {
 	struct pfw_buffer text = { 0 };
 	size_t i;
+	int ret;
 
-	if (!n || report->warning)
+	if (!n)
 		return 0;
 	pfw_buffer_puts(&text, "had expired and left the files: ");
 	for (i = 0; i < n && i < 10; i++)
 		pfw_buffer_printf(&text, "%s\"%s\"", i ? ", " : "", expired[i].name);
 	if (n > 10)
 		pfw_buffer_printf(&text, " and %zu more", n - 10);
-	report->warning = text.failed ? NULL : pfw_arena_text(&report->arena, text.data, text.len);
+	ret = text.failed ? pfw_fail_memory(err) : report_warn(report, err, "%s", text.data);
 	pfw_buffer_free(&text);
-	return report->warning ? 0 : pfw_fail_memory(err);
+	return ret;
 }
 
 int pfw_engine_change(struct pfw_engine *engine, const struct pfw_change *changes, size_t n,

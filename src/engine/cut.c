@@ -61,18 +61,21 @@ static int add_owner(struct owners *owners, const struct pfw_item *item)
 	return item && item->owner ? add_name(owners, item->owner) : 0;
 }
 
-static int find_owners(const struct side *side, const struct pfw_image *planned,
+static int find_owners(const struct side sides[ENGINE_BACKENDS], const struct pfw_image *planned,
 		       struct owners *ret)
 {
-	const struct pfw_step *step;
+	const struct pfw_difference *difference;
+	unsigned int backend;
 	int code = 0;
 	size_t i;
 
-	for (i = 0; !code && i < side->difference.n_steps; i++) {
-		step = &side->difference.steps[i];
-		code = add_owner(ret, step->before);
-		if (!code)
-			code = add_owner(ret, step->after);
+	for (backend = 0; backend < ENGINE_PACKET_BACKENDS; backend++) {
+		difference = &sides[backend].difference;
+		for (i = 0; !code && i < difference->n_steps; i++) {
+			code = add_owner(ret, difference->steps[i].before);
+			if (!code)
+				code = add_owner(ret, difference->steps[i].after);
+		}
 	}
 	for (i = 0; !code && planned && i < planned->n_items; i++)
 		code = add_owner(ret, &planned->items[i]);
@@ -100,6 +103,27 @@ static int fill(struct flow_set *set, const struct pfw_backend *ops, const struc
 	return ret;
 }
 
+/* All that stood before, whatever backend made it. */
+static int fill_before(struct flow_set *set, const struct pfw_engine *engine,
+		       const struct side sides[ENGINE_BACKENDS], const struct owners *owners,
+		       struct pfw_clients *clients)
+{
+	const struct pfw_backend *ops;
+	struct pfw_flows flows = { 0 };
+	unsigned int backend;
+	int ret = 0;
+
+	for (backend = 0; !ret && backend < ENGINE_PACKET_BACKENDS; backend++) {
+		ops = engine->backends[backend].ops;
+		if (ops)
+			ret = ops->flows(&sides[backend].before, owners_have, owners, clients, &flows);
+	}
+	if (!ret)
+		ret = flow_set_fill(set, &flows);
+	pfw_flows_free(&flows);
+	return ret;
+}
+
 /* What of from is not in other; only UDP if so wanted. */
 static int subtract(const struct flow_set *from, const struct flow_set *other, bool udp_only,
 		    struct flow_set *ret)
@@ -116,20 +140,21 @@ static int subtract(const struct flow_set *from, const struct flow_set *other, b
 	return code;
 }
 
-static int compare(const struct side *side, const struct pfw_backend *ops,
+static int compare(const struct pfw_engine *engine, const struct side sides[ENGINE_BACKENDS],
 		   const struct pfw_image *planned, bool drain, struct match *ret)
 {
+	const struct pfw_backend *ops = engine->backends[ENGINE_PACKETS].ops;
 	struct flow_set before = { 0 }, wished = { 0 }, after = { 0 };
 	struct owners owners = { 0 };
 	int code;
 
-	code = find_owners(side, planned, &owners);
+	code = find_owners(sides, planned, &owners);
 	if (!owners.n)
 		goto out;
 	if (!code)
-		code = fill(&before, ops, &side->before, &owners, &ret->clients);
+		code = fill_before(&before, engine, sides, &owners, &ret->clients);
 	if (!code)
-		code = fill(&after, ops, &side->after, &owners, &ret->clients);
+		code = fill(&after, ops, &sides[ENGINE_PACKETS].after, &owners, &ret->clients);
 	if (!code && planned)
 		code = fill(&wished, ops, planned, NULL, &ret->clients);
 	if (!code)
@@ -389,15 +414,16 @@ static int choose(void *ctx, const struct pfw_connection *connection, struct pfw
  * Whether there can be anything to cut: something of a forward goes or changes, or UDP comes.
  * Where forwards only come, this spares looking at each of them.
  */
-static bool can_matter(const struct side *side, const struct pfw_image *planned,
+static bool can_matter(const struct side sides[ENGINE_BACKENDS], const struct pfw_image *planned,
 		       const struct pfw_plan *plan)
 {
+	const struct pfw_difference *difference = &sides[ENGINE_PACKETS].difference;
 	uint32_t i;
 
-	if (!plan || (planned && planned->n_items))
+	if (!plan || (planned && planned->n_items) || sides[ENGINE_OTHER].difference.n_steps)
 		return true;
-	for (i = 0; i < side->difference.n_steps; i++)
-		if (side->difference.steps[i].before)
+	for (i = 0; i < difference->n_steps; i++)
+		if (difference->steps[i].before)
 			return true;
 	for (i = 0; i < plan->n_groups; i++)
 		if (plan->groups[i].protocol == IPPROTO_UDP)
@@ -405,7 +431,7 @@ static bool can_matter(const struct side *side, const struct pfw_image *planned,
 	return false;
 }
 
-static int cut(const struct side *side, const struct pfw_backend *ops,
+static int cut(const struct pfw_engine *engine, const struct side sides[ENGINE_BACKENDS],
 	       const struct pfw_image *planned, const struct pfw_plan *plan, bool drain,
 	       struct pfw_error *err)
 {
@@ -415,13 +441,13 @@ static int cut(const struct side *side, const struct pfw_backend *ops,
 	size_t n;
 	int ret;
 
-	if (!can_matter(side, planned, plan))
+	if (!can_matter(sides, planned, plan))
 		return 0;
-	ret = compare(side, ops, planned, drain, &match);
+	ret = compare(engine, sides, planned, drain, &match);
 	if (ret || !make_filter(&match, &filter))
 		goto out;
 	if (plan)
-		ret = find_standing(plan, ops, &match, err);
+		ret = find_standing(plan, engine->backends[ENGINE_PACKETS].ops, &match, err);
 	if (ret)
 		goto out;
 	ret = pfw_connections_cut(&filter, choose, &match, &n, err);
@@ -431,21 +457,15 @@ out:
 	return ret && !err->count ? pfw_fail_memory(err) : ret;
 }
 
-void side_cut(const struct side *side, const struct pfw_backend *ops,
-	      const struct pfw_image *planned, const struct pfw_plan *plan, bool drain,
-	      struct pfw_report *report)
+void engine_cut(const struct pfw_engine *engine, const struct side sides[ENGINE_BACKENDS],
+		const struct pfw_image *planned, const struct pfw_plan *plan, bool drain,
+		struct pfw_report *report)
 {
-	struct pfw_error err = PFW_ERROR_INIT;
-	struct pfw_buffer text = { 0 };
+	struct pfw_error err = PFW_ERROR_INIT, ignored = PFW_ERROR_INIT;
 
-	if (!ops->flows || !cut(side, ops, planned, plan, drain, &err))
-		return;
-	pfw_buffer_printf(&text, "the change is made, but connections of before may go on: %s",
-			  err.item[0].message);
-	report->warning = text.failed ? NULL :
-				pfw_arena_text(&report->arena, text.data, text.len);
-	if (!report->warning)
+	if (cut(engine, sides, planned, plan, drain, &err) &&
+	    report_warn(report, &ignored, "the change is made, but connections of before may go on: %s",
+			err.item[0].message))
 		report->warning = "the change is made, but connections of before may go on: "
 				  "out of memory";
-	pfw_buffer_free(&text);
 }

@@ -70,70 +70,61 @@ static void unload(struct pfw_engine *engine)
 
 void pfw_engine_close(struct pfw_engine *engine)
 {
-	unsigned int i;
-
 	if (!engine)
 		return;
 	unload(engine);
-	for (i = 0; i < ENGINE_BACKENDS; i++)
-		if (engine->backends[i].handle)
-			engine->backends[i].ops->close(engine->backends[i].handle);
+	engine_close_backends(engine);
 	pfw_store_close(engine->store);
 	/* A first change that failed leaves nothing behind. */
 	state_tidy(&engine->state);
 	state_free(&engine->state);
 	free(engine->run_dir);
 	free(engine->backend);
+	free(engine->why);
 	free(engine);
 }
 
-static int save_host(void *ctx, const struct pfw_host_record *record, struct pfw_error *err)
+static bool same_text(const char *a, const char *b)
 {
-	return state_save(ctx, record, err);
-}
-
-int engine_open_backends(struct pfw_engine *engine, struct pfw_error *err)
-{
-	struct engine_backend *packets = &engine->backends[ENGINE_PACKETS];
-	struct engine_backend *host = &engine->backends[ENGINE_HOST];
-	int ret = 0;
-
-	packets->ops = &pfw_backend_nftables;
-	host->ops = &pfw_backend_host;
-	if (!packets->handle)
-		ret = pfw_nftables_open(&packets->handle, err);
-	if (!ret && !host->handle)
-		ret = pfw_host_open(&engine->state.host, save_host, &engine->state, &host->handle,
-				    err);
-	return ret;
+	return a && b ? !strcmp(a, b) : a == b;
 }
 
 int engine_remember_config(struct pfw_engine *engine, struct pfw_error *err)
 {
+	const char *backend = engine->backends[ENGINE_PACKETS].ops->name;
 	struct state *state = &engine->state;
 	bool fileless = !pfw_store_has_main(engine->store);
-	char *config;
+	char *config, *why;
 
 	if (state->config && !strcmp(state->config, pfw_store_path(engine->store)) &&
 	    state->draining == engine->plan.facts.draining && state->fileless == fileless &&
-	    !state->host.renamed)
+	    !state->host.renamed && state->backend == backend && same_text(state->why, engine->why))
 		return 0;
 	config = strdup(pfw_store_path(engine->store));
-	if (!config)
+	why = engine->why ? strdup(engine->why) : NULL;
+	if (!config || (engine->why && !why)) {
+		free(config);
 		return pfw_fail_memory(err);
+	}
 	free(state->config);
 	state->config = config;
+	free(state->why);
+	state->why = why;
+	state->backend = backend;
 	state->draining = engine->plan.facts.draining;
 	state->fileless = fileless;
 	return state_save(state, &state->host, err);
 }
 
-void engine_forget_config(struct pfw_engine *engine, struct pfw_error *err)
+/* What was remembered is what stands no more. */
+static void remember_again(struct pfw_engine *engine, bool nothing, struct pfw_error *err)
 {
 	struct pfw_error failed = PFW_ERROR_INIT;
 
-	free(engine->state.config);
-	engine->state.config = NULL;
+	if (nothing) {
+		free(engine->state.config);
+		engine->state.config = NULL;
+	}
 	if (state_save(&engine->state, &engine->state.host, &failed))
 		pfw_error_add(err, PFW_FAILED, "%s", failed.item[0].message);
 }
@@ -141,15 +132,18 @@ void engine_forget_config(struct pfw_engine *engine, struct pfw_error *err)
 int engine_commit(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
 		  struct pfw_error *err)
 {
+	const char *backend = engine->state.backend;
 	bool first = !engine->state.config;
 	int ret = engine_remember_config(engine, err);
 
 	if (!ret)
 		ret = pfw_store_commit(engine->store, err);
-	if (ret) {
-		sides_take_back(engine, sides, err);
-		if (first)
-			engine_forget_config(engine, err);
+	if (!ret)
+		return 0;
+	sides_take_back(engine, sides, err);
+	if (first || backend != engine->state.backend) {
+		engine->state.backend = backend;
+		remember_again(engine, first, err);
 	}
 	return ret;
 }
@@ -213,8 +207,8 @@ static int prepare_runtime(struct pfw_engine *engine, bool write, struct pfw_err
 }
 
 /* The order of the locks is the same for everybody: the namespace, then the files. */
-static int prepare_kernel(struct pfw_engine *engine, const struct pfw_engine_load *load,
-			  struct pfw_error *err)
+static int take_locks(struct pfw_engine *engine, const struct pfw_engine_load *load,
+		      struct pfw_error *err)
 {
 	bool write = load->purpose == PFW_ENGINE_WRITE;
 	int ret;
@@ -236,18 +230,16 @@ static int prepare_kernel(struct pfw_engine *engine, const struct pfw_engine_loa
 	ret = prepare_runtime(engine, write, err);
 	if (ret)
 		return ret;
-	ret = write ? pfw_store_lock(engine->store, ENGINE_LOCK_SECONDS, err) : 0;
-	return ret ? ret : engine_open_backends(engine, err);
+	return write ? pfw_store_lock(engine->store, ENGINE_LOCK_SECONDS, err) : 0;
 }
 
-static int adopt_family(struct pfw_engine *engine, unsigned int f, bool *ret_adopted,
-			struct pfw_error *err)
+static int adopt_family(struct pfw_engine *engine, const struct engine_backend *from, unsigned int f,
+			bool *ret_adopted, struct pfw_error *err)
 {
 	static const uint8_t families[] = { AF_INET, AF_INET6 };
 	struct pfw_links links = { 0 };
-	int ret;
+	int ret = from->ops->guarded(from->handle, families[f], &links, err);
 
-	ret = pfw_nftables_guarded(engine->backends[ENGINE_PACKETS].handle, families[f], &links, err);
 	if (!ret && links.n) {
 		ret = pfw_host_adopt(&engine->state.host, families[f], &links,
 				     &engine->facts.links) ? pfw_fail_memory(err) : 0;
@@ -258,14 +250,15 @@ static int adopt_family(struct pfw_engine *engine, unsigned int f, bool *ret_ado
 }
 
 /* Where nothing at all is recorded, and the shield stands that only portfwd puts up. */
-static int adopt_localnets(struct pfw_engine *engine, bool *ret_adopted, struct pfw_error *err)
+static int adopt_localnets(struct pfw_engine *engine, const struct engine_backend *from,
+			   bool *ret_adopted, struct pfw_error *err)
 {
 	bool shielded = false;
 	int ret;
 
 	if (engine->state.config || engine->state.host.n_entries)
 		return 0;
-	ret = pfw_nftables_shielded(engine->backends[ENGINE_PACKETS].handle, &shielded, err);
+	ret = from->ops->shielded(from->handle, &shielded, err);
 	if (ret || !shielded)
 		return ret;
 	*ret_adopted = true;
@@ -274,16 +267,21 @@ static int adopt_localnets(struct pfw_engine *engine, bool *ret_adopted, struct 
 
 int engine_gather_facts(struct pfw_engine *engine, struct pfw_error *err)
 {
-	bool adopted = false;
+	const struct engine_backend *from;
+	bool adopted = false, adopted_family[2] = { false, false };
 	unsigned int f;
 	int ret = pfw_host_facts(&engine->state.host, &engine->facts, err);
 
-	if (!ret)
-		ret = adopt_localnets(engine, &adopted, err);
-	for (f = 0; !ret && f < 2; f++)
-		if (engine->facts.routing_on[f] && !engine->facts.routing_held[f])
-			ret = adopt_family(engine, f, &adopted, err);
-	if (ret || !adopted)
+	for (from = engine->backends; !ret && from < &engine->backends[ENGINE_HOST]; from++) {
+		if (!from->ops || !from->ops->guarded)
+			continue;
+		ret = adopt_localnets(engine, from, &adopted, err);
+		for (f = 0; !ret && f < 2; f++)
+			if (engine->facts.routing_on[f] && !engine->facts.routing_held[f] &&
+			    !adopted_family[f])
+				ret = adopt_family(engine, from, f, &adopted_family[f], err);
+	}
+	if (ret || !(adopted || adopted_family[0] || adopted_family[1]))
 		return ret;
 	pfw_facts_free(&engine->facts);
 	return pfw_host_facts(&engine->state.host, &engine->facts, err);
@@ -318,30 +316,65 @@ static bool is_required(const struct pfw_engine *engine, const struct pfw_engine
 				   !strcmp(state->config, pfw_store_path(engine->store)));
 }
 
-int pfw_engine_load(struct pfw_engine *engine, const struct pfw_engine_load *load,
-		    struct pfw_error *err)
+/* Of words alone nothing is switched on, so nothing needs a guard. */
+static void assume_facts(struct pfw_facts *facts)
 {
-	int ret = 0;
+	facts->routing_on[0] = facts->routing_on[1] = true;
+}
 
-	unload(engine);
-	if (load->purpose != PFW_ENGINE_WORDS) {
-		ret = prepare_kernel(engine, load, err);
-		if (!ret)
-			ret = engine_gather_facts(engine, err);
-		engine->facts.draining = engine->state.draining;
-	} else {
-		/* Of words alone nothing is switched on, so nothing needs a guard. */
-		engine->facts.routing_on[0] = engine->facts.routing_on[1] = true;
-	}
-	pfw_store_set_draft(engine->store, load->draft);
+/* What the kernel and the host say, once the settings are known. */
+static int face_kernel(struct pfw_engine *engine, const struct pfw_engine_load *load,
+		       struct pfw_error *err)
+{
+	int ret = engine_open_backends(engine, load->purpose == PFW_ENGINE_WRITE, load->anew, err);
+
 	if (!ret)
-		ret = pfw_store_load(engine->store, is_required(engine, load), &engine->ruleset, err);
+		ret = engine_gather_facts(engine, err);
+	engine->facts.draining = engine->state.draining;
+	return ret;
+}
+
+static int load_words(struct pfw_engine *engine, const struct pfw_engine_load *load,
+		      struct pfw_error *err)
+{
+	int ret;
+
+	pfw_store_set_draft(engine->store, load->draft);
+	ret = pfw_store_load(engine->store, is_required(engine, load), &engine->ruleset, err);
 	/* Of a draft, the administrator knows that it starts anew. */
 	if (!ret && load->purpose != PFW_ENGINE_WORDS && !load->draft)
 		ret = check_lost(engine, err);
+	return ret ? ret : engine_check_backend(engine, err);
+}
+
+static int make_plan(struct pfw_engine *engine, struct pfw_error *err)
+{
+	const struct pfw_backend *ops = engine->backends[ENGINE_PACKETS].ops;
+	int ret;
+
 	engine->facts.now = time(NULL);
+	ret = pfw_plan_make(&engine->ruleset, &engine->facts, file_name, engine, &engine->plan, err);
+	if (!ops)
+		ops = engine_named_backend(engine);
+	return ret || !ops ? ret : engine_refuse(engine, ops, err);
+}
+
+int pfw_engine_load(struct pfw_engine *engine, const struct pfw_engine_load *load,
+		    struct pfw_error *err)
+{
+	bool words = load->purpose == PFW_ENGINE_WORDS;
+	int ret;
+
+	unload(engine);
+	ret = words ? 0 : take_locks(engine, load, err);
 	if (!ret)
-		ret = pfw_plan_make(&engine->ruleset, &engine->facts, file_name, engine, &engine->plan, err);
+		ret = load_words(engine, load, err);
+	if (!ret && words)
+		assume_facts(&engine->facts);
+	else if (!ret)
+		ret = face_kernel(engine, load, err);
+	if (!ret)
+		ret = make_plan(engine, err);
 	if (ret) {
 		advise_runtime(engine, err);
 		unload(engine);
@@ -357,7 +390,7 @@ int pfw_engine_read(struct pfw_engine *engine, bool dry_run, struct pfw_buffer *
 	const struct pfw_engine_load load = {
 		.purpose = dry_run ? PFW_ENGINE_LOOK : PFW_ENGINE_WRITE,
 	};
-	int code = prepare_kernel(engine, &load, err);
+	int code = take_locks(engine, &load, err);
 
 	return code ? code : pfw_store_read(engine->store, !dry_run, ret, err);
 }
@@ -383,8 +416,8 @@ bool pfw_engine_is_runtime(const struct pfw_engine *engine, uint32_t file)
 	return pfw_store_is_runtime(engine->store, file);
 }
 
-const char *pfw_engine_backend(const struct pfw_engine *engine)
+const char *pfw_engine_backend(const struct pfw_engine *engine, const char **ret_why)
 {
-	(void)engine;
-	return pfw_backend_nftables.name;
+	*ret_why = engine->why;
+	return engine->backends[ENGINE_PACKETS].ops->name;
 }

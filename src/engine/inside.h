@@ -8,10 +8,15 @@
 #include "portfwd/store/store.h"
 #include "state.h"
 
-enum { ENGINE_PACKETS, ENGINE_HOST, ENGINE_BACKENDS };
+/*
+ * The backend that programs the packets; the other one, where what it made may still stand, only
+ * to be taken out; the host.
+ */
+enum { ENGINE_PACKETS, ENGINE_OTHER, ENGINE_HOST, ENGINE_BACKENDS };
+#define ENGINE_PACKET_BACKENDS ENGINE_HOST
 
 struct engine_backend {
-	const struct pfw_backend *ops;
+	const struct pfw_backend *ops;	/* NULL: it is not open */
 	struct pfw_backend_handle *handle;
 };
 
@@ -20,6 +25,8 @@ struct pfw_engine {
 	struct state state;
 	char *run_dir;
 	char *backend;			/* NULL: as the settings say */
+	char *why;			/* why auto took no better backend; NULL: none is better */
+	bool fell_back;			/* and it is the first change for which it did */
 	struct engine_backend backends[ENGINE_BACKENDS];
 	struct pfw_ruleset ruleset;
 	struct pfw_facts facts;		/* what the plan points into */
@@ -38,6 +45,9 @@ void sides_free(struct side sides[ENGINE_BACKENDS]);
 /* Reads the kernel into before, where it is not filled yet, compiles the plan into after. */
 int side_fill(struct pfw_engine *engine, unsigned int backend, const struct pfw_touched *only,
 	      bool read, struct side *side, struct pfw_error *err);
+/* What stands, and that nothing should; a backend that is not open has nothing. */
+int side_fill_gone(struct pfw_engine *engine, unsigned int backend, struct side *side,
+		   struct pfw_error *err);
 /* The host's before, after and difference. */
 int side_fill_host(struct pfw_engine *engine, struct side *side, struct pfw_error *err);
 
@@ -64,9 +74,13 @@ int sides_report(const struct pfw_engine *engine, const struct side sides[ENGINE
  * as well as what the kernel held. plan is what stands now, NULL: nothing. A failure
  * becomes the report's warning.
  */
-void side_cut(const struct side *side, const struct pfw_backend *ops,
-	      const struct pfw_image *planned, const struct pfw_plan *plan, bool drain,
-	      struct pfw_report *report);
+void engine_cut(const struct pfw_engine *engine, const struct side sides[ENGINE_BACKENDS],
+		const struct pfw_image *planned, const struct pfw_plan *plan, bool drain,
+		struct pfw_report *report);
+
+/* Adds to what was left undone; -ENOMEM. */
+int report_warn(struct pfw_report *report, struct pfw_error *err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /*
  * The interfaces that the guard should hold and that the backend cannot express, as people
@@ -77,7 +91,23 @@ void engine_unguarded(const struct pfw_engine *engine, struct pfw_buffer *ret);
 int engine_tell_unguarded(const struct pfw_engine *engine, const struct side *host,
 			  struct pfw_report *report, struct pfw_error *err);
 
-int engine_open_backends(struct pfw_engine *engine, struct pfw_error *err);
+/*
+ * Opens those that the loaded settings ask for. anew: auto decides anew, and what another backend
+ * may have left is looked for.
+ */
+int engine_open_backends(struct pfw_engine *engine, bool write, bool anew, struct pfw_error *err);
+/* Opens all that can be opened, whatever the settings say, to take everything out. */
+int engine_open_all(struct pfw_engine *engine, struct pfw_error *err);
+void engine_close_backends(struct pfw_engine *engine);
+/* The one that option or settings name, or NULL: with auto, or where it is not built in. */
+const struct pfw_backend *engine_named_backend(const struct pfw_engine *engine);
+/* Fails where that one is not built in. */
+int engine_check_backend(const struct pfw_engine *engine, struct pfw_error *err);
+/* Adds an error for all that this backend cannot express of the plan. */
+int engine_refuse(struct pfw_engine *engine, const struct pfw_backend *ops, struct pfw_error *err);
+/* Says in the report that auto took another backend than the one it prefers. -ENOMEM. */
+int engine_tell_fallback(const struct pfw_engine *engine, struct pfw_report *report,
+			 struct pfw_error *err);
 /*
  * Fills in the engine's facts. Where routing is on and nothing is recorded of it, but the guard
  * stands in the kernel, the record was lost, and is made anew from the guard; so is that of
@@ -92,8 +122,9 @@ int engine_remember_config(struct pfw_engine *engine, struct pfw_error *err);
  */
 int engine_commit(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
 		  struct pfw_error *err);
-/* Remembers none; a failure is added to the words in err. */
-void engine_forget_config(struct pfw_engine *engine, struct pfw_error *err);
+
+/* Refuses to go on where others change the backend's objects again and again; -ESTALE. */
+int refuse_restless(const struct pfw_engine *engine, struct pfw_error *err);
 
 /* How long to wait for another portfwd, and how often to follow a kernel that others change. */
 #define ENGINE_LOCK_SECONDS 60

@@ -201,6 +201,8 @@ int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_
 	}
 	code = fill_packets(engine, &sides[ENGINE_PACKETS], err);
 	if (!code)
+		code = side_fill_gone(engine, ENGINE_OTHER, &sides[ENGINE_OTHER], err);
+	if (!code)
 		code = side_fill_host(engine, &sides[ENGINE_HOST], err);
 	if (!code)
 		code = sides_report(engine, sides, report, err);

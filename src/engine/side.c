@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Before, after and difference, for every backend: filling, applying, taking back, telling. */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,20 @@ int side_fill(struct pfw_engine *engine, unsigned int backend, const struct pfw_
 	return ret;
 }
 
+int side_fill_gone(struct pfw_engine *engine, unsigned int backend, struct side *side,
+		   struct pfw_error *err)
+{
+	const struct engine_backend *to = &engine->backends[backend];
+	int ret;
+
+	pfw_image_free(&side->before);
+	pfw_difference_free(&side->difference);
+	if (!to->ops)
+		return 0;
+	ret = to->ops->read(to->handle, &side->before, err);
+	return ret ? ret : pfw_difference_make(&side->before, &side->after, &side->difference, err);
+}
+
 int side_fill_host(struct pfw_engine *engine, struct side *side, struct pfw_error *err)
 {
 	return side_fill(engine, ENGINE_HOST, NULL, true, side, err);
@@ -63,26 +78,35 @@ static int apply_steps(const struct engine_backend *to, const struct pfw_image *
 	return n ? to->ops->apply(to->handle, after, &part, false, err) : 0;
 }
 
+static int apply_side(struct pfw_engine *engine, unsigned int backend, const struct side *side,
+		      struct pfw_error *err)
+{
+	return apply_steps(&engine->backends[backend], &side->before, &side->after,
+			   side->difference.steps, side->difference.n_steps, err);
+}
+
 /*
- * What the host lets in ends before the rules go that watch over it, and begins when they stand.
- * *ret_packets: the rules were applied.
+ * What the host lets in ends before the rules go that watch over it, and begins when they stand. The
+ * rules of another backend go when those of this one stand. *ret_applied: how many backends of packets
+ * were applied.
  */
 static int apply_in_order(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
-			  bool *ret_packets, struct pfw_error *err)
+			  unsigned int *ret_applied, struct pfw_error *err)
 {
-	const struct side *packets = &sides[ENGINE_PACKETS], *host = &sides[ENGINE_HOST];
+	const struct side *host = &sides[ENGINE_HOST];
 	size_t first = n_removals(&host->difference);
 	int ret;
 
-	*ret_packets = false;
+	*ret_applied = 0;
 	ret = apply_steps(&engine->backends[ENGINE_HOST], &host->before, &host->after, host->difference.steps,
 			  first, err);
-	if (!ret)
-		ret = apply_steps(&engine->backends[ENGINE_PACKETS], &packets->before, &packets->after,
-				  packets->difference.steps, packets->difference.n_steps, err);
+	while (!ret && *ret_applied < ENGINE_PACKET_BACKENDS) {
+		ret = apply_side(engine, *ret_applied, &sides[*ret_applied], err);
+		if (!ret)
+			++*ret_applied;
+	}
 	if (ret)
 		return ret;
-	*ret_packets = true;
 	return apply_steps(&engine->backends[ENGINE_HOST], &host->before, &host->after,
 			   host->difference.steps + first, host->difference.n_steps - first, err);
 }
@@ -103,6 +127,8 @@ void side_take_back(struct pfw_engine *engine, unsigned int backend, const struc
 	struct pfw_difference back = { 0 };
 	int ret;
 
+	if (!side->difference.n_steps)
+		return;
 	ret = pfw_difference_make(&side->after, &side->before, &back, &failed);
 	if (!ret)
 		ret = to->ops->apply(to->handle, &side->before, &back, false, &failed);
@@ -155,16 +181,18 @@ static bool lets_in(const struct pfw_host_record *record)
 int sides_apply(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
 		struct pfw_error *err)
 {
-	bool packets;
-	int ret = apply_in_order(engine, sides, &packets, err);
+	unsigned int applied;
+	int ret = apply_in_order(engine, sides, &applied, err);
 
 	if (!ret)
 		return 0;
-	if (packets && lets_in(&engine->state.host) &&
+	if (applied > ENGINE_OTHER)
+		side_take_back(engine, ENGINE_OTHER, &sides[ENGINE_OTHER], err);
+	if (applied > ENGINE_PACKETS && lets_in(&engine->state.host) &&
 	    brought_shield(&engine->backends[ENGINE_PACKETS], &sides[ENGINE_PACKETS]))
 		pfw_error_add(err, PFW_FAILED, "route_localnet could not be put back, so the rules stay "
 			      "that keep others from 127.0.0.0/8; run \"portfwd flush\"");
-	else if (packets)
+	else if (applied > ENGINE_PACKETS)
 		side_take_back(engine, ENGINE_PACKETS, &sides[ENGINE_PACKETS], err);
 	restore_host(engine, &sides[ENGINE_HOST], err);
 	return ret;
@@ -184,6 +212,7 @@ void sides_take_back(struct pfw_engine *engine, const struct side sides[ENGINE_B
 	first = n_removals(&back);
 	if (!ret)
 		ret = apply_steps(to, &host->after, &host->before, back.steps, first, &failed);
+	side_take_back(engine, ENGINE_OTHER, &sides[ENGINE_OTHER], err);
 	/* Rather a change too many than an open loopback. */
 	if (!ret || !brought_shield(&engine->backends[ENGINE_PACKETS], packets))
 		side_take_back(engine, ENGINE_PACKETS, packets, err);
@@ -238,9 +267,9 @@ static int report_steps(const struct pfw_backend *ops, const struct pfw_differen
 int sides_report(const struct pfw_engine *engine, const struct side sides[ENGINE_BACKENDS],
 		 struct pfw_report *report, struct pfw_error *err)
 {
-	const struct pfw_backend *packets = engine->backends[ENGINE_PACKETS].ops;
 	const struct pfw_backend *host = engine->backends[ENGINE_HOST].ops;
 	size_t first = n_removals(&sides[ENGINE_HOST].difference);
+	unsigned int i;
 	int ret;
 
 	report->n_steps = sides_steps(sides);
@@ -254,9 +283,9 @@ int sides_report(const struct pfw_engine *engine, const struct side sides[ENGINE
 	if (!report->lines)
 		return pfw_fail_memory(err);
 	ret = report_steps(host, &sides[ENGINE_HOST].difference, 0, first, report);
-	if (!ret)
-		ret = report_steps(packets, &sides[ENGINE_PACKETS].difference, 0,
-				   sides[ENGINE_PACKETS].difference.n_steps, report);
+	for (i = 0; !ret && i < ENGINE_PACKET_BACKENDS; i++)
+		ret = report_steps(engine->backends[i].ops, &sides[i].difference, 0,
+				   sides[i].difference.n_steps, report);
 	if (!ret)
 		ret = report_steps(host, &sides[ENGINE_HOST].difference, first,
 				   sides[ENGINE_HOST].difference.n_steps, report);
@@ -291,24 +320,39 @@ void engine_unguarded(const struct pfw_engine *engine, struct pfw_buffer *ret)
 int engine_tell_unguarded(const struct pfw_engine *engine, const struct side *host,
 			  struct pfw_report *report, struct pfw_error *err)
 {
-	struct pfw_buffer names = { 0 }, text = { 0 };
+	struct pfw_buffer names = { 0 };
 	int ret = 0;
 
-	if (!host->difference.n_steps || report->warning)
+	if (!host->difference.n_steps)
 		return 0;
 	engine_unguarded(engine, &names);
-	if (names.len) {
-		pfw_buffer_printf(&text, "the guard cannot hold %s; \"portfwd status\" tells more",
-				  names.data);
-		report->warning = text.failed ? NULL :
-				  pfw_arena_text(&report->arena, text.data, text.len);
-		ret = report->warning ? 0 : pfw_fail_memory(err);
-	}
-	if (!ret && names.failed)
+	if (names.failed)
 		ret = pfw_fail_memory(err);
+	else if (names.len)
+		ret = report_warn(report, err, "the guard cannot hold %s; \"portfwd status\" tells more",
+				  names.data);
 	pfw_buffer_free(&names);
-	pfw_buffer_free(&text);
 	return ret;
+}
+
+int report_warn(struct pfw_report *report, struct pfw_error *err, const char *fmt, ...)
+{
+	struct pfw_buffer text = { 0 };
+	const char *warning = NULL;
+	va_list args;
+
+	if (report->warning)
+		pfw_buffer_printf(&text, "%s; ", report->warning);
+	va_start(args, fmt);
+	pfw_buffer_vprintf(&text, fmt, args);
+	va_end(args);
+	if (!text.failed)
+		warning = pfw_arena_text(&report->arena, text.data, text.len);
+	pfw_buffer_free(&text);
+	if (!warning)
+		return pfw_fail_memory(err);
+	report->warning = warning;
+	return 0;
 }
 
 void pfw_report_free(struct pfw_report *report)

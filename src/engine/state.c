@@ -38,6 +38,7 @@ void state_free(struct state *state)
 		close(state->lock);
 	free(state->folder);
 	free(state->config);
+	free(state->why);
 	pfw_host_record_free(&state->host);
 	*state = (struct state){ .lock = -1 };
 }
@@ -338,6 +339,18 @@ static int take_guarded(struct state *state, const json_t *guarded)
 	return 0;
 }
 
+/* One that is not built in has programmed nothing that we could know. */
+static int take_backend(struct state *state, const json_t *root)
+{
+	const char *name = json_string_value(json_object_get(root, "backend"));
+	const char *why = json_string_value(json_object_get(root, "why"));
+	const struct pfw_backend *backend = name ? pfw_backend_find(name) : NULL;
+
+	state->backend = backend ? backend->name : NULL;
+	state->why = why ? strdup(why) : NULL;
+	return why && !state->why ? -ENOMEM : 0;
+}
+
 static int take_state(struct state *state, const json_t *root, struct pfw_error *err)
 {
 	char boot[PFW_SYSCTL_VALUE] = "";
@@ -353,6 +366,8 @@ static int take_state(struct state *state, const json_t *root, struct pfw_error 
 		if (!state->config)
 			return pfw_fail_memory(err);
 	}
+	if (take_backend(state, root))
+		return pfw_fail_memory(err);
 	state->fileless = json_is_true(json_object_get(root, "fileless"));
 	state->draining = json_is_true(json_object_get(root, "draining"));
 	if (take_entries(state, json_object_get(root, "sysctl")) ||
@@ -444,8 +459,8 @@ static json_t *pack_state(const struct state *state, const struct pfw_host_recor
 							     (json_int_t)entry->index)))
 			goto fail;
 	}
-	return json_pack("{s:s, s:s?, s:b, s:b, s:o, s:{s:o, s:o}}", "boot", boot, "config",
-			 state->config, "fileless", (int)state->fileless, "draining",
+	return json_pack("{s:s, s:s?, s:s?, s:s?, s:b, s:b, s:o, s:{s:o, s:o}}", "boot", boot, "config",
+			 state->config, "backend", state->backend, "why", state->why, "fileless", (int)state->fileless, "draining",
 			 (int)state->draining, "sysctl", entries,
 			 "guarded", family_names[0], pack_links(&host->guarded[0]),
 			 family_names[1], pack_links(&host->guarded[1]));

@@ -15,6 +15,8 @@
 struct state {
 	char *folder;	/* RUN_DIR/net-ID */
 	char *config;	/* path of the applied configuration, or NULL */
+	const char *backend;	/* static name of what programmed it; NULL: not known */
+	char *why;	/* why it was that one, though auto prefers another; or NULL */
 	struct pfw_host_record host;
 	bool fileless;	/* it was applied while its main file was missing */
 	bool draining;	/* connections were left to finish that no forward stands for */

@@ -45,6 +45,8 @@ static int bring_about(struct pfw_engine *engine, const struct pfw_manner *manne
 		known = known && !attempt;
 		ret = fill_packets(engine, manner->drain, !known, packets, err);
 		if (!ret)
+			ret = side_fill_gone(engine, ENGINE_OTHER, &sides[ENGINE_OTHER], err);
+		if (!ret)
 			ret = side_fill_host(engine, &sides[ENGINE_HOST], err);
 		if (!ret && manner->dry_run)
 			ret = to->ops->apply(to->handle, &packets->after, &packets->difference,
@@ -53,8 +55,7 @@ static int bring_about(struct pfw_engine *engine, const struct pfw_manner *manne
 			ret = sides_apply(engine, sides, err);
 	}
 	if (ret == -ESTALE)
-		ret = pfw_fail(err, PFW_FAILED, ret,
-			       "the nf_tables ruleset keeps changing; nothing was changed, try again");
+		ret = refuse_restless(engine, err);
 	*ret_pictured = known;
 	return ret;
 }
@@ -77,8 +78,7 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 		pfw_store_abort(engine->store);
 		engine->plan.facts.draining = draining;
 	} else {
-		side_cut(&sides[ENGINE_PACKETS], engine->backends[ENGINE_PACKETS].ops, NULL,
-			 &engine->plan, manner->drain, report);
+		engine_cut(engine, sides, NULL, &engine->plan, manner->drain, report);
 		if (!pictured || sides[ENGINE_PACKETS].difference.n_steps)
 			picture_save(engine, &sides[ENGINE_PACKETS].after);
 	}
@@ -86,40 +86,28 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 		ret = sides_report(engine, sides, report, err);
 	if (!ret)
 		ret = engine_tell_unguarded(engine, &sides[ENGINE_HOST], report, err);
+	if (!ret)
+		ret = engine_tell_fallback(engine, report, err);
 	sides_free(sides);
 	return ret;
 }
 
-/* What stands, and that nothing should. */
-static int side_fill_gone(struct pfw_engine *engine, unsigned int backend, struct side *side,
-			  struct pfw_error *err)
+static int clear_packets(struct pfw_engine *engine, unsigned int backend, struct side *side,
+			 bool dry_run, struct pfw_error *err)
 {
 	const struct engine_backend *to = &engine->backends[backend];
-	int ret;
-
-	pfw_image_free(&side->before);
-	pfw_difference_free(&side->difference);
-	ret = to->ops->read(to->handle, &side->before, err);
-	return ret ? ret : pfw_difference_make(&side->before, &side->after, &side->difference, err);
-}
-
-static int clear_packets(struct pfw_engine *engine, struct side *side, bool dry_run,
-			 struct pfw_error *err)
-{
-	const struct engine_backend *to = &engine->backends[ENGINE_PACKETS];
 	unsigned int attempt;
 	int ret = -ESTALE;
 
 	for (attempt = 0; ret == -ESTALE && attempt < ENGINE_ATTEMPTS; attempt++) {
 		pfw_error_clear(err);
-		ret = side_fill_gone(engine, ENGINE_PACKETS, side, err);
-		if (!ret && !dry_run)
+		ret = side_fill_gone(engine, backend, side, err);
+		if (!ret && side->difference.n_steps && !dry_run)
 			ret = to->ops->apply(to->handle, &side->after, &side->difference, false,
 					     err);
 	}
 	if (ret == -ESTALE)
-		ret = pfw_fail(err, PFW_FAILED, ret,
-			       "the nf_tables ruleset keeps changing; try again");
+		ret = refuse_restless(engine, err);
 	return ret;
 }
 
@@ -129,6 +117,7 @@ static int clear_all(struct pfw_engine *engine, struct side sides[ENGINE_BACKEND
 {
 	const struct engine_backend *host = &engine->backends[ENGINE_HOST];
 	struct side *side = &sides[ENGINE_HOST];
+	unsigned int i;
 	int ret;
 
 	ret = side_fill_gone(engine, ENGINE_HOST, side, err);
@@ -136,9 +125,13 @@ static int clear_all(struct pfw_engine *engine, struct side sides[ENGINE_BACKEND
 		ret = host->ops->apply(host->handle, &side->after, &side->difference, false, err);
 	if (ret)
 		return ret;
-	ret = clear_packets(engine, &sides[ENGINE_PACKETS], dry_run, err);
-	if (ret && !dry_run)
-		side_take_back(engine, ENGINE_HOST, side, err);
+	for (i = 0; !ret && i < ENGINE_PACKET_BACKENDS; i++)
+		ret = clear_packets(engine, i, &sides[i], dry_run, err);
+	if (!ret || dry_run)
+		return ret;
+	while (i-- > 1)
+		side_take_back(engine, i - 1, &sides[i - 1], err);
+	side_take_back(engine, ENGINE_HOST, side, err);
 	return ret;
 }
 
@@ -149,11 +142,11 @@ static int flush_locked(struct pfw_engine *engine, bool dry_run, struct pfw_repo
 	int ret = clear_all(engine, sides, dry_run, err);
 
 	if (!ret && !dry_run) {
-		side_cut(&sides[ENGINE_PACKETS], engine->backends[ENGINE_PACKETS].ops, NULL, NULL,
-			 false, report);
+		engine_cut(engine, sides, NULL, NULL, false, report);
 		picture_remove(engine);
 		free(engine->state.config);
 		engine->state.config = NULL;
+		engine->state.backend = NULL;
 		engine->state.draining = false;
 		ret = state_save(&engine->state, &engine->state.host, err);
 		if (!ret)
@@ -182,21 +175,43 @@ int pfw_engine_flush(struct pfw_engine *engine, bool dry_run, struct pfw_report 
 			ret = state_load(state, err);
 	}
 	if (!ret)
-		ret = engine_open_backends(engine, err);
+		ret = engine_open_all(engine, err);
 	if (!ret)
 		ret = engine_gather_facts(engine, err);
 	return ret ? ret : flush_locked(engine, dry_run, report, ret_forgot, err);
 }
 
-int pfw_engine_export(struct pfw_engine *engine, struct pfw_buffer *ret, struct pfw_error *err)
+static const struct pfw_text_format *find_format(const char *name, const struct pfw_backend **ret_ops)
 {
-	const struct pfw_backend *ops = &pfw_backend_nftables;
-	struct pfw_image image = { 0 };
-	int code = ops->compile(&engine->plan, NULL, &image, err);
+	const struct pfw_text_format *format;
+	size_t i;
 
+	for (i = 0; pfw_backends[i]; i++)
+		for (format = pfw_backends[i]->formats; format && format->name; format++)
+			if (!strcmp(format->name, name)) {
+				*ret_ops = pfw_backends[i];
+				return format;
+			}
+	return NULL;
+}
+
+int pfw_engine_export(struct pfw_engine *engine, const char *name, struct pfw_buffer *ret,
+		      struct pfw_error *err)
+{
+	const struct pfw_backend *ops;
+	const struct pfw_text_format *format = find_format(name, &ops);
+	struct pfw_image image = { 0 };
+	int code;
+
+	if (!format)
+		return pfw_fail(err, PFW_FAILED, -ENOENT,
+				"this portfwd was built without the backend of the format %s", name);
+	code = engine_refuse(engine, ops, err);
+	if (!code)
+		code = ops->compile(&engine->plan, NULL, &image, err);
 	if (code)
 		return code;
-	ops->text(&image, ret);
+	format->write(&image, ret);
 	pfw_image_free(&image);
 	return ret->failed ? pfw_fail_memory(err) : 0;
 }

@@ -9,6 +9,7 @@
 const struct pfw_name pfw_backend_names[] = {
 	{ "auto", PFW_BACKEND_AUTO },
 	{ "nftables", PFW_BACKEND_NFTABLES },
+	{ "iptables", PFW_BACKEND_IPTABLES },
 	{ NULL, 0 },
 };
 

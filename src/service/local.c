@@ -62,6 +62,7 @@ static const struct verb {
 	enum pfw_engine_purpose purpose;
 	bool required;
 	bool any_config;
+	bool anew;	/* which backend is decided anew */
 	bool bare;	/* nothing is loaded at all */
 	bool draft;	/* the request has a text for the main file */
 	answer_function *answer;
@@ -77,7 +78,7 @@ static const struct verb {
 	[PFW_VERB_DIFF] = { .purpose = PFW_ENGINE_LOOK, .answer = answer_diff },
 	[PFW_VERB_WRITE] = { .purpose = PFW_ENGINE_WRITE, .draft = true, .answer = answer_write },
 	[PFW_VERB_RELOAD] = { .purpose = PFW_ENGINE_WRITE, .required = true, .any_config = true,
-			      .answer = answer_reload },
+			      .anew = true, .answer = answer_reload },
 	[PFW_VERB_FLUSH] = { .purpose = PFW_ENGINE_WRITE, .bare = true, .answer = answer_flush },
 	[PFW_VERB_EXPORT] = { .purpose = PFW_ENGINE_WORDS, .answer = answer_export },
 };
@@ -98,6 +99,7 @@ int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
 										  row->purpose,
 		.required = row->required,
 		.any_config = row->any_config,
+		.anew = row->anew,
 		.draft = row->draft ? &draft : NULL,
 	};
 	const struct pfw_engine_options options = {
@@ -326,11 +328,8 @@ int answer_export(struct pfw_engine *engine, const struct pfw_request *request, 
 			pfw_buffer_puts(&text, json);
 			pfw_buffer_puts(&text, "\n");
 		}
-	} else if (!strcmp(format, "nft")) {
-		code = pfw_engine_export(engine, &text, err);
 	} else {
-		code = pfw_fail(err, PFW_USAGE, -EINVAL,
-				"there is no export format \"%s\"; there are json and nft", format);
+		code = pfw_engine_export(engine, format, &text, err);
 	}
 	if (!code)
 		*ret = json_pack("{s:s, s:s%}", "format", format, "text", text.data, text.len);

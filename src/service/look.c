@@ -164,6 +164,7 @@ int answer_status(struct pfw_engine *engine, const struct pfw_request *request, 
 	const struct pfw_facts *facts = &pfw_engine_plan(engine)->facts;
 	struct pfw_report report = { 0 };
 	struct pfw_view view = { 0 };
+	const char *backend, *why;
 	struct utsname system;
 	json_int_t active = 0;
 	uint32_t id;
@@ -176,8 +177,9 @@ int answer_status(struct pfw_engine *engine, const struct pfw_request *request, 
 	for (id = 0; id < ruleset->n_forwards; id++)
 		active += pfw_plan_active(pfw_engine_plan(engine), &ruleset->forwards[id]) &&
 			  !view.missing[id];
-	*ret = json_pack("{s:s, s:s, s:{s:I, s:I}, s:b, s:{s:b, s:b}, s:b, s:o, s:{s:b, s:n}, s:o}", "backend",
-			 pfw_engine_backend(engine), "kernel", uname(&system) ? "" : system.release,
+	backend = pfw_engine_backend(engine, &why);
+	*ret = json_pack("{s:s, s:s?, s:s, s:{s:I, s:I}, s:b, s:{s:b, s:b}, s:b, s:o, s:{s:b, s:n}, s:o}", "backend",
+			 backend, "fallback", why, "kernel", uname(&system) ? "" : system.release,
 			 "forwards", "configured", (json_int_t)ruleset->n_live, "active", active,
 			 "in_sync", (int)view.in_sync, "ip_forward", "ipv4",
 			 (int)facts->routing_on[0], "ipv6", (int)facts->routing_on[1], "guard",

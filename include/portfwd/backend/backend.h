@@ -14,8 +14,33 @@
 /* An open backend; what it needs of the kernel is bound to the present network namespace. */
 struct pfw_backend_handle;
 
+/* One language in which a whole image can be written for another tool. */
+struct pfw_text_format {
+	const char *name;	/* "nft" */
+	void (*write)(const struct pfw_image *image, struct pfw_buffer *ret);
+};
+
 struct pfw_backend {
 	const char *name;
+
+	/*
+	 * Opens it to change the kernel, or with write false to look only. Free with close. NULL:
+	 * it is opened by a function of its own.
+	 */
+	int (*open)(bool write, struct pfw_backend_handle **ret, struct pfw_error *err);
+
+	/*
+	 * Asks the kernel whether it can do what this backend makes. -EOPNOTSUPP: it cannot, and one
+	 * error says what is missing. Changes nothing.
+	 */
+	int (*probe)(struct pfw_backend_handle *handle, struct pfw_error *err);
+
+	/*
+	 * Adds an error for each key of a forward of the plan that this backend cannot express, at
+	 * paths below the present place; the words name forward and backend. NULL: there is none.
+	 */
+	int (*refuse)(const struct pfw_plan *plan, const struct pfw_forward *forward,
+		      struct pfw_error *err);
 
 	/*
 	 * Turns a plan into this backend's own objects. Pure. only NULL: all of
@@ -95,25 +120,31 @@ struct pfw_backend {
 	/* Whether the guard can hold an interface of this name; NULL: it holds any. */
 	bool (*guard_holds)(const char *name);
 
-	/* A whole image as a file for this backend's own tool; NULL: there is none. */
-	void (*text)(const struct pfw_image *image, struct pfw_buffer *ret);
+	/*
+	 * The interfaces that a guard of this family knows which stands in the kernel, with their
+	 * part in it but without index; none where there is no guard. It is there only because
+	 * portfwd switched routing on. *ret is zero-initialised. NULL: there is no guard.
+	 */
+	int (*guarded)(struct pfw_backend_handle *handle, uint8_t family, struct pfw_links *ret,
+		       struct pfw_error *err);
+	/* Whether what keeps others from 127.0.0.0/8 stands in the kernel; NULL with guarded. */
+	int (*shielded)(struct pfw_backend_handle *handle, bool *ret, struct pfw_error *err);
+
+	/* Ends with a row without name; NULL: there is none. */
+	const struct pfw_text_format *formats;
 
 	void (*close)(struct pfw_backend_handle *handle);
 };
 
+/* Those that program packets and are built in, the preferred one first. */
+extern const struct pfw_backend *const pfw_backends[];	/* ends with NULL */
+/* The one of that name, or NULL: there is none, or it is not built in. */
+const struct pfw_backend *pfw_backend_find(const char *name);
+
 /* nf_tables, table inet portfwd. */
 extern const struct pfw_backend pfw_backend_nftables;
-int pfw_nftables_open(struct pfw_backend_handle **ret, struct pfw_error *err);
-/*
- * The interfaces that a guard of this family knows which stands in the kernel, with their part
- * in it but without index; none where there is no guard. It is there only because portfwd
- * switched routing on. *ret is zero-initialised.
- */
-int pfw_nftables_guarded(struct pfw_backend_handle *handle, uint8_t family, struct pfw_links *ret,
-			 struct pfw_error *err);
-
-/* Whether the chain stands that keeps what comes from outside from 127.0.0.0/8. */
-int pfw_nftables_shielded(struct pfw_backend_handle *handle, bool *ret, struct pfw_error *err);
+/* The legacy tables of iptables, chains PORTFWD-*. */
+extern const struct pfw_backend pfw_backend_iptables;
 
 /*
  * The host: sysctls that routing needs. What was changed is remembered in a record,

@@ -3,6 +3,7 @@
 #ifndef PORTFWD_BASE_BUFFER_H
 #define PORTFWD_BASE_BUFFER_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -25,6 +26,8 @@ void pfw_buffer_append(struct pfw_buffer *buf, const void *data, size_t len);
 void pfw_buffer_puts(struct pfw_buffer *buf, const char *text);
 void pfw_buffer_printf(struct pfw_buffer *buf, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+void pfw_buffer_vprintf(struct pfw_buffer *buf, const char *fmt, va_list args)
+	__attribute__((format(printf, 2, 0)));
 void pfw_buffer_free(struct pfw_buffer *buf);
 
 #endif

@@ -47,6 +47,7 @@ struct pfw_engine_load {
 	enum pfw_engine_purpose purpose;
 	bool required;		/* the main file must be there */
 	bool any_config;	/* even if another configuration is applied in this namespace */
+	bool anew;		/* auto decides anew which backend; otherwise what stands goes on */
 	const struct pfw_draft *draft;	/* what the main file shall say, or NULL */
 };
 int pfw_engine_load(struct pfw_engine *engine, const struct pfw_engine_load *load,
@@ -66,7 +67,8 @@ const struct pfw_plan *pfw_engine_plan(const struct pfw_engine *engine);
 const char *pfw_engine_file(const struct pfw_engine *engine, uint32_t file);
 /* Whether what is in this file is forgotten with the next boot. */
 bool pfw_engine_is_runtime(const struct pfw_engine *engine, uint32_t file);
-const char *pfw_engine_backend(const struct pfw_engine *engine);
+/* *ret_why: why auto took no better one, or NULL. Not for PFW_ENGINE_WORDS. */
+const char *pfw_engine_backend(const struct pfw_engine *engine, const char **ret_why);
 
 /* One step of a change, in words. */
 struct pfw_report_line {
@@ -136,7 +138,11 @@ int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_
 		    struct pfw_error *err);
 void pfw_view_free(struct pfw_view *view);
 
-/* The nft file that makes the kernel what the configuration says. */
-int pfw_engine_export(struct pfw_engine *engine, struct pfw_buffer *ret, struct pfw_error *err);
+/*
+ * A file that makes the kernel what the configuration says, in a backend's format ("nft").
+ * -ENOENT: what has this format is not built in.
+ */
+int pfw_engine_export(struct pfw_engine *engine, const char *format, struct pfw_buffer *ret,
+		      struct pfw_error *err);
 
 #endif

@@ -8,7 +8,7 @@
 #include "portfwd/base/index.h"
 #include "portfwd/model/forward.h"
 
-enum pfw_backend_choice { PFW_BACKEND_AUTO, PFW_BACKEND_NFTABLES };
+enum pfw_backend_choice { PFW_BACKEND_AUTO, PFW_BACKEND_NFTABLES, PFW_BACKEND_IPTABLES };
 extern const struct pfw_name pfw_backend_names[];
 
 struct pfw_settings {

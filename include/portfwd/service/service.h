@@ -49,7 +49,7 @@ struct pfw_service_options {
  *            "state" is "active", "disabled", "expired" or "missing" (not in the kernel as it should
  *            be),
  *            "connections" a count or null.
- * STATUS   -> {"backend": NAME, "kernel": RELEASE, "forwards": {"configured", "active"},
+ * STATUS   -> {"backend": NAME, "fallback": WHY|null, "kernel": RELEASE, "forwards": {"configured", "active"},
  *            "in_sync": BOOL, "ip_forward": {"ipv4": BOOL, "ipv6": BOOL}, "guard": BOOL,
  *            "daemon": {"running": BOOL, "pid": N|null}, "warnings": [TEXT]}
  * CHECK    file (NULL: the configuration) -> {"file": PATH, "forwards": N}

@@ -3,6 +3,7 @@
 #ifndef PORTFWD_BACKEND_IPTABLES_COMPILE_H
 #define PORTFWD_BACKEND_IPTABLES_COMPILE_H
 
+#include <string.h>
 #include <sys/socket.h>
 
 #include "iptables.h"

@@ -81,9 +81,6 @@ static bool add_admission(struct way *way)
 	return found;
 }
 
-/* What the kernel takes where no burst is given. */
-#define USUAL_BURST 5
-
 /* Limits fail closed: within them it goes on, and everything else is dropped. */
 static void add_limits(struct way *way)
 {
@@ -95,10 +92,11 @@ static void add_limits(struct way *way)
 	if (limit->rate) {
 		rule.asks |= IPT_RATE;
 		rule.limit = *limit;
-		rule.limit.burst = limit->burst ? limit->burst : USUAL_BURST;
 	}
-	rule.asks |= limit->connections ? IPT_CONNECTIONS : 0;
-	rule.limit.connections = limit->connections;
+	if (limit->connections) {
+		rule.asks |= IPT_CONNECTIONS;
+		rule.limit.connections = limit->connections;
+	}
 	lead(way, &rule, IPT_PREFIX_IN);
 	add(way, &drop);
 	ipt_chain_end(&way->chain);

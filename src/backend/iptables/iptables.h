@@ -91,6 +91,17 @@ int ipt_compile(const struct pfw_plan *plan, const struct pfw_touched *only, str
 int ipt_refuse(const struct pfw_plan *plan, const struct pfw_forward *forward,
 	       struct pfw_error *err);
 
+/*
+ * What iptables cannot express: the key of a forward, and in words what of it. Ends with a row
+ * without key. The manual lists the same.
+ */
+struct ipt_limit {
+	const char *key;	/* "limit.rate" */
+	const char *says;
+	bool (*exceeded)(const struct pfw_plan *plan, const struct pfw_forward *forward);
+};
+extern const struct ipt_limit ipt_limits[];
+
 int ipt_read(struct pfw_backend_handle *handle, struct pfw_image *ret, struct pfw_error *err);
 int ipt_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 	      const struct pfw_difference *difference, bool dry_run, struct pfw_error *err);

@@ -382,3 +382,18 @@ int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 	transaction_free(&tx);
 	return ret;
 }
+
+int nft_try(struct pfw_backend_handle *handle, const struct pfw_image *image, struct pfw_refusal *ret,
+	    struct pfw_error *err)
+{
+	const struct pfw_image nothing = { 0 };
+	struct pfw_difference all = { 0 };
+	struct transaction tx = { 0 };
+	int code = pfw_difference_make(&nothing, image, &all, err);
+
+	if (!code)
+		code = build_and_send(handle, &tx, image, &all, false, true, ret, err);
+	transaction_free(&tx);
+	pfw_difference_free(&all);
+	return code;
+}

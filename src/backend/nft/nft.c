@@ -4,11 +4,12 @@
 
 #include "nft.h"
 
-int pfw_nftables_open(struct pfw_backend_handle **ret, struct pfw_error *err)
+static int nft_open(bool write, struct pfw_backend_handle **ret, struct pfw_error *err)
 {
 	struct pfw_backend_handle *handle = calloc(1, sizeof(*handle));
 	int code;
 
+	(void)write;
 	if (!handle)
 		return pfw_fail_memory(err);
 	code = pfw_netlink_open(&handle->nl, err);
@@ -40,8 +41,15 @@ static const char *nft_kind_name(const struct pfw_item *item)
 	return names[item->kind];
 }
 
+static const struct pfw_text_format nft_formats[] = {
+	{ "nft", nft_text },
+	{ 0 },
+};
+
 const struct pfw_backend pfw_backend_nftables = {
 	.name = "nftables",
+	.open = nft_open,
+	.probe = nft_probe,
 	.compile = nft_compile,
 	.read = nft_read,
 	.holds = nft_holds,
@@ -51,7 +59,9 @@ const struct pfw_backend pfw_backend_nftables = {
 	.flows = nft_flows,
 	.print = nft_print,
 	.kind = nft_kind_name,
-	.text = nft_text,
+	.guarded = nft_guarded,
+	.shielded = nft_shielded,
+	.formats = nft_formats,
 	.is_past = nft_is_past,
 	.is_broken = nft_is_broken,
 	.is_guard = nft_is_guard,

@@ -104,6 +104,10 @@ int nft_read(struct pfw_backend_handle *handle, struct pfw_image *ret, struct pf
 uint32_t nft_generation(const struct pfw_backend_handle *handle);
 int nft_unchanged(struct pfw_backend_handle *handle, uint32_t generation, bool *ret,
 		  struct pfw_error *err);
+int nft_probe(struct pfw_backend_handle *handle, struct pfw_error *err);
+int nft_guarded(struct pfw_backend_handle *handle, uint8_t family, struct pfw_links *ret,
+		struct pfw_error *err);
+int nft_shielded(struct pfw_backend_handle *handle, bool *ret, struct pfw_error *err);
 int nft_holds(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bool *ret,
 	      struct pfw_error *err);
 /*
@@ -113,6 +117,9 @@ int nft_holds(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bo
 bool nft_is_owned(struct pfw_backend_handle *handle, uint32_t *ret_port);
 int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 	      const struct pfw_difference *difference, bool dry_run, struct pfw_error *err);
+/* Has the kernel check this image from nothing. -ECANCELED: *ret says what it refused. */
+int nft_try(struct pfw_backend_handle *handle, const struct pfw_image *image, struct pfw_refusal *ret,
+	    struct pfw_error *err);
 int nft_flows(const struct pfw_image *image, bool (*wanted)(const void *ctx, const char *owner),
 	      const void *ctx, struct pfw_clients *clients, struct pfw_flows *flows);
 

@@ -79,8 +79,8 @@ static int take_set(struct pfw_backend_handle *handle, uint8_t number, struct ta
 	return refuse_reading(code, set.name, err);
 }
 
-int pfw_nftables_guarded(struct pfw_backend_handle *handle, uint8_t family, struct pfw_links *ret,
-			 struct pfw_error *err)
+int nft_guarded(struct pfw_backend_handle *handle, uint8_t family, struct pfw_links *ret,
+		struct pfw_error *err)
 {
 	const uint8_t f = family == AF_INET6;
 	struct pfw_links links = { 0 };
@@ -125,7 +125,7 @@ static int take_any(void *ctx, const struct nlmsghdr *message)
 	return 0;
 }
 
-int pfw_nftables_shielded(struct pfw_backend_handle *handle, bool *ret, struct pfw_error *err)
+int nft_shielded(struct pfw_backend_handle *handle, bool *ret, struct pfw_error *err)
 {
 	_Alignas(struct nlmsghdr) char buf[NFT_REQUEST_SIZE];
 	struct nlmsghdr *message = nft_request(buf, NFT_MSG_GETCHAIN, 0);

@@ -40,7 +40,7 @@ struct pfw_backend_handle *live_open(void)
 	struct pfw_error err = PFW_ERROR_INIT;
 	struct pfw_backend_handle *handle = NULL;
 
-	ck_assert_int_eq(pfw_nftables_open(&handle, &err), 0);
+	ck_assert_int_eq(pfw_backend_nftables.open(true, &handle, &err), 0);
 	return handle;
 }
 

@@ -510,7 +510,7 @@ START_TEST(test_saved_and_loaded)
 	handle = live_open();
 	live_make(&live, samples, n);
 	/* Our own export, over an older table too. */
-	pfw_backend_nftables.text(&live.image, &text);
+	pfw_backend_nftables.formats[0].write(&live.image, &text);
 	ck_assert(!nft(text.data));
 	live_holds(handle, &live.image, "after nft loaded the export");
 	ck_assert(!nft(text.data));

@@ -92,7 +92,7 @@ static int turn(void *ctx)
 	int ret = 0;
 
 	if (!turns->handle)
-		ret = pfw_nftables_open(&turns->handle, &err);
+		ret = pfw_backend_nftables.open(true, &turns->handle, &err);
 	if (!ret)
 		ret = pfw_difference_make(before, after, &difference, &err);
 	if (!ret)

@@ -48,7 +48,7 @@ static char *table(const struct pfw_ruleset *ruleset, const struct pfw_facts *fa
 
 	ck_assert_int_eq(pfw_plan_make(ruleset, facts, NULL, NULL, &plan, &err), 0);
 	ck_assert_int_eq(pfw_backend_nftables.compile(&plan, NULL, &image, &err), 0);
-	pfw_backend_nftables.text(&image, &text);
+	pfw_backend_nftables.formats[0].write(&image, &text);
 	ck_assert(!text.failed);
 	pfw_image_free(&image);
 	pfw_plan_free(&plan);

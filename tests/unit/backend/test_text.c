@@ -91,7 +91,7 @@ START_TEST(test_file)
 	struct world world;
 
 	make_world(&world);
-	pfw_backend_nftables.text(&world.image, &text);
+	pfw_backend_nftables.formats[0].write(&world.image, &text);
 	/* Loading it twice, or over an older one, works. */
 	ck_assert_uint_eq(position(&text, "table inet portfwd\ndelete table inet portfwd\n"
 					  "table inet portfwd {\n"), 0);
@@ -115,7 +115,7 @@ START_TEST(test_file_of_nothing)
 	const struct pfw_image nothing = { 0 };
 	struct pfw_buffer text = { 0 };
 
-	pfw_backend_nftables.text(&nothing, &text);
+	pfw_backend_nftables.formats[0].write(&nothing, &text);
 	ck_assert_str_eq(text.data, "table inet portfwd\ndelete table inet portfwd\n");
 	pfw_buffer_free(&text);
 }

@@ -101,7 +101,7 @@ START_TEST(export_knows_its_formats)
 	EXPECT_REQUEST("{\"format\": \"json\"}");
 	EXPECT(0, "", "", "export", "--format", "nft");
 	EXPECT_REQUEST("{\"format\": \"nft\"}");
-	EXPECT(2, "", "portfwd: --format takes json or nft, not \"xml\"\n",
+	EXPECT(2, "", "portfwd: --format takes json, nft, iptables or ip6tables, not \"xml\"\n",
 	       "export", "--format=xml");
 	ck_assert_uint_eq(fake.called, 2);
 }

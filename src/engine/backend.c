@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which backend programs the packets, and whether another one still does. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "inside.h"
+
+/* ---- The choice */
+
+static enum pfw_backend_choice wanted(const struct pfw_engine *engine)
+{
+	return engine->backend ? (enum pfw_backend_choice)pfw_name_value(pfw_backend_names,
+									 engine->backend,
+									 strlen(engine->backend)) :
+				 engine->ruleset.settings.backend;
+}
+
+const struct pfw_backend *engine_named_backend(const struct pfw_engine *engine)
+{
+	enum pfw_backend_choice choice = wanted(engine);
+
+	return choice == PFW_BACKEND_AUTO ? NULL :
+					    pfw_backend_find(pfw_name_text(pfw_backend_names, choice));
+}
+
+int engine_check_backend(const struct pfw_engine *engine, struct pfw_error *err)
+{
+	enum pfw_backend_choice choice = wanted(engine);
+	const char *name = pfw_name_text(pfw_backend_names, choice);
+
+	if (choice == PFW_BACKEND_AUTO || pfw_backend_find(name))
+		return 0;
+	return pfw_fail(err, PFW_FAILED, -EOPNOTSUPP,
+			"this portfwd was built without the %s backend; use auto or %s, or a portfwd "
+			"that was built with it", name, pfw_backends[0]->name);
+}
+
+static int open_backend(const struct pfw_backend *ops, bool write, struct engine_backend *ret,
+			struct pfw_error *err)
+{
+	int code = ops->open(write, &ret->handle, err);
+
+	if (!code)
+		ret->ops = ops;
+	return code;
+}
+
+static void close_backend(struct engine_backend *backend)
+{
+	if (backend->handle)
+		backend->ops->close(backend->handle);
+	*backend = (struct engine_backend){ 0 };
+}
+
+/* Opens it if the kernel can do what it makes. */
+static int try_backend(const struct pfw_backend *ops, bool write, struct engine_backend *ret,
+		       struct pfw_error *err)
+{
+	int code = open_backend(ops, write, ret, err);
+
+	if (!code)
+		code = ops->probe(ret->handle, err);
+	if (code)
+		close_backend(ret);
+	return code;
+}
+
+static int remember_why(struct pfw_engine *engine, const char *why)
+{
+	free(engine->why);
+	engine->why = why ? strdup(why) : NULL;
+	return why && !engine->why ? -ENOMEM : 0;
+}
+
+/* All that was tried is told at once. */
+static int refuse_all(const struct pfw_error *failed, size_t n, struct pfw_error *err)
+{
+	struct pfw_buffer text = { 0 };
+	size_t i;
+	int ret;
+
+	if (n == 1 || failed[0].kind == PFW_NOT_PERMITTED)
+		return pfw_fail(err, failed[0].kind, -EOPNOTSUPP, "%s", failed[0].item[0].message);
+	for (i = 0; i < n; i++)
+		pfw_buffer_printf(&text, "; %s: %s", pfw_backends[i]->name, failed[i].item[0].message);
+	ret = text.failed ? pfw_fail_memory(err) :
+			    pfw_fail(err, PFW_FAILED, -EOPNOTSUPP,
+				     "this kernel lets no backend work%s", text.data);
+	pfw_buffer_free(&text);
+	return ret;
+}
+
+/* It is news where what is applied was not made by it. */
+static int take_it(struct pfw_engine *engine, size_t n, const struct pfw_error *failed,
+		   struct pfw_error *err)
+{
+	const struct state *state = &engine->state;
+
+	engine->fell_back = n && (!state->backend || strcmp(state->backend, pfw_backends[n]->name) != 0);
+	return remember_why(engine, n ? failed[0].item[0].message : NULL) ? pfw_fail_memory(err) : 0;
+}
+
+/* The first one that the kernel can do. */
+static int decide(struct pfw_engine *engine, bool write, struct pfw_error *err)
+{
+	struct engine_backend *packets = &engine->backends[ENGINE_PACKETS];
+	struct pfw_error failed[ENGINE_PACKET_BACKENDS];
+	size_t n;
+	int code;
+
+	for (n = 0; n < ENGINE_PACKET_BACKENDS && pfw_backends[n]; n++) {
+		failed[n] = (struct pfw_error)PFW_ERROR_INIT;
+		code = try_backend(pfw_backends[n], write, packets, &failed[n]);
+		if (!code)
+			return take_it(engine, n, failed, err);
+		if (code == -ENOMEM)
+			return pfw_fail_memory(err);
+	}
+	return refuse_all(failed, n, err);
+}
+
+/* With auto, what stands goes on until a reload decides anew. */
+static bool keep(struct pfw_engine *engine, bool write)
+{
+	const char *name = engine->state.config ? engine->state.backend : NULL;
+	const struct pfw_backend *ops = name ? pfw_backend_find(name) : NULL;
+	struct pfw_error ignored = PFW_ERROR_INIT;
+
+	return ops && !open_backend(ops, write, &engine->backends[ENGINE_PACKETS], &ignored) &&
+	       !remember_why(engine, engine->state.why);
+}
+
+static int choose(struct pfw_engine *engine, bool write, bool anew, struct pfw_error *err)
+{
+	const struct pfw_backend *named;
+	int ret = engine_check_backend(engine, err);
+
+	if (ret)
+		return ret;
+	named = engine_named_backend(engine);
+	if (named)
+		return open_backend(named, write, &engine->backends[ENGINE_PACKETS], err);
+	return !anew && keep(engine, write) ? 0 : decide(engine, write, err);
+}
+
+/* ---- The other one */
+
+static const struct pfw_backend *other_than(const struct pfw_backend *ops)
+{
+	size_t i;
+
+	for (i = 0; pfw_backends[i]; i++)
+		if (pfw_backends[i] != ops)
+			return pfw_backends[i];
+	return NULL;
+}
+
+/*
+ * Where the rules that stand are known, or may be found, to be of another backend. What
+ * cannot be opened can have no rules, as far as anybody can tell.
+ */
+static void open_other(struct pfw_engine *engine, bool write, bool anew)
+{
+	const struct pfw_backend *ops = other_than(engine->backends[ENGINE_PACKETS].ops);
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	const struct state *state = &engine->state;
+
+	if (!ops || engine->backends[ENGINE_OTHER].handle ||
+	    !(anew || (state->backend && !strcmp(state->backend, ops->name))))
+		return;
+	if (open_backend(ops, write, &engine->backends[ENGINE_OTHER], &ignored))
+		close_backend(&engine->backends[ENGINE_OTHER]);
+}
+
+/* ---- All of them */
+
+static int save_host(void *ctx, const struct pfw_host_record *record, struct pfw_error *err)
+{
+	return state_save(ctx, record, err);
+}
+
+static int open_host(struct pfw_engine *engine, struct pfw_error *err)
+{
+	struct engine_backend *host = &engine->backends[ENGINE_HOST];
+
+	host->ops = &pfw_backend_host;
+	return host->handle ? 0 : pfw_host_open(&engine->state.host, save_host, &engine->state,
+						&host->handle, err);
+}
+
+int engine_open_backends(struct pfw_engine *engine, bool write, bool anew, struct pfw_error *err)
+{
+	int ret = 0;
+
+	if (!engine->backends[ENGINE_PACKETS].handle)
+		ret = choose(engine, write, anew, err);
+	if (ret)
+		return ret;
+	open_other(engine, write, anew);
+	return open_host(engine, err);
+}
+
+int engine_open_all(struct pfw_engine *engine, struct pfw_error *err)
+{
+	struct pfw_error failed[ENGINE_PACKET_BACKENDS];
+	unsigned int n_open = 0;
+	size_t n;
+
+	for (n = 0; n < ENGINE_PACKET_BACKENDS && pfw_backends[n]; n++) {
+		failed[n] = (struct pfw_error)PFW_ERROR_INIT;
+		if (!open_backend(pfw_backends[n], true, &engine->backends[n_open], &failed[n]))
+			n_open++;
+	}
+	return n_open ? open_host(engine, err) : refuse_all(failed, n, err);
+}
+
+void engine_close_backends(struct pfw_engine *engine)
+{
+	unsigned int i;
+
+	for (i = 0; i < ENGINE_BACKENDS; i++)
+		close_backend(&engine->backends[i]);
+}
+
+int refuse_restless(const struct pfw_engine *engine, struct pfw_error *err)
+{
+	return pfw_fail(err, PFW_FAILED, -ESTALE,
+			"the %s ruleset keeps changing; nothing was changed, try again",
+			engine->backends[ENGINE_PACKETS].ops->name);
+}
+
+/* ---- What it cannot express */
+
+int engine_refuse(struct pfw_engine *engine, const struct pfw_backend *ops, struct pfw_error *err)
+{
+	const struct pfw_ruleset *ruleset = &engine->ruleset;
+	const struct pfw_forward *forward;
+	uint32_t id;
+	size_t mark;
+
+	for (id = 0; ops->refuse && id < ruleset->n_forwards; id++) {
+		forward = &ruleset->forwards[id];
+		if (!pfw_plan_active(&engine->plan, forward))
+			continue;
+		err->file = pfw_engine_file(engine, forward->origin.file);
+		mark = pfw_error_enter(err, "forwards[%u]", forward->origin.position);
+		ops->refuse(&engine->plan, forward, err);
+		pfw_error_leave(err, mark);
+	}
+	err->file = NULL;
+	return err->count ? -EOPNOTSUPP : 0;
+}
+
+int engine_tell_fallback(const struct pfw_engine *engine, struct pfw_report *report,
+			 struct pfw_error *err)
+{
+	if (!engine->fell_back)
+		return 0;
+	return report_warn(report, err, "%s cannot be used here (%s), so the %s backend is",
+			   pfw_backends[0]->name, engine->why,
+			   engine->backends[ENGINE_PACKETS].ops->name);
+}
