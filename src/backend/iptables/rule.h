@@ -83,6 +83,15 @@ struct ipt_rule {
 };
 _Static_assert(sizeof(struct ipt_rule) % 8 == 0, "rules stand in arrays");
 
+/* The longest name that LOG's prefix has room for. */
+#define IPT_LOG_NAME_MAX 19
+
+/*
+ * Whether hashlimit can count it: to a hundredth of the rate, and the whole burst coming back
+ * within the day that its counters hold.
+ */
+bool ipt_rate_fits(const struct pfw_limit *limit);
+
 /* The seed of the hash by which cluster tells clients apart: fixed, so that they keep theirs. */
 #define IPT_CLUSTER_SEED 0x706f7274u
 #define IPT_CLUSTER_MAX 32
