@@ -66,18 +66,42 @@ int pfw_xtables_stands(uint8_t family, const char *table, bool *ret, struct pfw_
 	return 0;
 }
 
-int pfw_xtables_try(uint8_t family, const char *target, uint8_t revision)
+static int open_socket(uint8_t family)
 {
+	int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int pfw_xtables_permitted(void)
+{
+	int fd = open_socket(AF_INET);
+
+	if (fd >= 0)
+		close(fd);
+	return fd == -EPERM ? fd : 0;
+}
+
+int pfw_xtables_try(uint8_t family, const struct pfw_xtables_extension *extension)
+{
+	static const struct {
+		int level;
+		int match;
+		int target;
+	} options[] = {
+		{ IPPROTO_IP, IPT_SO_GET_REVISION_MATCH, IPT_SO_GET_REVISION_TARGET },
+		{ IPPROTO_IPV6, IP6T_SO_GET_REVISION_MATCH, IP6T_SO_GET_REVISION_TARGET },
+	};
 	const bool six = family == AF_INET6;
-	struct xt_get_revision ask = { .revision = revision };
+	struct xt_get_revision ask = { .revision = extension->revision };
 	socklen_t len = sizeof(ask);
-	int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW), ret = 0;
+	int fd = open_socket(family), ret = 0;
 
 	if (fd < 0)
-		return -errno;
-	snprintf(ask.name, sizeof(ask.name), "%s", target);
-	if (getsockopt(fd, six ? IPPROTO_IPV6 : IPPROTO_IP,
-		       six ? IP6T_SO_GET_REVISION_TARGET : IPT_SO_GET_REVISION_TARGET, &ask, &len) < 0)
+		return fd;
+	strncpy(ask.name, extension->name, sizeof(ask.name) - 1);
+	if (getsockopt(fd, options[six].level,
+		       extension->is_target ? options[six].target : options[six].match, &ask, &len) < 0)
 		ret = errno == EPROTONOSUPPORT ? -ENOENT : -errno;
 	close(fd);
 	return ret;

@@ -23,11 +23,18 @@ int pfw_xtables_lock(unsigned int seconds, int *ret_fd, struct pfw_error *err);
  */
 int pfw_xtables_stands(uint8_t family, const char *table, bool *ret, struct pfw_error *err);
 
+/* -EPERM: whoever may not make raw sockets may not see what stands in tables either; else 0. */
+int pfw_xtables_permitted(void);
+
+struct pfw_xtables_extension {
+	const char *name;	/* "DNAT", "conntrack" */
+	uint8_t revision;
+	bool is_target;
+};
 /*
- * Whether the kernel has the tables of this family at all and lets us use them, and has a target of this
- * name and revision; it may load what they need. 0; -EPERM; -ENOPROTOOPT: no tables; -ENOENT:
- * no such target; another negative errno. Makes no table.
+ * Whether the kernel has tables of this family at all, and this match or target for them, which it may
+ * load. 0; -EPERM; -ENOENT: not this one; another negative errno: no tables. Makes no table.
  */
-int pfw_xtables_try(uint8_t family, const char *target, uint8_t revision);
+int pfw_xtables_try(uint8_t family, const struct pfw_xtables_extension *extension);
 
 #endif

@@ -142,13 +142,16 @@ static void work_free(struct work *work)
 	ipt_ledger_free(&work->ledger);
 }
 
-/* Whether the kernel holds what the difference begins with, as far as the last read tells. */
+/* Whether the kernel holds what the difference begins with; from here on under the lock. */
 static int check_before(struct pfw_backend_handle *handle, const struct pfw_image *before,
 			struct pfw_error *err)
 {
+	const bool locked = !handle->write || handle->lock >= 0;
 	struct pfw_image image = { 0 };
-	int ret = handle->has_read ? 0 : ipt_read(handle, &image, err);
+	int ret = ipt_lock(handle, err);
 
+	if (!ret && !(handle->has_read && locked))
+		ret = ipt_read(handle, &image, err);
 	pfw_image_free(&image);
 	if (ret)
 		return ret;

@@ -8,12 +8,12 @@
 
 static bool has_place(const void *array, uint32_t id, const void *key)
 {
-	const struct ipt_chain *chains = array;
+	const struct ipt_lines *chains = array;
 
 	return !memcmp(&chains[id].place, key, sizeof(struct ipt_place));
 }
 
-struct ipt_chain *ipt_chains_find(const struct ipt_chains *chains, const struct ipt_place *place)
+struct ipt_lines *ipt_chains_find(const struct ipt_chains *chains, const struct ipt_place *place)
 {
 	uint32_t id = pfw_index_find(&chains->places, pfw_hash(place, sizeof(*place)), has_place,
 				     chains->list, place);
@@ -21,10 +21,10 @@ struct ipt_chain *ipt_chains_find(const struct ipt_chains *chains, const struct 
 	return id == PFW_INDEX_NONE ? NULL : &chains->list[id];
 }
 
-struct ipt_chain *ipt_chains_add(struct ipt_chains *chains, const struct ipt_place *place,
+struct ipt_lines *ipt_chains_add(struct ipt_chains *chains, const struct ipt_place *place,
 				 bool builtin)
 {
-	struct ipt_chain *chain = ipt_chains_find(chains, place), *list;
+	struct ipt_lines *chain = ipt_chains_find(chains, place), *list;
 	uint32_t n_room;
 
 	if (chain)
@@ -40,25 +40,25 @@ struct ipt_chain *ipt_chains_add(struct ipt_chains *chains, const struct ipt_pla
 	if (pfw_index_put(&chains->places, pfw_hash(place, sizeof(*place)), chains->n))
 		return NULL;
 	chain = &chains->list[chains->n++];
-	*chain = (struct ipt_chain){ .place = *place, .builtin = builtin };
+	*chain = (struct ipt_lines){ .place = *place, .builtin = builtin };
 	return chain;
 }
 
-int ipt_chain_append(struct ipt_chain *chain, const struct ipt_rule *rule, struct ipt_count count,
+int ipt_lines_append(struct ipt_lines *chain, const struct ipt_rule *rule, struct ipt_count count,
 		     uint32_t number)
 {
-	struct ipt_line *lines;
+	struct ipt_line *list;
 	uint32_t n_room;
 
-	if (chain->n_lines == chain->n_room) {
+	if (chain->n == chain->n_room) {
 		n_room = chain->n_room ? chain->n_room * 2 : 8;
-		lines = reallocarray(chain->lines, n_room, sizeof(*lines));
-		if (!lines)
+		list = reallocarray(chain->list, n_room, sizeof(*list));
+		if (!list)
 			return -ENOMEM;
-		chain->lines = lines;
+		chain->list = list;
 		chain->n_room = n_room;
 	}
-	chain->lines[chain->n_lines++] = (struct ipt_line){ rule, count, number };
+	chain->list[chain->n++] = (struct ipt_line){ rule, count, number };
 	return 0;
 }
 
@@ -67,7 +67,7 @@ void ipt_chains_free(struct ipt_chains *chains)
 	uint32_t i;
 
 	for (i = 0; i < chains->n; i++)
-		free(chains->list[i].lines);
+		free(chains->list[i].list);
 	free(chains->list);
 	pfw_index_free(&chains->places);
 	pfw_arena_free(&chains->arena);
@@ -138,7 +138,7 @@ static int append_item_rules(struct ipt_chains *chains, const struct pfw_item **
 		qsort(items, n, sizeof(*items), compare_items);
 	for (i = 0; !ret && i < n; i++) {
 		place = rule_place(items[i]);
-		ret = ipt_chain_append(ipt_chains_find(chains, &place), &rule_value(items[i])->rule,
+		ret = ipt_lines_append(ipt_chains_find(chains, &place), &rule_value(items[i])->rule,
 				       (struct ipt_count){ 0 }, 0);
 	}
 	return ret;
@@ -165,7 +165,7 @@ static int append_own_rules(const struct pfw_image *image, struct ipt_chains *ch
 {
 	const struct pfw_item *item;
 	const struct ipt_rule *rules;
-	struct ipt_chain *chain;
+	struct ipt_lines *chain;
 	size_t n, k;
 	uint32_t i;
 	int ret = 0;
@@ -177,7 +177,7 @@ static int append_own_rules(const struct pfw_image *image, struct ipt_chains *ch
 		chain = ipt_chains_find(chains, ipt_item_place(item));
 		rules = ipt_item_rules(item, &n);
 		for (k = 0; !ret && k < n; k++)
-			ret = ipt_chain_append(chain, &rules[k], (struct ipt_count){ 0 }, 0);
+			ret = ipt_lines_append(chain, &rules[k], (struct ipt_count){ 0 }, 0);
 	}
 	return ret;
 }

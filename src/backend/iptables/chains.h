@@ -13,18 +13,18 @@ struct ipt_line {
 };
 
 /* Of a built-in chain, only the rules that are ours. */
-struct ipt_chain {
+struct ipt_lines {
 	struct ipt_place place;
 	bool builtin;
 	bool kept;			/* empty, and there only because rules of others lead to it */
-	struct ipt_line *lines;
-	uint32_t n_lines;
+	struct ipt_line *list;
+	uint32_t n;
 	uint32_t n_room;
 };
 
 /* Zero-initialise; free with ipt_chains_free(). */
 struct ipt_chains {
-	struct ipt_chain *list;
+	struct ipt_lines *list;
 	uint32_t n;
 	uint32_t n_room;
 	struct pfw_index places;
@@ -32,12 +32,12 @@ struct ipt_chains {
 };
 
 /* The chain at this place, or NULL. The pointer holds until the next ipt_chains_add(). */
-struct ipt_chain *ipt_chains_find(const struct ipt_chains *chains, const struct ipt_place *place);
+struct ipt_lines *ipt_chains_find(const struct ipt_chains *chains, const struct ipt_place *place);
 /* The same; a new one without rules where there is none. NULL without memory. */
-struct ipt_chain *ipt_chains_add(struct ipt_chains *chains, const struct ipt_place *place,
+struct ipt_lines *ipt_chains_add(struct ipt_chains *chains, const struct ipt_place *place,
 				 bool builtin);
 /* Appends a rule, which is borrowed; -ENOMEM. */
-int ipt_chain_append(struct ipt_chain *chain, const struct ipt_rule *rule, struct ipt_count count,
+int ipt_lines_append(struct ipt_lines *chain, const struct ipt_rule *rule, struct ipt_count count,
 		     uint32_t number);
 /* The chains of an image, which must outlive them; -ENOMEM leaves *ret empty. */
 int ipt_chains_make(const struct pfw_image *image, struct ipt_chains *ret);

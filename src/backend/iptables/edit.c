@@ -17,20 +17,20 @@ static uint64_t line_hash(const struct ipt_line *line)
 }
 
 /* Those that stay keep their order, so what moved among them comes anew. *ret_n: so many stay. */
-static int match_lines(const struct ipt_chain *standing, const struct ipt_chain *wanted,
+static int match_lines(const struct ipt_lines *standing, const struct ipt_lines *wanted,
 		       uint32_t *like, uint32_t *ret_n)
 {
 	struct pfw_index index = { 0 };
 	uint32_t next = 0, n = 0, i, id;
 	int ret = 0;
 
-	for (i = 0; !ret && i < standing->n_lines; i++) {
+	for (i = 0; !ret && i < standing->n; i++) {
 		like[i] = PFW_INDEX_NONE;
-		ret = pfw_index_put(&index, line_hash(&standing->lines[i]), i);
+		ret = pfw_index_put(&index, line_hash(&standing->list[i]), i);
 	}
-	for (i = 0; !ret && i < wanted->n_lines; i++) {
-		id = pfw_index_find(&index, line_hash(&wanted->lines[i]), is_line, standing->lines,
-				    wanted->lines[i].rule);
+	for (i = 0; !ret && i < wanted->n; i++) {
+		id = pfw_index_find(&index, line_hash(&wanted->list[i]), is_line, standing->list,
+				    wanted->list[i].rule);
 		if (id == PFW_INDEX_NONE || id < next)
 			continue;
 		like[id] = i;
@@ -42,20 +42,20 @@ static int match_lines(const struct ipt_chain *standing, const struct ipt_chain 
 	return ret;
 }
 
-static bool same_lines(const struct ipt_chain *a, const struct ipt_chain *b)
+static bool same_lines(const struct ipt_lines *a, const struct ipt_lines *b)
 {
 	uint32_t i;
 
-	if (a->n_lines != b->n_lines)
+	if (a->n != b->n)
 		return false;
-	for (i = 0; i < a->n_lines; i++)
-		if (memcmp(a->lines[i].rule, b->lines[i].rule, sizeof(*a->lines[i].rule)))
+	for (i = 0; i < a->n; i++)
+		if (memcmp(a->list[i].rule, b->list[i].rule, sizeof(*a->list[i].rule)))
 			return false;
 	return true;
 }
 
-static int add_pair(struct ipt_edit *edit, const struct ipt_chain *standing,
-		    const struct ipt_chain *wanted)
+static int add_pair(struct ipt_edit *edit, const struct ipt_lines *standing,
+		    const struct ipt_lines *wanted)
 {
 	struct ipt_pair *pair = &edit->pairs[edit->n_pairs];
 	uint32_t n = 0;
@@ -65,29 +65,29 @@ static int add_pair(struct ipt_edit *edit, const struct ipt_chain *standing,
 		return 0;
 	*pair = (struct ipt_pair){ standing, wanted, NULL };
 	if (standing) {
-		pair->like = malloc((standing->n_lines + 1) * sizeof(*pair->like));
+		pair->like = malloc((standing->n + 1) * sizeof(*pair->like));
 		if (!pair->like)
 			return -ENOMEM;
-		memset(pair->like, 0xff, standing->n_lines * sizeof(*pair->like));
+		memset(pair->like, 0xff, standing->n * sizeof(*pair->like));
 	}
 	edit->n_pairs++;
 	if (standing && wanted)
 		ret = match_lines(standing, wanted, pair->like, &n);
-	edit->comes |= wanted && (!standing || n < wanted->n_lines);
+	edit->comes |= wanted && (!standing || n < wanted->n);
 	return ret;
 }
 
-static bool goes(const struct ipt_edit *edit, const struct ipt_chain *standing)
+static bool goes(const struct ipt_edit *edit, const struct ipt_lines *standing)
 {
 	if (ipt_chains_find(edit->wanted, &standing->place) || standing->kept)
 		return false;
-	return !standing->builtin || standing->n_lines;
+	return !standing->builtin || standing->n;
 }
 
 int ipt_edit_plan(struct ipt_edit *edit)
 {
 	const struct ipt_chains *standing = &edit->standing->chains, *wanted = edit->wanted;
-	const struct ipt_chain *chain;
+	const struct ipt_lines *chain;
 	uint32_t i;
 	int ret = 0;
 
@@ -120,16 +120,16 @@ void ipt_edit_free(struct ipt_edit *edit)
 /* What goes leaves its counts to what comes, wherever that is. */
 static int remember_counts(const struct ipt_edit *edit, struct ipt_ledger *ledger)
 {
-	const struct ipt_chain *chain;
+	const struct ipt_lines *chain;
 	uint32_t i, k;
 	int ret = 0;
 
 	for (i = 0; i < edit->n_pairs; i++) {
 		chain = edit->pairs[i].standing;
-		for (k = 0; !ret && chain && k < chain->n_lines; k++)
+		for (k = 0; !ret && chain && k < chain->n; k++)
 			if (edit->pairs[i].like[k] == PFW_INDEX_NONE)
 				ret = ipt_ledger_put(ledger, edit->library->family, edit->table,
-						     chain->lines[k].rule, chain->lines[k].count);
+						     chain->list[k].rule, chain->list[k].count);
 	}
 	return ret;
 }
@@ -139,7 +139,7 @@ static int remember_counts(const struct ipt_edit *edit, struct ipt_ledger *ledge
 static int create_chains(const struct ipt_edit *edit)
 {
 	struct xtc_handle *table = edit->standing->table;
-	const struct ipt_chain *chain;
+	const struct ipt_lines *chain;
 	uint32_t i;
 
 	for (i = 0; i < edit->n_pairs; i++) {
@@ -174,21 +174,21 @@ static int insert(const struct ipt_edit *edit, const char *chain, const struct i
 static int edit_chain(const struct ipt_edit *edit, const struct ipt_pair *pair,
 		      struct ipt_ledger *ledger)
 {
-	const struct ipt_chain *standing = pair->standing, *wanted = pair->wanted;
+	const struct ipt_lines *standing = pair->standing, *wanted = pair->wanted;
 	const char *name = (wanted ? wanted : standing)->place.chain;
-	uint32_t i = standing ? standing->n_lines : 0, j = wanted ? wanted->n_lines : 0;
+	uint32_t i = standing ? standing->n : 0, j = wanted ? wanted->n : 0;
 	int ret = 1;
 
 	while (ret && (i || j)) {
 		if (i && pair->like[i - 1] == PFW_INDEX_NONE) {
-			ret = edit->library->delete_rule(name, standing->lines[--i].number,
+			ret = edit->library->delete_rule(name, standing->list[--i].number,
 							 edit->standing->table);
 		} else if (i && pair->like[i - 1] == j - 1) {
 			i--;
 			j--;
 		} else {
-			ret = insert(edit, name, wanted->lines[--j].rule,
-				     i ? standing->lines[i - 1].number + 1 : 0, ledger);
+			ret = insert(edit, name, wanted->list[--j].rule,
+				     i ? standing->list[i - 1].number + 1 : 0, ledger);
 		}
 	}
 	return ret;
@@ -196,7 +196,7 @@ static int edit_chain(const struct ipt_edit *edit, const struct ipt_pair *pair,
 
 static int delete_chains(const struct ipt_edit *edit)
 {
-	const struct ipt_chain *chain;
+	const struct ipt_lines *chain;
 	uint32_t i;
 
 	for (i = 0; i < edit->n_pairs; i++) {

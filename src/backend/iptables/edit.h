@@ -8,8 +8,8 @@
 
 /* A chain whose rules differ. */
 struct ipt_pair {
-	const struct ipt_chain *standing;	/* NULL: it comes */
-	const struct ipt_chain *wanted;		/* NULL: it goes */
+	const struct ipt_lines *standing;	/* NULL: it comes */
+	const struct ipt_lines *wanted;		/* NULL: it goes */
 	uint32_t *like;		/* for each rule that stands, the one that is wanted, or PFW_INDEX_NONE */
 };
 

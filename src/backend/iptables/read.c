@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "portfwd/kernel/xtables.h"
 #include "standing.h"
 
 /*
@@ -155,7 +156,7 @@ static void add_own(const struct ipt_line *line, struct progress *progress)
 		progress->owner = line->rule->owner;
 }
 
-static int add_chain(struct pfw_image *image, const struct ipt_chain *chain,
+static int add_chain(struct pfw_image *image, const struct ipt_lines *chain,
 		     const struct progress *progress)
 {
 	struct pfw_item *item;
@@ -173,7 +174,7 @@ static int add_chain(struct pfw_image *image, const struct ipt_chain *chain,
 	return item->owner ? 0 : -ENOMEM;
 }
 
-static int add_chain_items(struct pfw_image *image, const struct ipt_chain *chain,
+static int add_chain_items(struct pfw_image *image, const struct ipt_lines *chain,
 			   struct tallies *tallies)
 {
 	struct progress progress = { 0 };
@@ -181,12 +182,12 @@ static int add_chain_items(struct pfw_image *image, const struct ipt_chain *chai
 	uint32_t i;
 	int ret = 0;
 
-	for (i = 0; !ret && i < chain->n_lines; i++) {
-		if (!chain->builtin && find_key(chain->lines[i].rule, &chain->place, &key))
-			ret = add_rule(image, &chain->lines[i], tallies, &key, &progress,
+	for (i = 0; !ret && i < chain->n; i++) {
+		if (!chain->builtin && find_key(chain->list[i].rule, &chain->place, &key))
+			ret = add_rule(image, &chain->list[i], tallies, &key, &progress,
 				       &chain->place);
 		else
-			add_own(&chain->lines[i], &progress);
+			add_own(&chain->list[i], &progress);
 	}
 	if (!ret)
 		ret = progress.own.failed ? -ENOMEM : add_chain(image, chain, &progress);
@@ -222,6 +223,22 @@ uint64_t ipt_image_digest(const struct pfw_image *image)
 	return digest;
 }
 
+/* Where no table stands, nobody can be in the way, and there may be nothing to lock. */
+static int lock_what_stands(struct pfw_backend_handle *handle, struct pfw_error *err)
+{
+	bool any = false, stands = false;
+	unsigned int f, t;
+	int ret = 0;
+
+	for (f = 0; f < 2; f++)
+		for (t = 0; !ret && !any && t < IPT_TABLES; t++) {
+			ret = pfw_xtables_stands(ipt_libraries[f].family, ipt_table_names[t], &stands,
+						 err);
+			any = stands;
+		}
+	return !ret && any ? ipt_lock(handle, err) : ret;
+}
+
 int ipt_read(struct pfw_backend_handle *handle, struct pfw_image *ret, struct pfw_error *err)
 {
 	struct ipt_standing *standing;
@@ -229,9 +246,8 @@ int ipt_read(struct pfw_backend_handle *handle, struct pfw_image *ret, struct pf
 	unsigned int f, t;
 	int code;
 
-	if (handle->has_read)
-		ipt_release(handle);
-	code = ipt_lock(handle, err);
+	ipt_forget(handle);
+	code = lock_what_stands(handle, err);
 	for (f = 0; f < 2; f++)
 		for (t = 0; !code && t < IPT_TABLES; t++) {
 			standing = &handle->standing[f][t];

@@ -39,7 +39,7 @@ int ipt_lock(struct pfw_backend_handle *handle, struct pfw_error *err)
 		       pfw_xtables_lock(LOCK_SECONDS, &handle->lock, err) : 0;
 }
 
-void ipt_release(struct pfw_backend_handle *handle)
+void ipt_forget(struct pfw_backend_handle *handle)
 {
 	unsigned int f, t;
 
@@ -47,6 +47,11 @@ void ipt_release(struct pfw_backend_handle *handle)
 		for (t = 0; t < IPT_TABLES; t++)
 			ipt_standing_free(&ipt_libraries[f], &handle->standing[f][t]);
 	handle->has_read = false;
+}
+
+void ipt_release(struct pfw_backend_handle *handle)
+{
+	ipt_forget(handle);
 	if (handle->lock >= 0)
 		close(handle->lock);
 	handle->lock = -1;
@@ -82,7 +87,7 @@ static bool is_our_rule(const struct ipt_rule *rule)
 }
 
 static int read_rules(const struct ipt_library *library, struct ipt_standing *to,
-		      struct ipt_chain *chain)
+		      struct ipt_lines *chain)
 {
 	const void *entry = library->first_rule(chain->place.chain, to->table);
 	struct ipt_rule rule, *copy;
@@ -96,7 +101,7 @@ static int read_rules(const struct ipt_library *library, struct ipt_standing *to
 		if (!copy)
 			return -ENOMEM;
 		*copy = rule;
-		if (ipt_chain_append(chain, copy, library->count(entry), number))
+		if (ipt_lines_append(chain, copy, library->count(entry), number))
 			return -ENOMEM;
 	}
 	return 0;
@@ -105,7 +110,7 @@ static int read_rules(const struct ipt_library *library, struct ipt_standing *to
 static int read_chains(const struct ipt_library *library, enum ipt_table table,
 		       struct ipt_standing *to)
 {
-	struct ipt_chain *chain;
+	struct ipt_lines *chain;
 	struct ipt_place place;
 	const char *name;
 	int ret = 0;
@@ -123,13 +128,13 @@ static int read_chains(const struct ipt_library *library, enum ipt_table table,
 	return ret;
 }
 
-static bool leads_to(const struct ipt_chain *from, const struct ipt_chain *chain)
+static bool leads_to(const struct ipt_lines *from, const struct ipt_lines *chain)
 {
 	const struct ipt_rule *rule;
 	uint32_t i;
 
-	for (i = 0; i < from->n_lines; i++) {
-		rule = from->lines[i].rule;
+	for (i = 0; i < from->n; i++) {
+		rule = from->list[i].rule;
 		if ((rule->target == IPT_JUMP || rule->target == IPT_GOTO) &&
 		    !strcmp(rule->chain, chain->place.chain))
 			return true;
@@ -139,12 +144,12 @@ static bool leads_to(const struct ipt_chain *from, const struct ipt_chain *chain
 
 /* libiptc and the kernel let no chain go that a rule leads to, and rules of others are theirs. */
 static bool is_kept(const struct ipt_library *library, const struct ipt_standing *standing,
-		    const struct ipt_chain *chain)
+		    const struct ipt_lines *chain)
 {
 	unsigned int references;
 	uint32_t i;
 
-	if (chain->builtin || chain->n_lines ||
+	if (chain->builtin || chain->n ||
 	    !library->references(&references, chain->place.chain, standing->table) || !references)
 		return false;
 	for (i = 0; i < standing->chains.n; i++)
@@ -156,7 +161,7 @@ static bool is_kept(const struct ipt_library *library, const struct ipt_standing
 int ipt_standing_read(const struct ipt_library *library, enum ipt_table table,
 		      struct ipt_standing *ret, struct pfw_error *err)
 {
-	struct ipt_chain *chain;
+	struct ipt_lines *chain;
 	bool stands;
 	uint32_t i;
 	int code = pfw_xtables_stands(library->family, ipt_table_names[table], &stands, err);

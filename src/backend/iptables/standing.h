@@ -32,7 +32,9 @@ void ipt_standing_free(const struct ipt_library *library, struct ipt_standing *s
 
 /* Waits for the lock, if the handle is open for writing. */
 int ipt_lock(struct pfw_backend_handle *handle, struct pfw_error *err);
-/* Closes all tables, and gives the lock back. */
+/* Closes all tables. */
+void ipt_forget(struct pfw_backend_handle *handle);
+/* The same, and gives the lock back. */
 void ipt_release(struct pfw_backend_handle *handle);
 
 /* Adds what chains hold to an image; -ENOMEM. */
