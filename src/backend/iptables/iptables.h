@@ -115,5 +115,8 @@ bool ipt_is_guard(const struct pfw_item *item);
 bool ipt_is_shield(const struct pfw_item *item);
 bool ipt_is_broken(const struct pfw_step *step);
 bool ipt_guard_holds(const char *name);
+int ipt_guarded(struct pfw_backend_handle *handle, uint8_t family, struct pfw_links *ret,
+		struct pfw_error *err);
+int ipt_shielded(struct pfw_backend_handle *handle, bool *ret, struct pfw_error *err);
 
 #endif
