@@ -108,7 +108,6 @@ const struct pfw_backend pfw_backend_iptables = {
 	.compile = ipt_compile,
 	.read = ipt_read,
 	.apply = ipt_apply,
-	.flows = ipt_flows,
 	.print = ipt_print,
 	.kind = ipt_kind_name,
 	.is_broken = ipt_is_broken,

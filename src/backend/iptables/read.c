@@ -74,7 +74,7 @@ static int count_in(struct tallies *tallies, struct ipt_rule_key *key, uint16_t 
 
 static bool is_forwards_chain(const char *name)
 {
-	static const char *const prefixes[] = { IPT_PREFIX_TO, IPT_PREFIX_GO };
+	static const char *const prefixes[] = { IPT_PREFIX_TO, IPT_PREFIX_GO, IPT_PREFIX_IN };
 	size_t i;
 
 	for (i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
@@ -89,7 +89,8 @@ static bool find_key(const struct ipt_rule *rule, const struct ipt_place *place,
 {
 	const bool source = rule->asks & IPT_ORIGINAL_PORT;
 	const size_t size = pfw_addr_size(place->family);
-	const bool address = source ? rule->asks & IPT_ORIGINAL_ADDRESS :
+	const bool address = source ? rule->asks & IPT_ORIGINAL_ADDRESS &&
+					      rule->original_len == size * 8 :
 				      rule->asks & IPT_DESTINATION &&
 					      rule->destination_len == size * 8;
 	const bool in = rule->asks & IPT_IN;
