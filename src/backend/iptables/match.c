@@ -140,11 +140,6 @@ static void print_addrtype(const struct ipt_rule *rule, uint8_t family, struct p
 
 #define STATE_REPLY (XT_CONNTRACK_STATE_BIT(IP_CT_RELATED) | XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED))
 
-static bool is_whole(uint8_t len, uint8_t family)
-{
-	return len == 8 * pfw_addr_size(family);
-}
-
 static void put_conntrack(const struct ipt_rule *rule, uint8_t family, void *data)
 {
 	struct xt_conntrack_mtinfo3 *ct = data;
@@ -157,7 +152,7 @@ static void put_conntrack(const struct ipt_rule *rule, uint8_t family, void *dat
 		ct->match_flags |= XT_CONNTRACK_ORIGDST;
 		memcpy(&ct->origdst_addr, rule->original, pfw_addr_size(family));
 		/* Of a whole address iptables fills the field, whatever the family. */
-		if (is_whole(rule->original_len, family))
+		if (rule->original_len == 8 * pfw_addr_size(family))
 			memset(&ct->origdst_mask, 0xff, sizeof(ct->origdst_mask));
 		else
 			ipt_mask_put((uint8_t *)&ct->origdst_mask, rule->original_len);
@@ -190,8 +185,8 @@ static void get_conntrack(const void *data, uint8_t family, struct ipt_rule *ret
 
 static void print_conntrack(const struct ipt_rule *rule, uint8_t family, struct pfw_buffer *ret)
 {
-	struct pfw_addr original = { .family = family };
-	char text[PFW_ADDR_TEXT];
+	struct pfw_prefix original = { .addr.family = family, .len = rule->original_len };
+	char text[PFW_PREFIX_TEXT];
 
 	if (rule->asks & IPT_REPLY)
 		pfw_buffer_puts(ret, " --ctstate RELATED,ESTABLISHED");
@@ -200,10 +195,8 @@ static void print_conntrack(const struct ipt_rule *rule, uint8_t family, struct 
 	if (rule->asks & IPT_ORIGINAL_PORT)
 		pfw_buffer_printf(ret, " --ctproto %u", rule->protocol);
 	if (rule->asks & IPT_ORIGINAL_ADDRESS) {
-		memcpy(original.bytes, rule->original, sizeof(original.bytes));
-		pfw_buffer_printf(ret, " --ctorigdst %s", pfw_addr_print(&original, text));
-		if (!is_whole(rule->original_len, family))
-			pfw_buffer_printf(ret, "/%u", rule->original_len);
+		memcpy(original.addr.bytes, rule->original, sizeof(original.addr.bytes));
+		pfw_buffer_printf(ret, " --ctorigdst %s", pfw_prefix_print(&original, text));
 	}
 	if (rule->asks & IPT_ORIGINAL_PORT) {
 		pfw_buffer_puts(ret, " --ctorigdstport");

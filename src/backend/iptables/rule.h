@@ -68,7 +68,7 @@ struct ipt_rule {
 	struct pfw_ports port;
 	struct pfw_ports original_port;
 	uint32_t share;			/* IPT_RANDOM: of 0x80000000; IPT_NTH: every */
-	uint32_t nodes;			/* IPT_CLUSTER: mask, at most IPT_CLUSTER_NODES_MAX */
+	uint32_t nodes;			/* IPT_CLUSTER: mask, of the first IPT_CLUSTER_SHARES_MAX */
 	uint32_t total;			/* of up to 32 */
 	uint8_t original_len;
 	uint8_t seed;			/* IPT_CLUSTER: rules of different ones choose independently */
@@ -97,8 +97,8 @@ bool ipt_rate_fits(const struct pfw_limit *limit);
 /* The first seed of the hash by which cluster tells clients apart: fixed, so that they keep theirs. */
 #define IPT_CLUSTER_SEED 0x706f7274u
 #define IPT_CLUSTER_MAX 32
-/* As a number: iptables checks the mask against what a count may be, and refuses to read others. */
-#define IPT_CLUSTER_NODES_MAX 32
+/* How many nodes one rule can take: iptables writes any mask, but reads numbers up to 32 only. */
+#define IPT_CLUSTER_SHARES_MAX 5
 
 /* Whether a connection that it matches is the forward's from here on: its counter counts those. */
 static inline bool ipt_rule_counts(const struct ipt_rule *rule)
