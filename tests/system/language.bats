@@ -1,8 +1,10 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The whole rule language in one configuration: applied, saved and loaded by nft,
+# The whole rule language in one configuration: applied, saved and loaded by the kernel's tool,
 # and exported to another machine.
+#
+# Backends: nftables iptables
 
 load helpers
 load language
@@ -162,23 +164,22 @@ works() { # WHAT
 	equal "29 active 2 disabled 1 expired" "$states"
 }
 
-@test "everything saved and loaded by nft: still in sync, and it forwards the same" {
+@test "everything saved and loaded: still in sync, and it forwards the same" {
 	everything
 	servers
 	pfw reload
 	works "before"
-	saved_by_nft
+	saved_and_loaded
 	in_sync
 	works "after"
-	saved_by_nft
+	saved_and_loaded
 	in_sync
 }
 
-@test "everything exported as nft text, loaded elsewhere: in sync there, and it forwards the same" {
+@test "everything exported as text, loaded elsewhere: in sync there, and it forwards the same" {
 	everything
 	servers
-	pfw export --format nft > "$BATS_TEST_TMPDIR/rules.nft"
-	in_ns gw nft -f "$BATS_TEST_TMPDIR/rules.nft"
+	export_loaded
 	routing_on gw
 	works "the exported rules"
 	in_sync
@@ -202,5 +203,5 @@ works() { # WHAT
 		in_sync
 	done
 	# The guard stays as long as the routing; no element and no chain of a forward does.
-	equal "" "$(in_ns gw nft list ruleset | grep -E 'comment|map|(to|go|from|key)-' || true)"
+	equal "" "$(rules | grep -E "$of_a_forward" || true)"
 }

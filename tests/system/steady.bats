@@ -3,6 +3,8 @@
 #
 # Reload after reload of other forwards: whoever goes through one that stays as it is
 # notices nothing of it.
+#
+# Backends: nftables
 
 load helpers
 

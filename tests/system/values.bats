@@ -3,6 +3,8 @@
 #
 # Each key of the configuration with each of its values, sent as packets, in IPv4 and in
 # IPv6. What values do together is tested elsewhere.
+#
+# Backends: nftables iptables
 
 load helpers
 load language
@@ -314,7 +316,7 @@ all_values() {
 	limits
 }
 
-settings_none='"backend": "nftables", "ip_forward": false, "guard": false, "counters": false,
+settings_none='"backend": "'$BACKEND'", "ip_forward": false, "guard": false, "counters": false,
 	"hairpin": false, "local": false, "snat": "none"'
 
 defaults_none() {
@@ -422,8 +424,8 @@ everything_is_off() { # 4|6
 	routing_on gw
 	check_table "$1" defaults_none "$settings_none"
 	equal "null null null null" "$(pfw_json '[.forwards[].connections | tostring] | join(" ")' list)"
-	equal "" "$(in_ns gw nft list table inet portfwd | grep counter || true)" "counters"
-	equal "" "$(in_ns gw nft list table inet portfwd | grep guard || true)" "guard"
+	equal "" "$(nft_only rules | grep counter || true)" "counters"
+	equal "" "$(rules | grep -i guard || true)" "guard"
 }
 
 @test "settings that switch everything off, in IPv4; routing is the administrator's" {
