@@ -173,7 +173,7 @@ send_on() { # HOST SOCAT-ADDRESS
 	pfw reload
 	pfw diff
 	# The guard stays as long as routing is on; nothing rewrites any more.
-	equal "" "$(rules | grep -E 'type nat|DNAT|MASQUERADE' || true)"
+	equal "" "$(rules | grep -E 'type nat|-j DNAT|MASQUERADE' || true)"
 	pfw flush
 	nothing_is_left
 }
@@ -548,13 +548,13 @@ send_on() { # HOST SOCAT-ADDRESS
 
 @test "a forward that expires is cut when it is removed before, and flush sees its chain" {
 	serve_tcp web server "$SERVER4" 80
-	pfw add web "$WAN4:8080" "$SERVER4:80" --expires 2099-01-01T00:00:00Z
+	pfw add web "$WAN4:8080" "$SERVER4:80" --expires "$LATE-01-02T00:00:00Z"
 	pfw add limited "$WAN4:8081" "$SERVER4:80" --limit connections=5
 	hold one client "TCP4:$WAN4:8080"
 	hold two client "TCP4:$WAN4:8081"
 	carries one web before
 	carries two web before
-	pfw add --replace web "$WAN4:8080" "$SERVER4:80" --expires 2098-01-01T00:00:00Z
+	pfw add --replace web "$WAN4:8080" "$SERVER4:80" --expires "$LATE-01-01T00:00:00Z"
 	carries one web "sooner"
 	pfw remove web
 	carries_nothing one

@@ -29,6 +29,11 @@ BACKEND=${PORTFWD_BACKEND:-nftables}
 BACKEND_WORDS=()
 [ "$BACKEND" = nftables ] || BACKEND_WORDS=(--backend "$BACKEND")
 
+# A year that is far away; iptables knows none behind 2037.
+LATE=2099
+[ "$BACKEND" != iptables ] || LATE=2037
+export LATE
+
 # How long a connection may take that should succeed, and how long we believe
 # that one is dropped. Valgrind and sanitizers slow down portfwd, not packets.
 : "${ASK_SECONDS:=5}" "${DROP_SECONDS:=0.4}"
