@@ -108,6 +108,7 @@ const struct pfw_backend pfw_backend_iptables = {
 	.compile = ipt_compile,
 	.read = ipt_read,
 	.apply = ipt_apply,
+	.flows = ipt_flows,
 	.print = ipt_print,
 	.kind = ipt_kind_name,
 	.is_broken = ipt_is_broken,
