@@ -10,6 +10,7 @@
 TCase *compile_case(void);
 TCase *guard_case(void);
 TCase *host_case(void);
+TCase *ipt_flows_case(void);
 TCase *ipt_rule_case(void);
 TCase *incremental_case(void);
 TCase *layout_case(void);
