@@ -11,6 +11,7 @@
 
 #include "background.h"
 #include "daemon.h"
+#include "files.h"
 #include "keep.h"
 #include "log.h"
 #include "notify.h"
@@ -27,7 +28,9 @@ struct daemon {
 	uv_signal_t signals[3];
 	uv_timer_t watchdog;
 	struct pfw_service *service;
+	struct pfw_watch *watch;
 	struct keep *keep;
+	struct files *files;
 	int lock;			/* of the run directory, or -1 */
 	int listener;			/* or -1 */
 	char *path;			/* of a socket of our own */
@@ -44,11 +47,13 @@ static int make_absolute(const char **path, char **ret_own, struct pfw_error *er
 	if (**path == '/')
 		return 0;
 	here = getcwd(NULL, 0);
-	len = here ? asprintf(ret_own, "%s/%s", here, *path) : -1;
+	if (!here)
+		return pfw_fail_errno(err, -errno, "cannot find %s", *path);
+	len = asprintf(ret_own, "%s/%s", here, *path);
 	free(here);
 	if (len < 0) {
 		*ret_own = NULL;
-		return pfw_fail_errno(err, here ? -ENOMEM : -errno, "cannot find %s", *path);
+		return pfw_fail_memory(err);
 	}
 	*path = *ret_own;
 	return 0;
@@ -141,16 +146,27 @@ static int start_serving(struct daemon *daemon, struct pfw_error *err)
 	return ret;
 }
 
+static void on_saved(void *ctx)
+{
+	struct daemon *daemon = ctx;
+
+	keep_reload(daemon->keep, "file");
+}
+
 static int start_keep(struct daemon *daemon, struct pfw_error *err)
 {
 	const struct keep_context context = {
 		.loop = &daemon->loop,
 		.service = daemon->service,
+		.watch = daemon->watch,
 		.log = &daemon->log,
 		.notify = &daemon->notify,
 	};
 
-	return keep_open(&context, &daemon->keep, err);
+	int ret = keep_open(&context, &daemon->keep, err);
+
+	return ret ? ret : files_open(&daemon->loop, daemon->options.service.config, on_saved, daemon,
+				      &daemon->files, err);
 }
 
 static int start(struct daemon *daemon, struct pfw_error *err)
@@ -161,6 +177,8 @@ static int start(struct daemon *daemon, struct pfw_error *err)
 		ret = choose_group(daemon, err);
 	if (!ret)
 		ret = pfw_service_open(&daemon->options.service, &daemon->service, err);
+	if (!ret)
+		ret = pfw_service_watch(daemon->service, &daemon->watch, err);
 	if (!ret)
 		ret = start_loop(daemon, err);
 	if (!ret)
@@ -197,6 +215,7 @@ static void stop(struct daemon *daemon)
 	free(daemon->path);
 	if (daemon->listener >= 0)
 		close(daemon->listener);
+	files_close(daemon->files);
 	keep_close(daemon->keep);
 	if (daemon->looping) {
 		uv_walk(&daemon->loop, close_handle, NULL);
@@ -204,6 +223,7 @@ static void stop(struct daemon *daemon)
 		uv_loop_close(&daemon->loop);
 	}
 	pfw_service_close(daemon->service);
+	pfw_watch_close(daemon->watch);
 	if (daemon->lock >= 0)
 		close(daemon->lock);
 	free(daemon->own_paths[0]);

@@ -163,11 +163,22 @@ static void tell_process(const struct nlmsghdr *message, struct pfw_monitor_news
 	}
 }
 
+/* The kernel's filter knows our sockets only once they were named; what it let through before is ours too. */
+static bool is_ours(const struct pfw_monitor *monitor, const struct nlmsghdr *message)
+{
+	unsigned int i;
+
+	for (i = 0; i < PORTS; i++)
+		if (monitor->ports[i] && monitor->ports[i] == message->nlmsg_pid)
+			return true;
+	return false;
+}
+
 /* A transaction is told object by object, and its end is the new generation. */
 static void take_rules(struct pfw_monitor *monitor, const struct nlmsghdr *message,
 		       struct pfw_monitor_news *news)
 {
-	if (message->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES)
+	if (message->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES || is_ours(monitor, message))
 		return;
 	if ((message->nlmsg_type & 0xff) != NFT_MSG_NEWGEN) {
 		monitor->touched = monitor->touched || is_of_table(monitor, message);

@@ -120,8 +120,11 @@ START_TEST(test_own_rules)
 	ck_assert(news().rules);
 	pfw_netlink_close(nl);
 	nl = netlink();
-	pfw_monitor_ignore(monitor, pfw_netlink_port(nl));
 	change(nl, NFT_MSG_NEWTABLE, "ours", NULL);
+	ck_assert(is_readable(0));
+	pfw_monitor_ignore(monitor, pfw_netlink_port(nl));
+	ck_assert(!news().rules);
+	change(nl, NFT_MSG_DELTABLE, "ours", NULL);
 	ck_assert(!is_readable(0));
 	pfw_netlink_close(nl);
 	pfw_netlink_close(other);
