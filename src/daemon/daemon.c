@@ -16,6 +16,7 @@
 #include "log.h"
 #include "notify.h"
 #include "options.h"
+#include "rights.h"
 #include "socket.h"
 
 struct daemon {
@@ -186,7 +187,8 @@ static int start(struct daemon *daemon, struct pfw_error *err)
 	if (ret)
 		return ret;
 	keep_reload(daemon->keep, "start");
-	return start_serving(daemon, err);
+	ret = start_serving(daemon, err);
+	return ret ? ret : rights_drop(err);
 }
 
 static void flush(struct daemon *daemon)

@@ -189,6 +189,8 @@ static void on_repair(uv_timer_t *timer)
 	keep->since = 0;
 	if (!keep->loaded)
 		return;
+	/* What came while we waited is seen to as well. */
+	pfw_watch_read(keep->to.watch, &keep->news);
 	if (pfw_service_call(keep->to.service, PFW_VERB_RELOAD, &request, &answer, &err)) {
 		tell_failure(keep, &err);
 		uv_timer_start(timer, on_repair, RETRY_MS, 0);
