@@ -11,11 +11,13 @@
 
 #include "background.h"
 #include "daemon.h"
+#include "files.h"
 #include "http.h"
 #include "keep.h"
 #include "log.h"
 #include "notify.h"
 #include "options.h"
+#include "rights.h"
 #include "socket.h"
 
 struct daemon {
@@ -28,8 +30,11 @@ struct daemon {
 	uv_signal_t signals[3];
 	uv_timer_t watchdog;
 	struct pfw_service *service;
+	struct pfw_watch *watch;
 	struct keep *keep;
+	struct files *files;
 	struct http *http;
+	json_t *early;			/* the event of the first load, which is before there are clients */
 	int lock;			/* of the run directory, or -1 */
 	int listener;			/* or -1 */
 	char *path;			/* of a socket of our own */
@@ -46,11 +51,13 @@ static int make_absolute(const char **path, char **ret_own, struct pfw_error *er
 	if (**path == '/')
 		return 0;
 	here = getcwd(NULL, 0);
-	len = here ? asprintf(ret_own, "%s/%s", here, *path) : -1;
+	if (!here)
+		return pfw_fail_errno(err, -errno, "cannot find %s", *path);
+	len = asprintf(ret_own, "%s/%s", here, *path);
 	free(here);
 	if (len < 0) {
 		*ret_own = NULL;
-		return pfw_fail_errno(err, here ? -ENOMEM : -errno, "cannot find %s", *path);
+		return pfw_fail_memory(err);
 	}
 	*path = *ret_own;
 	return 0;
@@ -132,6 +139,13 @@ static int choose_group(struct daemon *daemon, struct pfw_error *err)
 	return 0;
 }
 
+static void on_client(void *ctx, enum pfw_verb verb, const json_t *answer)
+{
+	struct daemon *daemon = ctx;
+
+	keep_changed(daemon->keep, verb, answer);
+}
+
 static int start_http(struct daemon *daemon, struct pfw_error *err)
 {
 	const struct http_options options = {
@@ -139,10 +153,17 @@ static int start_http(struct daemon *daemon, struct pfw_error *err)
 		.backend = daemon->options.service.backend,
 		.group = daemon->group,
 		.log = &daemon->log,
+		.changed = on_client,
+		.ctx = daemon,
 	};
+	int ret = http_open(&daemon->loop, daemon->service, daemon->listener, &options, &daemon->http,
+			    err);
 
-	return http_open(&daemon->loop, daemon->service, daemon->listener, &options, &daemon->http,
-			 err);
+	if (!ret) {
+		http_event(daemon->http, daemon->early);
+		daemon->early = NULL;
+	}
+	return ret;
 }
 
 static int start_serving(struct daemon *daemon, struct pfw_error *err)
@@ -158,16 +179,41 @@ static int start_serving(struct daemon *daemon, struct pfw_error *err)
 	return start_http(daemon, err);
 }
 
+static void on_saved(void *ctx)
+{
+	struct daemon *daemon = ctx;
+
+	keep_reload(daemon->keep, "file");
+}
+
+static void on_event(void *ctx, json_t *event)
+{
+	struct daemon *daemon = ctx;
+
+	if (daemon->http) {
+		http_event(daemon->http, event);
+		return;
+	}
+	json_decref(daemon->early);
+	daemon->early = event;
+}
+
 static int start_keep(struct daemon *daemon, struct pfw_error *err)
 {
 	const struct keep_context context = {
 		.loop = &daemon->loop,
 		.service = daemon->service,
+		.watch = daemon->watch,
 		.log = &daemon->log,
 		.notify = &daemon->notify,
+		.tell = on_event,
+		.ctx = daemon,
 	};
 
-	return keep_open(&context, &daemon->keep, err);
+	int ret = keep_open(&context, &daemon->keep, err);
+
+	return ret ? ret : files_open(&daemon->loop, daemon->options.service.config, on_saved, daemon,
+				      &daemon->files, err);
 }
 
 static int start(struct daemon *daemon, struct pfw_error *err)
@@ -179,13 +225,16 @@ static int start(struct daemon *daemon, struct pfw_error *err)
 	if (!ret)
 		ret = pfw_service_open(&daemon->options.service, &daemon->service, err);
 	if (!ret)
+		ret = pfw_service_watch(daemon->service, &daemon->watch, err);
+	if (!ret)
 		ret = start_loop(daemon, err);
 	if (!ret)
 		ret = start_keep(daemon, err);
 	if (ret)
 		return ret;
 	keep_reload(daemon->keep, "start");
-	return start_serving(daemon, err);
+	ret = start_serving(daemon, err);
+	return ret ? ret : rights_drop(err);
 }
 
 static void flush(struct daemon *daemon)
@@ -213,8 +262,10 @@ static void stop(struct daemon *daemon)
 		unlink(daemon->path);
 	free(daemon->path);
 	http_close(daemon->http);
+	daemon->http = NULL;
 	if (daemon->listener >= 0)
 		close(daemon->listener);
+	files_close(daemon->files);
 	keep_close(daemon->keep);
 	if (daemon->looping) {
 		uv_walk(&daemon->loop, close_handle, NULL);
@@ -222,8 +273,10 @@ static void stop(struct daemon *daemon)
 		uv_loop_close(&daemon->loop);
 	}
 	pfw_service_close(daemon->service);
+	pfw_watch_close(daemon->watch);
 	if (daemon->lock >= 0)
 		close(daemon->lock);
+	json_decref(daemon->early);
 	free(daemon->own_paths[0]);
 	free(daemon->own_paths[1]);
 }

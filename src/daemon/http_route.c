@@ -87,6 +87,12 @@ static void tell_changed(struct request *request, enum pfw_verb verb, const json
 				   "pid", (int)cred->pid));
 }
 
+/* Whether something changed; a reload is worth a line in any case. */
+static bool is_news(enum pfw_verb verb, const json_t *answer)
+{
+	return verb == PFW_VERB_RELOAD || json_is_true(json_object_get(answer, "changed"));
+}
+
 /* Asks the service. A refusal is in the request then. */
 static int ask(struct request *request, enum pfw_verb verb, const struct pfw_request *what,
 	       json_t **ret)
@@ -95,16 +101,14 @@ static int ask(struct request *request, enum pfw_verb verb, const struct pfw_req
 	int code = pfw_service_call(http->service, verb, what, ret, &request->err);
 
 	request->code = code;
-	if (code || what->dry_run || !may_change(verb)) {
-		if (code && verb == PFW_VERB_RELOAD)
-			http_count_reload(http, false);
+	if (what->dry_run || !may_change(verb))
 		return code;
-	}
 	if (verb == PFW_VERB_RELOAD)
-		http_count_reload(http, true);
-	if (!json_is_true(json_object_get(*ret, "changed")) && verb != PFW_VERB_RELOAD)
-		return 0;
-	tell_changed(request, verb, *ret);
+		http_count_reload(http, !code);
+	if (code)
+		return code;
+	if (is_news(verb, *ret))
+		tell_changed(request, verb, *ret);
 	if (http->options.changed)
 		http->options.changed(http->options.ctx, verb, *ret);
 	return 0;

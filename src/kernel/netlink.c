@@ -60,6 +60,11 @@ void pfw_netlink_close(struct pfw_netlink *nl)
 	free(nl);
 }
 
+uint32_t pfw_netlink_port(const struct pfw_netlink *nl)
+{
+	return nl->port;
+}
+
 static int error_code(const struct nlmsghdr *message)
 {
 	const struct nlmsgerr *error = mnl_nlmsg_get_payload(message);

@@ -6,6 +6,7 @@
 
 #include "local.h"
 #include "portfwd/config/config.h"
+#include "portfwd/service/watch.h"
 #include "portfwd/store/store.h"
 
 struct pfw_service {
@@ -13,6 +14,7 @@ struct pfw_service {
 	char *run_dir;
 	char *backend;
 	int back;	/* to the network namespace that we came from; -1: we are in it */
+	struct pfw_watch *watch;	/* borrowed; or NULL */
 };
 
 static int copy_option(char **to, const char *from, const char *otherwise)
@@ -55,6 +57,15 @@ void pfw_service_close(struct pfw_service *service)
 	free(service->run_dir);
 	free(service->backend);
 	free(service);
+}
+
+int pfw_service_watch(struct pfw_service *service, struct pfw_watch **ret, struct pfw_error *err)
+{
+	int code = pfw_watch_open(ret, err);
+
+	if (!code)
+		service->watch = *ret;
+	return code;
 }
 
 /* A row a verb: what must be loaded, and who answers. */
@@ -118,6 +129,8 @@ int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
 		ret = pfw_engine_load(engine, &load, err);
 	if (!ret)
 		ret = row->answer(engine, request, &answer, err);
+	if (engine && service->watch)
+		pfw_watch_follow(service->watch, engine);
 	pfw_engine_close(engine);
 	if (ret)
 		return ret;
@@ -334,7 +347,8 @@ int answer_export(struct pfw_engine *engine, const struct pfw_request *request, 
 		code = pfw_engine_export(engine, format, &text, err);
 	}
 	if (!code)
-		*ret = json_pack("{s:s, s:s%}", "format", format, "text", text.data, text.len);
+		*ret = json_pack("{s:s, s:s%}", "format", format, "text", text.data ? text.data : "",
+				 text.len);
 	free(json);
 	pfw_buffer_free(&text);
 	return code;

@@ -29,6 +29,11 @@ static void nft_close(struct pfw_backend_handle *handle)
 	free(handle);
 }
 
+static uint32_t nft_port(const struct pfw_backend_handle *handle)
+{
+	return pfw_netlink_port(handle->nl);
+}
+
 static const char *nft_kind_name(const struct pfw_item *item)
 {
 	static const char *const names[] = {
@@ -48,6 +53,7 @@ static const struct pfw_text_format nft_formats[] = {
 
 const struct pfw_backend pfw_backend_nftables = {
 	.name = "nftables",
+	.table = NFT_TABLE,
 	.open = nft_open,
 	.probe = nft_probe,
 	.compile = nft_compile,
@@ -55,6 +61,7 @@ const struct pfw_backend pfw_backend_nftables = {
 	.holds = nft_holds,
 	.generation = nft_generation,
 	.unchanged = nft_unchanged,
+	.port = nft_port,
 	.apply = nft_apply,
 	.flows = nft_flows,
 	.print = nft_print,

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Images in the language of iptables(8): a line an item, or all of a family as a file. */
+#include <string.h>
+#include <sys/socket.h>
+
+#include "chains.h"
+
+static void print_rule(const char *verb, const char *chain, const struct ipt_rule *rule,
+		       uint8_t family, struct pfw_buffer *ret)
+{
+	pfw_buffer_printf(ret, "%s %s ", verb, chain);
+	ipt_rule_print(rule, family, ret);
+}
+
+static void print_tool(uint8_t family, uint8_t table, struct pfw_buffer *ret)
+{
+	pfw_buffer_printf(ret, "%s -t %s ", family == AF_INET6 ? "ip6tables" : "iptables",
+			  ipt_table_names[table]);
+}
+
+static void print_forwards_rule(const struct pfw_item *item, struct pfw_buffer *ret)
+{
+	const struct ipt_rule_key *key = (const struct ipt_rule_key *)pfw_item_key(item);
+	const struct ipt_rule_value *value = (const struct ipt_rule_value *)pfw_item_value(item);
+
+	print_tool(key->key.family, key->table, ret);
+	print_rule("-A", value->chain, &value->rule, key->key.family, ret);
+}
+
+/* More rules than one of ours in a built-in chain are too many, so it is the first that counts. */
+static void print_jump(const struct pfw_item *item, struct pfw_buffer *ret)
+{
+	const struct ipt_place *place = ipt_item_place(item);
+	size_t n;
+	const struct ipt_rule *rules = ipt_item_rules(item, &n);
+
+	print_tool(place->family, place->table, ret);
+	print_rule("-I", place->chain, rules, place->family, ret);
+	if (n > 1)
+		pfw_buffer_printf(ret, " (and %zu more)", n - 1);
+}
+
+static void print_chain(const struct pfw_item *item, struct pfw_buffer *ret)
+{
+	const struct ipt_place *place = ipt_item_place(item);
+	size_t n;
+
+	ipt_item_rules(item, &n);
+	print_tool(place->family, place->table, ret);
+	pfw_buffer_printf(ret, "-N %s", place->chain);
+	if (n)
+		pfw_buffer_printf(ret, " (%zu rule%s)", n, n == 1 ? "" : "s");
+}
+
+void ipt_print(const struct pfw_item *item, struct pfw_buffer *ret)
+{
+	switch ((enum ipt_kind)item->kind) {
+	case IPT_KIND_CHAIN:
+		print_chain(item, ret);
+		break;
+	case IPT_KIND_RULE:
+		print_forwards_rule(item, ret);
+		break;
+	case IPT_KIND_JUMP:
+		print_jump(item, ret);
+		break;
+	}
+}
+
+static bool is_of(const struct ipt_lines *chain, uint8_t family, enum ipt_table table)
+{
+	return chain->place.family == family && chain->place.table == table;
+}
+
+/* The head of a table declares its chains; those that stand already are emptied by that. */
+static bool print_head(const struct ipt_chains *chains, uint8_t family, enum ipt_table table,
+		       struct pfw_buffer *ret)
+{
+	bool any = false;
+	uint32_t i;
+
+	for (i = 0; i < chains->n; i++) {
+		if (!is_of(&chains->list[i], family, table))
+			continue;
+		if (!any)
+			pfw_buffer_printf(ret, "*%s\n", ipt_table_names[table]);
+		any = true;
+		if (!chains->list[i].builtin)
+			pfw_buffer_printf(ret, ":%s - [0:0]\n", chains->list[i].place.chain);
+	}
+	return any;
+}
+
+static void print_lines(const struct ipt_lines *chain, struct pfw_buffer *ret)
+{
+	uint32_t i;
+
+	for (i = 0; i < chain->n; i++) {
+		print_rule(chain->builtin ? "-I" : "-A", chain->place.chain, chain->list[i].rule,
+			   chain->place.family, ret);
+		pfw_buffer_puts(ret, "\n");
+	}
+}
+
+void ipt_text(const struct pfw_image *image, uint8_t family, struct pfw_buffer *ret)
+{
+	struct ipt_chains chains = { 0 };
+	unsigned int t;
+	uint32_t i;
+
+	if (ipt_chains_make(image, &chains)) {
+		ret->failed = true;
+		return;
+	}
+	for (t = 0; t < IPT_TABLES; t++) {
+		if (!print_head(&chains, family, t, ret))
+			continue;
+		for (i = 0; i < chains.n; i++)
+			if (is_of(&chains.list[i], family, t))
+				print_lines(&chains.list[i], ret);
+		pfw_buffer_puts(ret, "COMMIT\n");
+	}
+	ipt_chains_free(&chains);
+}
