@@ -134,10 +134,10 @@ static int drop_new(struct pfw_store *store, const struct kept *kept, struct pfw
 	return ret;
 }
 
-int pfw_store_restore(struct pfw_store *store, struct pfw_error *err)
+int pfw_store_restore(struct pfw_store *store, bool empty, struct pfw_error *err)
 {
 	struct kept kept = { 0 };
-	int ret = kept_read(store, PFW_KEPT_APPLIED, &kept, err);
+	int ret = empty ? 0 : kept_read(store, PFW_KEPT_APPLIED, &kept, err);
 
 	if (!ret && !kept_is_sound(&kept))
 		ret = -ENOENT;

@@ -36,9 +36,10 @@ int pfw_store_is_applied(const struct pfw_store *store, bool *ret, struct pfw_er
 
 /*
  * Makes the files what is kept as applied. What they said stays beside them, as NAME.unconfirmed.
- * All of them or none; a file that says it already is not touched. Load afterwards.
+ * All of them or none; a file that says it already is not touched. With empty, what was applied had
+ * no files at all. Load afterwards.
  */
-int pfw_store_restore(struct pfw_store *store, struct pfw_error *err);
+int pfw_store_restore(struct pfw_store *store, bool empty, struct pfw_error *err);
 
 /*
  * Marks that a trial is under way, with words for whoever comes later; in the place of a mark that
