@@ -75,8 +75,8 @@ static int say_waiting(struct pfw_cli *cli, const json_t *answer, struct pfw_err
 				"confirm");
 		return pfw_output_say(cli, &line, err);
 	}
-	pfw_buffer_printf(&line, "what was before returns in %" JSON_INTEGER_FORMAT " seconds, unless "
-			  "\"portfwd confirm\" comes first", seconds);
+	pfw_buffer_printf(&line, "what was before returns in %" JSON_INTEGER_FORMAT " second%s, unless "
+			  "\"portfwd confirm\" comes first", seconds, seconds == 1 ? "" : "s");
 	ret = pfw_output_say(cli, &line, err);
 	/* Whoever reads a pipe should know now, not at the end. */
 	fflush(cli->out);
@@ -84,18 +84,18 @@ static int say_waiting(struct pfw_cli *cli, const json_t *answer, struct pfw_err
 }
 
 /* Not in time, or not wanted: that is no success of the command. */
-static int take_back(struct pfw_cli *cli, struct waiting *waiting, bool early, struct pfw_error *err)
+static int take_back(struct waiting *waiting, bool early, struct pfw_error *err)
 {
 	const struct pfw_request request = { .early = early };
 	json_t *answer = NULL;
 	int ret = pfw_service_call(waiting->service, PFW_VERB_REVERT, &request, &answer, err);
 
-	(void)cli;
 	json_decref(answer);
 	if (ret)
 		return ret;
-	return pfw_fail(err, PFW_FAILED, early ? -ECANCELED : -ETIME, "the reload was %s; what was "
-			"before has returned, and what the files said is beside them as *.unconfirmed",
+	return pfw_fail(err, PFW_FAILED, early ? -ECANCELED : -ETIME, "the reload was %s: what was "
+			"before has returned; a file that changed back has what it said beside it, as "
+			"NAME.unconfirmed",
 			early ? "interrupted before it was confirmed" : "not confirmed in time");
 }
 
@@ -117,7 +117,7 @@ static int wait_for_it(struct pfw_cli *cli, struct waiting *waiting, struct pfw_
 	case PFW_WAIT_WOKEN:
 		break;
 	}
-	return take_back(cli, waiting, end == PFW_WAIT_WOKEN, err);
+	return take_back(waiting, end == PFW_WAIT_WOKEN, err);
 }
 
 static int print_trial(struct pfw_cli *cli, const json_t *answer, struct pfw_error *err)

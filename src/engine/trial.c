@@ -94,6 +94,15 @@ static int parse(const char *text, struct words *ret)
 	return code;
 }
 
+static void refuse_mark(const struct pfw_engine *engine, int code, struct pfw_error *err)
+{
+	char *path = pfw_store_mark_path(engine->store);
+
+	pfw_fail(err, PFW_FAILED, code, "%s, by which a reload waits to be confirmed, is damaged; remove "
+		 "it to keep what stands", path ? path : "a file");
+	free(path);
+}
+
 /* -ENOENT without words if there is no mark. */
 static int words_read(const struct pfw_engine *engine, struct words *ret, struct pfw_error *err)
 {
@@ -108,8 +117,7 @@ static int words_read(const struct pfw_engine *engine, struct words *ret, struct
 	if (code == -ENOMEM)
 		pfw_fail_memory(err);
 	else if (code)
-		pfw_fail(err, PFW_FAILED, code, "the mark beside %s that a reload waits to be confirmed "
-			 "is damaged; remove .NAME.trial there", path_of(engine));
+		refuse_mark(engine, code, err);
 	if (code)
 		words_free(&words);
 	else
@@ -246,12 +254,18 @@ int trial_refuse(const struct pfw_engine *engine, struct pfw_error *err)
 			pfw_engine_trial_left(engine));
 }
 
+#define RETURNED "the last reload was not confirmed, so what was before it has returned; a file that " \
+	"changed back has what it said beside it, as NAME.unconfirmed"
+
 int trial_tell(const struct pfw_engine *engine, struct pfw_report *report, struct pfw_error *err)
 {
-	if (!engine->returned)
-		return 0;
-	return report_warn(report, err, "the last reload was not confirmed, so what was before it has "
-			   "returned; what %s said is beside it as *.unconfirmed", path_of(engine));
+	return engine->returned ? report_warn(report, err, RETURNED) : 0;
+}
+
+void pfw_engine_advise_trial(const struct pfw_engine *engine, struct pfw_error *err)
+{
+	if (engine->returned)
+		pfw_error_add_advice(err, PFW_FAILED, RETURNED);
 }
 
 /* ---- Returning */
@@ -321,6 +335,16 @@ static int unmark(struct pfw_engine *engine, const struct words *words, struct p
 	return ret == -ENOENT && !err->count ? 0 : ret;
 }
 
+/* The way out. */
+static void advise_mark(const struct pfw_engine *engine, struct pfw_error *err)
+{
+	char *path = pfw_store_mark_path(engine->store);
+
+	pfw_error_add_advice(err, PFW_FAILED, "the last reload was not confirmed, and what was before it "
+			     "cannot return; to keep what stands now, remove %s", path ? path : "its mark");
+	free(path);
+}
+
 /*
  * Lets return what the mark tells of, by an engine of its own: what this one had to do
  * begins anew afterwards. Without locks, which that one takes.
@@ -344,9 +368,7 @@ static int let_return(struct pfw_engine *engine, const struct words *words, stru
 	if (!ret && !same)
 		ret = unmark(engine, words, err);
 	if (ret)
-		pfw_error_add_advice(err, PFW_FAILED, "the last reload was not confirmed, and what was "
-				     "before it cannot return; to keep what stands now, remove .NAME.trial "
-				     "beside %s", path_of(engine));
+		advise_mark(engine, err);
 	return ret;
 }
 
@@ -393,6 +415,16 @@ void pfw_trial_free(struct pfw_trial *trial)
 unsigned int pfw_engine_trial_begun(const struct pfw_engine *engine)
 {
 	return engine->trial.fd < 0 ? 0 : seconds_left(engine->trial.until);
+}
+
+bool pfw_engine_trial_failed(const struct pfw_engine *engine)
+{
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	struct words words = { 0 };
+	bool failed = !words_read(engine, &words, &ignored) && (words.over || !words.watched);
+
+	words_free(&words);
+	return failed;
 }
 
 unsigned int pfw_engine_trial_left(const struct pfw_engine *engine)

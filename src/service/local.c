@@ -123,6 +123,8 @@ int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
 		ret = row->answer(engine, request, &answer, err);
 	if (!ret)
 		pfw_engine_take_trial(engine, &service->trial);
+	else if (engine)
+		pfw_engine_advise_trial(engine, err);
 	pfw_engine_close(engine);
 	if (ret)
 		return ret;

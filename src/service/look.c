@@ -133,6 +133,12 @@ static json_t *status_warnings(const struct pfw_engine *engine, const struct pfw
 				  "for everybody; rename it, then \"portfwd reload\"", view->unguarded);
 		ret = add_warning(warnings, &text);
 	}
+	if (!ret && pfw_engine_trial_failed(engine)) {
+		pfw_buffer_puts(&text, "a reload was not confirmed, and whoever waited for it is gone: the "
+				"next change, or \"portfwd reload\", brings back what was before; "
+				"\"portfwd confirm\" in time keeps it");
+		ret = add_warning(warnings, &text);
+	}
 	if (ret) {
 		json_decref(warnings);
 		return NULL;

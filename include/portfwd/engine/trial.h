@@ -38,6 +38,12 @@ int pfw_trial_wait(const struct pfw_trial *trial, int wake, enum pfw_trial_end *
 /* Seconds until the trial that is under way is over, at least 1; 0: there is none, or it is over. */
 unsigned int pfw_engine_trial_left(const struct pfw_engine *engine);
 
+/* Whether a trial is over, or nobody waits for it any more: the next change brings it to its end. */
+bool pfw_engine_trial_failed(const struct pfw_engine *engine);
+
+/* Where the engine let return what was before, and what it was asked for then failed: adds that to err. */
+void pfw_engine_advise_trial(const struct pfw_engine *engine, struct pfw_error *err);
+
 /*
  * The trial is confirmed: what it brought is what a later one returns to. Where there is none, or
  * it is over, that is an error (-ENOENT, -ETIME); the latter after what was before has returned. Needs no load.
