@@ -8,7 +8,7 @@ TREE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 
 PACKAGES_BUILD=(
 	gcc libc6-dev make autoconf automake pkg-config
-	libjansson-dev libmnl-dev libnftnl-dev libsmartcols-dev libxxhash-dev
+	libjansson-dev libmicrohttpd-dev libmnl-dev libnftnl-dev libsmartcols-dev libxxhash-dev
 )
 # netbase has the names of protocols, without which nft lists numbers.
 PACKAGES_HOSTS=(iproute2 netbase nftables socat util-linux)

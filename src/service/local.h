@@ -24,6 +24,8 @@ answer_function answer_flush;
 answer_function answer_export;
 answer_function answer_confirm;
 answer_function answer_revert;
+answer_function answer_patch;
+answer_function answer_count;
 
 /* How long a reload waits yet to be confirmed; null for 0. */
 json_t *answer_trial(unsigned int seconds);

@@ -96,6 +96,67 @@ int answer_list(struct pfw_engine *engine, const struct pfw_request *request, js
 	return code;
 }
 
+static const char *const states[] = { "active", "disabled", "expired", "missing" };
+#define N_STATES (sizeof(states) / sizeof(states[0]))
+
+/* Adds one to the number of this state. */
+static int count_state(json_t *numbers, const char *state)
+{
+	json_t *number = json_object_get(numbers, state);
+
+	return json_integer_set(number, json_integer_value(number) + 1);
+}
+
+static int count_all(const struct pfw_engine *engine, const struct pfw_view *view, json_t *numbers,
+		     json_t *connections)
+{
+	const struct pfw_ruleset *ruleset = pfw_engine_ruleset(engine);
+	const char *name;
+	int ret = 0;
+	uint32_t id;
+	size_t i;
+
+	for (i = 0; i < N_STATES; i++)
+		ret |= json_object_set_new(numbers, states[i], json_integer(0));
+	for (id = 0; !ret && id < ruleset->n_forwards; id++) {
+		name = ruleset->forwards[id].name;
+		if (!name)
+			continue;
+		ret = count_state(numbers, state_of(engine, view, id));
+		if (!ret && ruleset->settings.counters)
+			ret = json_object_set_new(connections, name,
+						  json_integer((json_int_t)view->connections[id]));
+	}
+	return ret;
+}
+
+int answer_count(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
+		 struct pfw_error *err)
+{
+	struct pfw_report report = { 0 };
+	struct pfw_view view = { 0 };
+	const struct pfw_facts *facts = &pfw_engine_plan(engine)->facts;
+	const char *why;
+	json_t *numbers = json_object(), *connections = json_object();
+	int code = pfw_engine_look(engine, &view, &report, err);
+
+	(void)request;
+	if (!code && count_all(engine, &view, numbers, connections))
+		code = pfw_fail_memory(err);
+	if (!code)
+		*ret = json_pack("{s:s, s:b, s:{s:b, s:b}, s:O, s:o}", "backend",
+				 pfw_engine_backend(engine, &why), "in_sync", (int)view.in_sync,
+				 "ip_forward", "ipv4", (int)facts->routing_on[0], "ipv6",
+				 (int)facts->routing_on[1], "forwards", numbers, "connections",
+				 pfw_engine_ruleset(engine)->settings.counters ?
+				 json_incref(connections) : json_null());
+	json_decref(numbers);
+	json_decref(connections);
+	pfw_view_free(&view);
+	pfw_report_free(&report);
+	return code;
+}
+
 static int add_warning(json_t *warnings, struct pfw_buffer *text)
 {
 	int ret = text->failed ? -ENOMEM : json_array_append_new(warnings, json_string(text->data));
