@@ -436,7 +436,7 @@ rename() { # HOST OLD NEW
 	passes
 	same "\"expires\": \"$LATE-01-01T00:00:00Z\""
 	passes
-	same '"limit": { "rate": "1/day", "burst": 2 }'
+	same '"limit": { "rate": "1/hour", "burst": 2 }'
 	passes
 	stays_out
 	config <<-JSON

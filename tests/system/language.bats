@@ -44,7 +44,7 @@ everything() {
 		  { "name": "nobody", "listen": "8410", "target": "$SERVER4:80", "source": ["0.0.0.0/0", "!0.0.0.0/1", "!128.0.0.0/1"] },
 		  { "name": "limited", "listen": "8500/tcp+udp", "target": ["$SERVER4:80", "[$SERVER6]:80"],
 		    "limit": { "rate": "600/minute", "burst": 60, "connections": 9 }, "log": true },
-		  { "name": "slow", "listen": "8501-8502", "target": "$SERVER4:80", "limit": { "rate": "3/day" } },
+		  { "name": "slow", "listen": "8501-8502", "target": "$SERVER4:80", "limit": { "rate": "3/hour" } },
 		  { "name": "logged", "listen": "8503", "target": "self:22", "log": true, "local": false },
 		  { "name": "later", "listen": "8600", "target": "$SERVER4:80", "expires": "$LATE-01-31T12:00:00Z" },
 		  { "name": "late-range", "listen": "8601-8602", "target": ["$SERVER4:80", "[$SERVER6]:80"],

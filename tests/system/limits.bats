@@ -179,7 +179,7 @@ answered() { # LINES
 	servers
 	peer_serve_both gw own "$WAN4" 22
 	pfw add range 8000-8005 "$SERVER4" --limit connections=1
-	pfw add self 2222/tcp+udp self:22 --limit rate=1/day,burst=2
+	pfw add self 2222/tcp+udp self:22 --limit rate=1/hour,burst=2
 	run peer_ask client <<-ASK
 		hold tcp $WAN4 8000
 		hold tcp $WAN4 8001

@@ -290,10 +290,10 @@ limits() {
 		tcp WAN "$port" "web CLIENT 80"
 		port=$((port + 1))
 	done
-	forward '"listen": "8104", "target": "SERVER:80", "limit": { "rate": "1/day" }'
+	forward '"listen": "8104", "target": "SERVER:80", "limit": { "rate": "1/hour" }'
 	from client "times 6 try tcp WAN 8104" "web CLIENT 80" "web CLIENT 80" "web CLIENT 80" \
 		"web CLIENT 80" "web CLIENT 80" none
-	forward '"listen": "8105/tcp+udp", "target": "SERVER:80", "limit": { "rate": "1/day", "burst": 2, "connections": null }'
+	forward '"listen": "8105/tcp+udp", "target": "SERVER:80", "limit": { "rate": "1/hour", "burst": 2, "connections": null }'
 	udp WAN 8105 "web CLIENT 80"
 	tcp WAN 8105 "web CLIENT 80"
 	udp WAN 8105 none
