@@ -39,13 +39,15 @@ void ipt_chain_go(struct ipt_chain *chain, const char *to)
 	ipt_chain_add(chain, &rule);
 }
 
+/* Its rules tell whose it is, so a chain without any is nobody's. */
 void ipt_chain_end(struct ipt_chain *chain)
 {
+	const char *owner = chain->rules.len ? chain->owner : NULL;
 	struct ipt_build *build = chain->build;
 
 	if (chain->rules.failed ||
 	    !pfw_image_add(&build->image, IPT_KIND_CHAIN, &chain->place, sizeof(chain->place),
-			   chain->rules.data, chain->rules.len, chain->owner))
+			   chain->rules.data, chain->rules.len, owner))
 		build->failed = true;
 	pfw_buffer_free(&chain->rules);
 }
