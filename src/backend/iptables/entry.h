@@ -5,9 +5,6 @@
 
 #include "rule.h"
 
-/* Data of no match or target of ours is longer. */
-#define IPT_DATA_MAX 320
-
 /*
  * A match of the kernel. put writes into zero-filled data; get adds to a rule, and may take data
  * for what it is not: who calls it puts the rule again and compares.
@@ -39,6 +36,10 @@ struct ipt_module {
 	/* Behind "-j NAME". */
 	void (*print)(const struct ipt_rule *rule, uint8_t family, struct pfw_buffer *ret);
 };
+
+/* The mask of a prefix of this length, into zero-filled bytes; and how many bits a mask begins with. */
+void ipt_mask_put(uint8_t *mask, uint8_t len);
+uint8_t ipt_mask_get(const uint8_t *mask, size_t size);
 
 /* Ends with a row without name. */
 extern const struct ipt_module ipt_modules[];

@@ -140,27 +140,6 @@ static void print_addrtype(const struct ipt_rule *rule, uint8_t family, struct p
 
 #define STATE_REPLY (XT_CONNTRACK_STATE_BIT(IP_CT_RELATED) | XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED))
 
-/* As iptables puts it: of a whole IPv4 address the mask is filled up, of a prefix it is not. */
-static void put_mask(unsigned int len, uint8_t family, uint8_t *mask)
-{
-	unsigned int bit;
-
-	if (len == pfw_addr_size(family) * 8)
-		len = 128;
-	for (bit = 0; bit < len; bit++)
-		mask[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
-}
-
-/* What is no prefix comes out as another mask when it is put once more. */
-static uint8_t get_mask(const uint8_t *mask, uint8_t family)
-{
-	unsigned int len = 0;
-
-	while (len < pfw_addr_size(family) * 8 && mask[len / 8] >> (7 - len % 8) & 1)
-		len++;
-	return (uint8_t)len;
-}
-
 static void put_conntrack(const struct ipt_rule *rule, uint8_t family, void *data)
 {
 	struct xt_conntrack_mtinfo3 *ct = data;
@@ -172,7 +151,11 @@ static void put_conntrack(const struct ipt_rule *rule, uint8_t family, void *dat
 	if (rule->asks & IPT_ORIGINAL_ADDRESS) {
 		ct->match_flags |= XT_CONNTRACK_ORIGDST;
 		memcpy(&ct->origdst_addr, rule->original, pfw_addr_size(family));
-		put_mask(rule->original_len, family, (uint8_t *)&ct->origdst_mask);
+		/* Of a whole address iptables fills the field, whatever the family. */
+		if (rule->original_len == 8 * pfw_addr_size(family))
+			memset(&ct->origdst_mask, 0xff, sizeof(ct->origdst_mask));
+		else
+			ipt_mask_put((uint8_t *)&ct->origdst_mask, rule->original_len);
 	}
 	if (rule->asks & IPT_ORIGINAL_PORT) {
 		ct->match_flags |= XT_CONNTRACK_PROTO | XT_CONNTRACK_ORIGDST_PORT;
@@ -190,8 +173,9 @@ static void get_conntrack(const void *data, uint8_t family, struct ipt_rule *ret
 		ret->asks |= ct->state_mask == STATE_REPLY ? IPT_REPLY : IPT_DNATED;
 	if (ct->match_flags & XT_CONNTRACK_ORIGDST) {
 		ret->asks |= IPT_ORIGINAL_ADDRESS;
-		ret->original_len = get_mask((const uint8_t *)&ct->origdst_mask, family);
 		memcpy(ret->original, &ct->origdst_addr, pfw_addr_size(family));
+		ret->original_len = ipt_mask_get((const uint8_t *)&ct->origdst_mask,
+						 pfw_addr_size(family));
 	}
 	if (ct->match_flags & XT_CONNTRACK_ORIGDST_PORT) {
 		ret->asks |= IPT_ORIGINAL_PORT;
@@ -263,7 +247,7 @@ static void put_cluster(const struct ipt_rule *rule, uint8_t family, void *data)
 	(void)family;
 	cluster->total_nodes = rule->total;
 	cluster->node_mask = rule->nodes;
-	cluster->hash_seed = IPT_CLUSTER_SEED;
+	cluster->hash_seed = IPT_CLUSTER_SEED + rule->seed;
 }
 
 static void get_cluster(const void *data, uint8_t family, struct ipt_rule *ret)
@@ -274,13 +258,15 @@ static void get_cluster(const void *data, uint8_t family, struct ipt_rule *ret)
 	ret->asks |= IPT_CLUSTER;
 	ret->total = cluster->total_nodes;
 	ret->nodes = cluster->node_mask;
+	ret->seed = (uint8_t)(cluster->hash_seed - IPT_CLUSTER_SEED);
 }
 
 static void print_cluster(const struct ipt_rule *rule, uint8_t family, struct pfw_buffer *ret)
 {
 	(void)family;
 	pfw_buffer_printf(ret, " --cluster-local-nodemask 0x%08x --cluster-total-nodes %u"
-			  " --cluster-hash-seed 0x%08x", rule->nodes, rule->total, IPT_CLUSTER_SEED);
+			  " --cluster-hash-seed 0x%08x", rule->nodes, rule->total,
+			  IPT_CLUSTER_SEED + rule->seed);
 }
 
 /* ---- -m statistic */
@@ -467,8 +453,7 @@ static void put_connlimit(const struct ipt_rule *rule, uint8_t family, void *dat
 {
 	struct xt_connlimit_info *connections = data;
 
-	(void)family;
-	memset(&connections->mask, 0xff, sizeof(connections->mask));
+	memset(&connections->mask, 0xff, pfw_addr_size(family));
 	connections->limit = rule->limit.connections;
 	/* "upto" is not "above". */
 	connections->flags = XT_CONNLIMIT_INVERT;

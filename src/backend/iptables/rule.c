@@ -125,14 +125,14 @@ static size_t get_16(const uint8_t *at)
 	return number;
 }
 
-static void put_mask(uint8_t *mask, unsigned int len)
+void ipt_mask_put(uint8_t *mask, uint8_t len)
 {
 	memset(mask, 0xff, len / 8);
 	if (len % 8)
 		mask[len / 8] = (uint8_t)(0xff00 >> len % 8);
 }
 
-static uint8_t get_mask(const uint8_t *mask, size_t size)
+uint8_t ipt_mask_get(const uint8_t *mask, size_t size)
 {
 	unsigned int len = 0;
 
@@ -157,11 +157,11 @@ static void put_head(const struct ipt_rule *rule, uint8_t family, uint8_t *to)
 
 	if (rule->asks & IPT_SOURCE) {
 		memcpy(to + head->source, rule->source, size);
-		put_mask(to + head->source_mask, rule->source_len);
+		ipt_mask_put(to + head->source_mask, rule->source_len);
 	}
 	if (rule->asks & (IPT_DESTINATION | IPT_NOT_DESTINATION)) {
 		memcpy(to + head->destination, rule->destination, size);
-		put_mask(to + head->destination_mask, rule->destination_len);
+		ipt_mask_put(to + head->destination_mask, rule->destination_len);
 	}
 	if (rule->asks & (IPT_IN | IPT_NOT_IN))
 		put_interface(rule->in, to + head->in, to + head->in_mask);
@@ -182,11 +182,11 @@ static void get_head(const uint8_t *from, uint8_t family, struct ipt_rule *ret)
 	uint8_t inverted = from[head->inverted];
 
 	memcpy(ret->source, from + head->source, size);
-	ret->source_len = get_mask(from + head->source_mask, size);
+	ret->source_len = ipt_mask_get(from + head->source_mask, size);
 	if (ret->source_len)
 		ret->asks |= IPT_SOURCE;
 	memcpy(ret->destination, from + head->destination, size);
-	ret->destination_len = get_mask(from + head->destination_mask, size);
+	ret->destination_len = ipt_mask_get(from + head->destination_mask, size);
 	if (ret->destination_len)
 		ret->asks |= inverted & IPT_INV_DSTIP ? IPT_NOT_DESTINATION : IPT_DESTINATION;
 	memcpy(ret->in, from + head->in, PFW_IFNAME_SIZE - 1);
@@ -265,6 +265,14 @@ void ipt_rule_encode(const struct ipt_rule *rule, uint8_t family, struct pfw_buf
 
 /* ---- Reading an entry */
 
+/* Where the matches end and the target begins; a place within the entry, whatever it says. */
+static size_t target_at(const uint8_t *entry, const struct head *head)
+{
+	size_t at = get_16(entry + head->target), next = get_16(entry + head->next);
+
+	return at < next ? at : next;
+}
+
 /* The part at this offset; false where it is cut off by the end. */
 static bool part_at(const uint8_t *entry, size_t at, size_t end, struct part *ret)
 {
@@ -299,7 +307,7 @@ static const struct ipt_match *match_of(const struct part *part)
 static bool get_matches(const uint8_t *entry, uint8_t family, struct ipt_rule *ret)
 {
 	const struct head *head = head_of(family);
-	size_t at = head->size, end = get_16(entry + head->target);
+	size_t at = head->size, end = target_at(entry, head);
 	const struct ipt_match *match;
 	struct part part;
 
@@ -330,7 +338,7 @@ static bool get_target(const uint8_t *entry, const char *target, uint8_t family,
 	bool v6 = family == AF_INET6;
 	struct part part;
 
-	if (!part_at(entry, get_16(entry + head->target), get_16(entry + head->next), &part))
+	if (!part_at(entry, target_at(entry, head), get_16(entry + head->next), &part))
 		return false;
 	if (is_standard(&part, target)) {
 		ret->target = verdict_of(target);
@@ -396,7 +404,7 @@ static uint64_t mix_part(uint64_t digest, const struct part *part, size_t len)
 /* Of all that does not change by itself. */
 static uint64_t digest_of(const uint8_t *entry, const char *target, const struct head *head)
 {
-	size_t at = head->size, to = get_16(entry + head->target);
+	size_t at = head->size, to = target_at(entry, head);
 	uint64_t digest = mix(mix(0, entry, head->asks), target, strlen(target));
 	struct part part;
 
@@ -410,7 +418,7 @@ static uint64_t digest_of(const uint8_t *entry, const char *target, const struct
 static void get_owner(const uint8_t *entry, uint8_t family, struct ipt_rule *ret)
 {
 	const struct head *head = head_of(family);
-	size_t at = head->size, to = get_16(entry + head->target);
+	size_t at = head->size, to = target_at(entry, head);
 	const struct ipt_match *match;
 	struct part part;
 

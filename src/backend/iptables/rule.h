@@ -68,10 +68,11 @@ struct ipt_rule {
 	struct pfw_ports port;
 	struct pfw_ports original_port;
 	uint32_t share;			/* IPT_RANDOM: of 0x80000000; IPT_NTH: every */
-	uint32_t nodes;			/* IPT_CLUSTER: mask */
+	uint32_t nodes;			/* IPT_CLUSTER: mask, of the first IPT_CLUSTER_SHARES_MAX */
 	uint32_t total;			/* of up to 32 */
 	uint8_t original_len;
-	uint8_t zero[3];
+	uint8_t seed;			/* IPT_CLUSTER: rules of different ones choose independently */
+	uint8_t zero[2];
 	struct pfw_limit limit;		/* IPT_RATE, IPT_CONNECTIONS: what they need of it, else 0 */
 	int64_t until;			/* seconds since 1970 UTC */
 	char chain[IPT_CHAIN_SIZE];	/* IPT_JUMP, IPT_GOTO */
@@ -93,9 +94,11 @@ _Static_assert(sizeof(struct ipt_rule) % 8 == 0, "rules stand in arrays");
  */
 bool ipt_rate_fits(const struct pfw_limit *limit);
 
-/* The seed of the hash by which cluster tells clients apart: fixed, so that they keep theirs. */
+/* The first seed of the hash by which cluster tells clients apart: fixed, so that they keep theirs. */
 #define IPT_CLUSTER_SEED 0x706f7274u
 #define IPT_CLUSTER_MAX 32
+/* How many nodes one rule can take: iptables writes any mask, but reads numbers up to 32 only. */
+#define IPT_CLUSTER_SHARES_MAX 5
 
 /* Whether a connection that it matches is the forward's from here on: its counter counts those. */
 static inline bool ipt_rule_counts(const struct ipt_rule *rule)

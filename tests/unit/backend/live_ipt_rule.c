@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Rules of the iptables backend beside iptables' own tools: what we print is what they read,
+ * what we encode is what they write, byte for byte.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "../../../src/backend/iptables/iptables.h"
+#include "../../../src/backend/iptables/library.h"
+#include "ipt_rules.h"
+#include "live.h"
+
+#define HERE "PORTFWD-here"
+static const char chain_here[IPT_CHAIN_SIZE] = HERE;
+static const char chain_there[IPT_CHAIN_SIZE] = IPT_RULES_CHAIN;
+
+static struct ipt_rule rules[IPT_RULES_MAX];
+static size_t n_rules;
+
+/* One of iptables-legacy-save, ip6tables-legacy-restore ... */
+static FILE *tool(const struct ipt_library *library, const char *what, const char *table,
+		  const char *mode)
+{
+	char command[64];
+	FILE *pipe;
+
+	snprintf(command, sizeof(command), "%s-legacy-%s %s %s", library->tool, what,
+		 *mode == 'r' ? "-t" : "-T", table);
+	pipe = popen(command, mode);
+	ck_assert_ptr_nonnull(pipe);
+	return pipe;
+}
+
+static void words_of(const struct ipt_rule *rule, uint8_t family, struct pfw_buffer *ret)
+{
+	ret->len = 0;
+	ipt_rule_print(rule, family, ret);
+	ck_assert(!ret->failed);
+}
+
+/* The printed rules, read by iptables-restore. */
+static void restore(const struct ipt_library *library, const char *table)
+{
+	FILE *to = tool(library, "restore", table, "w");
+	struct pfw_buffer words = { 0 };
+	size_t i;
+
+	fprintf(to, "*%s\n:%s - [0:0]\n:%s - [0:0]\n", table, chain_here, chain_there);
+	for (i = 0; i < n_rules; i++) {
+		words_of(&rules[i], library->family, &words);
+		fprintf(to, "-A %s %s\n", chain_here, words.data);
+	}
+	fprintf(to, "COMMIT\n");
+	ck_assert_msg(!pclose(to), "%s-restore refuses the rules", library->tool);
+	pfw_buffer_free(&words);
+}
+
+static struct xtc_handle *take(const struct ipt_library *library, const char *table)
+{
+	struct xtc_handle *handle = library->init(table);
+
+	ck_assert_msg(handle != NULL, "%s: %s", table, strerror(errno));
+	return handle;
+}
+
+/* The encoded rules, in place of what stands. */
+static void append(const struct ipt_library *library, const char *table)
+{
+	struct xtc_handle *handle = take(library, table);
+	struct pfw_buffer entry = { 0 };
+	size_t i;
+
+	ck_assert(library->flush_chain(chain_here, handle));
+	for (i = 0; i < n_rules; i++) {
+		entry.len = 0;
+		ipt_rule_encode(&rules[i], library->family, &entry);
+		ck_assert(!entry.failed);
+		ck_assert(library->append_rule(chain_here, entry.data, handle));
+	}
+	ck_assert_msg(library->commit(handle), "%s: %s", table, strerror(errno));
+	library->free(handle);
+	pfw_buffer_free(&entry);
+}
+
+/* What iptables-save says is what we print. */
+static void says(const struct ipt_library *library, const char *table, const char *how)
+{
+	FILE *from = tool(library, "save", table, "r");
+	struct pfw_buffer words = { 0 };
+	char line[4096];
+	size_t n = 0;
+
+	while (fgets(line, sizeof(line), from)) {
+		ck_assert_msg(!strstr(line, "[unsupported"), "%s", line);
+		if (strncmp(line, "-A " HERE " ", strlen("-A " HERE " ")))
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		ck_assert_uint_lt(n, n_rules);
+		words_of(&rules[n++], library->family, &words);
+		ck_assert_msg(!strcmp(line + strlen("-A " HERE " "), words.data),
+			      "%s: save says\n%s\nand we\n%s", how, line + strlen("-A " HERE " "),
+			      words.data);
+	}
+	ck_assert(!pclose(from));
+	ck_assert_uint_eq(n, n_rules);
+	pfw_buffer_free(&words);
+}
+
+/* What the kernel holds is read as the rules that were meant, so it is the same bytes. */
+static void holds(const struct ipt_library *library, const char *table, const char *how)
+{
+	struct xtc_handle *handle = take(library, table);
+	const void *entry = library->first_rule(chain_here, handle);
+	struct pfw_buffer words = { 0 };
+	struct ipt_rule back;
+	size_t i;
+
+	for (i = 0; i < n_rules; i++, entry = library->next_rule(entry, handle)) {
+		ck_assert_ptr_nonnull(entry);
+		ipt_rule_decode(entry, library->target(entry, handle), library->family, &back);
+		words_of(&rules[i], library->family, &words);
+		ck_assert_msg(!memcmp(&back, &rules[i], sizeof(back)), "%s: foreign, or another: %s",
+			      how, words.data);
+	}
+	ck_assert_ptr_null(entry);
+	library->free(handle);
+	pfw_buffer_free(&words);
+}
+
+static void round_trip(const struct ipt_library *library, bool nat)
+{
+	const char *table = nat ? "nat" : "filter";
+
+	n_rules = ipt_rules_make(library->family, nat, rules);
+	restore(library, table);
+	holds(library, table, "restored");
+	says(library, table, "restored");
+	append(library, table);
+	holds(library, table, "encoded");
+	says(library, table, "encoded");
+}
+
+START_TEST(iptables_reads_and_writes_the_same)
+{
+	char lock[] = "/tmp/portfwd-test-XXXXXX";
+	int fd = mkstemp(lock);
+	size_t i;
+
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	setenv("XTABLES_LOCKFILE", lock, true);
+	sandbox_enter();
+	/* Each word of time must mean UTC wherever we are. */
+	setenv("TZ", "Pacific/Auckland", true);
+	for (i = 0; i < COUNT(ipt_libraries); i++)
+		round_trip(&ipt_libraries[i], _i);
+	unlink(lock);
+}
+END_TEST
+
+TCase *live_ipt_rule_case(void)
+{
+	TCase *tcase = tcase_create("iptables: rules beside its own tools");
+
+	/* Table filter, table nat. */
+	tcase_add_loop_test(tcase, iptables_reads_and_writes_the_same, 0, 2);
+	return tcase;
+}
