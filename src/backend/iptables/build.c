@@ -99,6 +99,11 @@ void ipt_add_rule(struct ipt_build *build, struct ipt_numbered *at, const struct
 		},
 		.value = { .rank = at->claim->rank, .rule = *rule },
 	};
+	/* What the guard lets pass is known by its rule alone, and nobody is asked first. */
+	if (at->table == IPT_TABLE_FILTER) {
+		cell->key.key.port = rule->port;
+		cell->value.rank = 0;
+	}
 	strncpy(cell->key.owner, forward->name, sizeof(cell->key.owner) - 1);
 	ipt_rule_own(&cell->value.rule, forward);
 	if (chain)
