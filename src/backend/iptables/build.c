@@ -90,6 +90,8 @@ void ipt_add_rule(struct ipt_build *build, struct ipt_numbered *at, const struct
 		build->failed = true;
 		return;
 	}
+	if (!at->number && at->table == IPT_TABLE_NAT)
+		at->rank = at->claim->ranks[at->source]++;
 	*cell = (struct ipt_cell){
 		.key = {
 			.key = at->claim->slot->key,
@@ -97,13 +99,11 @@ void ipt_add_rule(struct ipt_build *build, struct ipt_numbered *at, const struct
 			.source = at->source,
 			.number = (uint16_t)at->number++,
 		},
-		.value = { .rank = at->claim->rank, .rule = *rule },
+		.value = { .rank = at->rank, .rule = *rule },
 	};
-	/* What the guard lets pass is known by its rule alone, and nobody is asked first. */
-	if (at->table == IPT_TABLE_FILTER) {
+	/* What the guard lets pass is known by its rule alone. */
+	if (at->table == IPT_TABLE_FILTER)
 		cell->key.key.port = rule->port;
-		cell->value.rank = 0;
-	}
 	strncpy(cell->key.owner, forward->name, sizeof(cell->key.owner) - 1);
 	ipt_rule_own(&cell->value.rule, forward);
 	if (chain)
