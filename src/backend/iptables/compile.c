@@ -21,7 +21,9 @@ static void add_claim(struct ipt_build *build, const struct ipt_claim *claim)
 
 static void add_slot(struct ipt_build *build, const struct pfw_slot *slot)
 {
+	uint16_t ranks[2] = { 0 };
 	struct ipt_claim claim = {
+		.ranks = ranks,
 		.slot = slot,
 		.forward = &build->plan->ruleset->forwards[slot->forward],
 	};
@@ -37,7 +39,6 @@ static void add_slot(struct ipt_build *build, const struct pfw_slot *slot)
 		build->failed = true;
 	for (i = 0; i < n; i++) {
 		claim.forward = claims[i];
-		claim.rank = (uint16_t)i;
 		add_claim(build, &claim);
 	}
 	free(claims);
