@@ -332,7 +332,8 @@ int answer_export(struct pfw_engine *engine, const struct pfw_request *request, 
 		code = pfw_engine_export(engine, format, &text, err);
 	}
 	if (!code)
-		*ret = json_pack("{s:s, s:s%}", "format", format, "text", text.data, text.len);
+		*ret = json_pack("{s:s, s:s%}", "format", format, "text", text.data ? text.data : "",
+				 text.len);
 	free(json);
 	pfw_buffer_free(&text);
 	return code;

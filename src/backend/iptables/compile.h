@@ -35,6 +35,7 @@ struct ipt_build {
 	size_t n_cells_room;
 	size_t n_rules[2][2];		/* of these, by family, and whether they are of the source */
 	bool *needs_chain[2];		/* by family and forward: a rule leads to its own chain */
+	bool needs_drop[2];
 	/* Who is admitted, of the forward that was asked for last. */
 	struct ipt_prefixes admitted;
 	const struct pfw_forward *admitted_of;
@@ -119,6 +120,7 @@ void ipt_add_source(struct ipt_build *build, const struct ipt_claim *claim);
 void ipt_add_unchanged(struct ipt_build *build, const struct ipt_claim *claim);
 /* forward.c: the chains of a forward that needs more than a rewrite. */
 void ipt_add_forward(struct ipt_build *build, const struct pfw_forward *forward, uint8_t family);
+void ipt_add_drop(struct ipt_build *build, uint8_t family);
 /* tree.c: finds a chain for each rule that has none, and makes these chains. */
 void ipt_add_trees(struct ipt_build *build);
 /* The same for addresses whose connections are masqueraded; goals of the family. */

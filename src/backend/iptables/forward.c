@@ -40,6 +40,30 @@ static void lead(struct way *way, struct ipt_rule *rule, const char *prefix)
 	add(way, rule);
 }
 
+/*
+ * iptables refuses to load DROP in this table, and with it all else that was saved. So what should
+ * be dropped goes where nothing can: to an address that no packet from outside may have, at
+ * a port where nothing of this machine's own listens.
+ */
+void ipt_add_drop(struct ipt_build *build, uint8_t family)
+{
+	struct ipt_rule rule = { .target = IPT_DNAT, .has_address = true, .to = { 1, 1 } };
+	struct ipt_chain chain;
+	unsigned int bit;
+
+	/* Of IPv4 0.0.0.0; of IPv6 ff01::, a group within one machine that nobody can join. */
+	if (family == AF_INET6) {
+		rule.address[0] = 0xff;
+		rule.address[1] = 0x01;
+	}
+	ipt_chain_begin(&chain, build, family, IPT_TABLE_NAT, IPT_CHAIN_DROP, NULL);
+	for (bit = 1; bit < 1u << PFW_PROTOCOLS; bit <<= 1) {
+		rule.protocol = pfw_protocol_number(bit);
+		ipt_chain_add(&chain, &rule);
+	}
+	ipt_chain_end(&chain);
+}
+
 /* One rule for each prefix of this family: out of the chain, or to the chain of who is admitted. */
 static unsigned int add_prefixes(struct way *way, const struct pfw_prefix *prefixes, uint16_t n,
 				 bool admitted)
@@ -85,7 +109,7 @@ static bool add_admission(struct way *way)
 static void add_limits(struct way *way)
 {
 	const struct pfw_limit *limit = &way->forward->limit;
-	struct ipt_rule rule = { 0 }, drop = { .target = IPT_DROP };
+	struct ipt_rule rule = { 0 }, drop = { 0 };
 
 	if (!limit->rate && !limit->connections)
 		return;
@@ -98,7 +122,9 @@ static void add_limits(struct way *way)
 		rule.limit.connections = limit->connections;
 	}
 	lead(way, &rule, IPT_PREFIX_IN);
+	ipt_rule_lead(&drop, IPT_GOTO, IPT_CHAIN_DROP);
 	add(way, &drop);
+	way->build->needs_drop[ipt_family_index(way->family)] = true;
 	ipt_chain_end(&way->chain);
 	begin(way, IPT_PREFIX_IN);
 }
