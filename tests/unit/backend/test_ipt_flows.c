@@ -69,7 +69,8 @@ static void spread(const struct pfw_flows *flows, uint32_t nobody, struct pfw_fl
 			ck_assert_int_eq(pfw_flows_add(ret, &one), 0);
 		}
 	}
-	qsort(ret->flows, ret->n_flows, sizeof(*ret->flows), compare_flows);
+	if (ret->n_flows)
+		qsort(ret->flows, ret->n_flows, sizeof(*ret->flows), compare_flows);
 }
 
 /* All flows of a backend's image of the plan, each once. */
