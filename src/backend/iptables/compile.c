@@ -104,7 +104,7 @@ static void add_frame(struct ipt_build *build, unsigned int f)
 		ipt_add_jump(build, family, IPT_TABLE_NAT, "PREROUTING", IPT_CHAIN_DNAT);
 	else if (plan->facts.draining)
 		add_draining(build, family);
-	if (machine_can_open(plan, f))
+	if (build->n_rules[f][false] && machine_can_open(plan, f))
 		ipt_add_jump(build, family, IPT_TABLE_NAT, "OUTPUT", IPT_CHAIN_DNAT);
 	if (build->n_rules[f][true] || hairpin)
 		ipt_add_jump(build, family, IPT_TABLE_NAT, "POSTROUTING", IPT_CHAIN_SNAT);
