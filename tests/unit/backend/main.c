@@ -8,5 +8,6 @@ int main(void)
 				 guard_case(), host_case(), ipt_rule_case(),
 				 ipt_flows_case() };
 
+	images_backend = &pfw_backend_nftables;
 	return unit_run("backend", cases, COUNT(cases));
 }
