@@ -10,7 +10,9 @@
 TCase *compile_case(void);
 TCase *guard_case(void);
 TCase *host_case(void);
+TCase *ipt_compile_case(void);
 TCase *ipt_flows_case(void);
+TCase *ipt_limits_case(void);
 TCase *ipt_rule_case(void);
 TCase *incremental_case(void);
 TCase *layout_case(void);
