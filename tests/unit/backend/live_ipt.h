@@ -8,6 +8,7 @@
 TCase *live_ipt_apply_case(void);
 TCase *live_ipt_neighbours_case(void);
 TCase *live_ipt_refused_case(void);
+TCase *live_ipt_rule_case(void);
 
 /* Why nothing of this can be tried here, or NULL. */
 const char *live_ipt_missing(void);

@@ -4,12 +4,11 @@
  * what we encode is what they write, byte for byte.
  */
 #include <errno.h>
-#include <unistd.h>
 
 #include "../../../src/backend/iptables/iptables.h"
 #include "../../../src/backend/iptables/library.h"
 #include "ipt_rules.h"
-#include "live.h"
+#include "live_ipt.h"
 
 #define HERE "PORTFWD-here"
 static const char chain_here[IPT_CHAIN_SIZE] = HERE;
@@ -17,24 +16,6 @@ static const char chain_there[IPT_CHAIN_SIZE] = IPT_RULES_CHAIN;
 
 static struct ipt_rule rules[IPT_RULES_MAX];
 static size_t n_rules;
-
-static char lock[] = "/tmp/portfwd-test-XXXXXX";
-
-/* A network with a lock of its own, too. */
-static void enter(void)
-{
-	int fd = mkstemp(lock);
-
-	ck_assert_int_ge(fd, 0);
-	close(fd);
-	setenv("XTABLES_LOCKFILE", lock, true);
-	sandbox_enter();
-}
-
-static void leave(void)
-{
-	unlink(lock);
-}
 
 /* One of iptables-legacy-save, ip6tables-legacy-restore ... */
 static FILE *tool(const struct ipt_library *library, const char *what, const char *table,
@@ -163,12 +144,11 @@ START_TEST(iptables_reads_and_writes_the_same)
 {
 	size_t i;
 
-	enter();
+	live_ipt_enter();
 	/* Each word of time must mean UTC wherever we are. */
 	setenv("TZ", "Pacific/Auckland", true);
 	for (i = 0; i < COUNT(ipt_libraries); i++)
 		round_trip(&ipt_libraries[i], _i);
-	leave();
 }
 END_TEST
 
@@ -284,7 +264,7 @@ START_TEST(what_others_have_is_foreign)
 	static struct ipt_rule before[COUNT(foreign)], after[COUNT(foreign)];
 	size_t i, k;
 
-	enter();
+	live_ipt_enter();
 	load_foreign(library);
 	read_foreign(library, before);
 	push_back(library);
@@ -296,7 +276,6 @@ START_TEST(what_others_have_is_foreign)
 			ck_assert_msg(before[i].digest != before[k].digest, "the same: %s\n%s",
 				      foreign[i], foreign[k]);
 	}
-	leave();
 }
 END_TEST
 

@@ -5,7 +5,7 @@
 int main(void)
 {
 	TCase *const cases[] = { live_ipt_apply_case(), live_ipt_neighbours_case(),
-				 live_ipt_refused_case() };
+				 live_ipt_refused_case(), live_ipt_rule_case() };
 	const char *why = live_ipt_missing();
 
 	if (why) {
