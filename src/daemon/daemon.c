@@ -12,6 +12,7 @@
 #include "background.h"
 #include "daemon.h"
 #include "files.h"
+#include "http.h"
 #include "keep.h"
 #include "log.h"
 #include "notify.h"
@@ -32,6 +33,7 @@ struct daemon {
 	struct pfw_watch *watch;
 	struct keep *keep;
 	struct files *files;
+	struct http *http;
 	int lock;			/* of the run directory, or -1 */
 	int listener;			/* or -1 */
 	char *path;			/* of a socket of our own */
@@ -136,15 +138,46 @@ static int choose_group(struct daemon *daemon, struct pfw_error *err)
 	return 0;
 }
 
+static void on_changed(void *ctx, enum pfw_verb verb, const json_t *answer)
+{
+	struct daemon *daemon = ctx;
+
+	keep_changed(daemon->keep, verb, answer);
+}
+
+static int start_http(struct daemon *daemon, struct pfw_error *err)
+{
+	const struct http_options options = {
+		.config = daemon->options.service.config,
+		.backend = daemon->options.service.backend,
+		.group = daemon->group,
+		.log = &daemon->log,
+		.changed = on_changed,
+		.ctx = daemon,
+	};
+
+	return http_open(&daemon->loop, daemon->service, daemon->listener, &options, &daemon->http,
+			 err);
+}
+
 static int start_serving(struct daemon *daemon, struct pfw_error *err)
 {
 	bool shared;
 	int ret = socket_open(daemon->options.service.run_dir, daemon->group, &daemon->listener,
 			      &daemon->path, &shared, err);
 
-	if (!ret && !shared)
+	if (ret)
+		return ret;
+	if (!shared)
 		daemon->group = GROUP_NONE;
-	return ret;
+	return start_http(daemon, err);
+}
+
+static void on_event(void *ctx, json_t *event)
+{
+	struct daemon *daemon = ctx;
+
+	http_event(daemon->http, event);
 }
 
 static void on_saved(void *ctx)
@@ -162,6 +195,8 @@ static int start_keep(struct daemon *daemon, struct pfw_error *err)
 		.watch = daemon->watch,
 		.log = &daemon->log,
 		.notify = &daemon->notify,
+		.tell = on_event,
+		.ctx = daemon,
 	};
 
 	int ret = keep_open(&context, &daemon->keep, err);
@@ -215,6 +250,7 @@ static void stop(struct daemon *daemon)
 	if (daemon->path)
 		unlink(daemon->path);
 	free(daemon->path);
+	http_close(daemon->http);
 	if (daemon->listener >= 0)
 		close(daemon->listener);
 	files_close(daemon->files);

@@ -7,6 +7,7 @@
 #include "local.h"
 #include "portfwd/base/time.h"
 #include "portfwd/config/config.h"
+#include "portfwd/service/etag.h"
 
 #define DIFFERENCES_MAX 3	/* that are told of one forward */
 
@@ -192,6 +193,34 @@ static int check_expires(const struct pfw_engine *engine, const struct pfw_forwa
 	return -EINVAL;
 }
 
+/* Whether what has the name, NULL for nothing, is what the request takes it for. */
+static int check_condition(const struct pfw_engine *engine, const struct pfw_request *request,
+			   const struct pfw_forward *there, struct pfw_error *err)
+{
+	char tag[PFW_ETAG_SIZE];
+	json_t *json = NULL;
+	int code = 0;
+
+	if (!request->match && !request->none_match)
+		return 0;
+	if (there) {
+		json = pfw_forward_json(there, &pfw_engine_ruleset(engine)->settings, PFW_CANONICAL);
+		code = json ? pfw_etag_make(json, tag) : -ENOMEM;
+		json_decref(json);
+	}
+	if (code)
+		return pfw_fail_memory(err);
+	if (request->match && !pfw_etag_listed(request->match, there ? tag : NULL, false))
+		return pfw_fail(err, PFW_CONFLICT, -ESTALE, there ?
+				"\"%s\" was changed meanwhile; read it again" :
+				"there is no forward \"%s\" any more", there ? there->name :
+				request->names ? request->names[0] : "");
+	if (request->none_match && pfw_etag_listed(request->none_match, there ? tag : NULL, true))
+		return pfw_fail(err, PFW_CONFLICT, -ESTALE, "\"%s\" stands already in %s",
+				there->name, pfw_engine_file(engine, there->origin.file));
+	return 0;
+}
+
 static int add_forward(struct pfw_engine *engine, const struct pfw_request *request,
 		       struct pfw_arena *arena, struct pfw_report *report, json_t **ret,
 		       struct pfw_error *err)
@@ -213,6 +242,9 @@ static int add_forward(struct pfw_engine *engine, const struct pfw_request *requ
 		return code;
 	change.name = change.forward.name;
 	there = find(ruleset, change.name);
+	code = check_condition(engine, request, there, err);
+	if (code)
+		return code;
 	if (there && pfw_engine_is_runtime(engine, there->origin.file) != request->runtime)
 		return refuse_place(there, engine, request->runtime, err);
 	if (request->runtime)
@@ -226,8 +258,8 @@ static int add_forward(struct pfw_engine *engine, const struct pfw_request *requ
 	code = pfw_engine_change(engine, &change, stands ? 0 : 1, &manner, report, err);
 	if (code)
 		return code;
-	*ret = json_pack("{s:b, s:b, s:o, s:s}", "changed", (int)(!stands || report->n_steps),
-			 "replaced", (int)replaced, "forward",
+	*ret = json_pack("{s:b, s:b, s:b, s:o, s:s}", "changed", (int)(!stands || report->n_steps),
+			 "created", (int)!there, "replaced", (int)replaced, "forward",
 			 pfw_forward_json(&change.forward, &ruleset->settings, PFW_CANONICAL), "file",
 			 file);
 	return *ret && !answer_put_changes(*ret, report) ? 0 : pfw_fail_memory(err);
@@ -354,8 +386,10 @@ int answer_remove(struct pfw_engine *engine, const struct pfw_request *request, 
 {
 	struct selection selection = { 0 };
 	size_t i;
-	int code = select_names(engine, request, true, &selection, err);
+	int code = select_names(engine, request, !request->exact, &selection, err);
 
+	if (!code && selection.n == 1)
+		code = check_condition(engine, request, &selection.changes[0].forward, err);
 	for (i = 0; i < selection.n; i++)
 		selection.changes[i].what = PFW_DROP;
 	if (!code)

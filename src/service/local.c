@@ -92,6 +92,8 @@ static const struct verb {
 			      .anew = true, .answer = answer_reload },
 	[PFW_VERB_FLUSH] = { .purpose = PFW_ENGINE_WRITE, .bare = true, .answer = answer_flush },
 	[PFW_VERB_EXPORT] = { .purpose = PFW_ENGINE_WORDS, .answer = answer_export },
+	[PFW_VERB_PATCH] = { .purpose = PFW_ENGINE_WRITE, .answer = answer_patch },
+	[PFW_VERB_COUNT] = { .purpose = PFW_ENGINE_LOOK, .answer = answer_count },
 };
 
 int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,

@@ -22,6 +22,8 @@ answer_function answer_write;
 answer_function answer_reload;
 answer_function answer_flush;
 answer_function answer_export;
+answer_function answer_patch;
+answer_function answer_count;
 
 /* How the request wants its changes made. */
 struct pfw_manner answer_manner(const struct pfw_request *request);

@@ -43,36 +43,50 @@ static json_t *list_row(const struct pfw_engine *engine, const struct pfw_view *
 	return row;
 }
 
+/* Hands one forward to who wants it; rows is the list of the answer. */
+static int put_row(const struct pfw_engine *engine, const struct pfw_request *request,
+		   const struct pfw_view *view, uint32_t id, json_t *rows, struct pfw_error *err)
+{
+	json_t *row = list_row(engine, view, id);
+	int failed;
+
+	if (!request->row)
+		return json_array_append_new(rows, row) ? pfw_fail_memory(err) : 0;
+	failed = row ? request->row(request->row_ctx, row) : -ENOMEM;
+	json_decref(row);
+	return failed ? pfw_fail_memory(err) : 0;
+}
+
 static int list_named(const struct pfw_engine *engine, const struct pfw_request *request,
 		      const struct pfw_view *view, json_t *rows, struct pfw_error *err)
 {
 	const struct pfw_ruleset *ruleset = pfw_engine_ruleset(engine);
 	uint32_t id;
 	size_t i;
+	int code = 0;
 
-	for (i = 0; i < request->n_names; i++) {
+	for (i = 0; !code && i < request->n_names; i++) {
 		id = pfw_ruleset_find(ruleset, request->names[i]);
 		if (id == PFW_INDEX_NONE)
 			return pfw_fail(err, PFW_NOT_FOUND, -ENOENT,
 					"there is no forward \"%s\"; \"portfwd list\" shows those that are",
 					request->names[i]);
-		if (json_array_append_new(rows, list_row(engine, view, id)))
-			return pfw_fail_memory(err);
+		code = put_row(engine, request, view, id, rows, err);
 	}
-	return 0;
+	return code;
 }
 
-static int list_all(const struct pfw_engine *engine, const struct pfw_view *view, json_t *rows,
-		    struct pfw_error *err)
+static int list_all(const struct pfw_engine *engine, const struct pfw_request *request,
+		    const struct pfw_view *view, json_t *rows, struct pfw_error *err)
 {
 	const struct pfw_ruleset *ruleset = pfw_engine_ruleset(engine);
 	uint32_t id;
+	int code = 0;
 
-	for (id = 0; id < ruleset->n_forwards; id++)
-		if (ruleset->forwards[id].name &&
-		    json_array_append_new(rows, list_row(engine, view, id)))
-			return pfw_fail_memory(err);
-	return 0;
+	for (id = 0; !code && id < ruleset->n_forwards; id++)
+		if (ruleset->forwards[id].name)
+			code = put_row(engine, request, view, id, rows, err);
+	return code;
 }
 
 int answer_list(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
@@ -86,10 +100,71 @@ int answer_list(struct pfw_engine *engine, const struct pfw_request *request, js
 	code = pfw_engine_look(engine, &view, &report, err);
 	if (!code)
 		code = request->n_names ? list_named(engine, request, &view, rows, err) :
-					  list_all(engine, &view, rows, err);
+					  list_all(engine, request, &view, rows, err);
 	if (!code)
 		*ret = json_pack("{s:O}", "forwards", rows);
 	json_decref(rows);
+	pfw_view_free(&view);
+	pfw_report_free(&report);
+	return code;
+}
+
+static const char *const states[] = { "active", "disabled", "expired", "missing" };
+#define N_STATES (sizeof(states) / sizeof(states[0]))
+
+/* Adds one to the number of this state. */
+static int count_state(json_t *numbers, const char *state)
+{
+	json_t *number = json_object_get(numbers, state);
+
+	return json_integer_set(number, json_integer_value(number) + 1);
+}
+
+static int count_all(const struct pfw_engine *engine, const struct pfw_view *view, json_t *numbers,
+		     json_t *connections)
+{
+	const struct pfw_ruleset *ruleset = pfw_engine_ruleset(engine);
+	const char *name;
+	int ret = 0;
+	uint32_t id;
+	size_t i;
+
+	for (i = 0; i < N_STATES; i++)
+		ret |= json_object_set_new(numbers, states[i], json_integer(0));
+	for (id = 0; !ret && id < ruleset->n_forwards; id++) {
+		name = ruleset->forwards[id].name;
+		if (!name)
+			continue;
+		ret = count_state(numbers, state_of(engine, view, id));
+		if (!ret && ruleset->settings.counters)
+			ret = json_object_set_new(connections, name,
+						  json_integer((json_int_t)view->connections[id]));
+	}
+	return ret;
+}
+
+int answer_count(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
+		 struct pfw_error *err)
+{
+	struct pfw_report report = { 0 };
+	struct pfw_view view = { 0 };
+	const struct pfw_facts *facts = &pfw_engine_plan(engine)->facts;
+	const char *why;
+	json_t *numbers = json_object(), *connections = json_object();
+	int code = pfw_engine_look(engine, &view, &report, err);
+
+	(void)request;
+	if (!code && count_all(engine, &view, numbers, connections))
+		code = pfw_fail_memory(err);
+	if (!code)
+		*ret = json_pack("{s:s, s:b, s:{s:b, s:b}, s:O, s:o}", "backend",
+				 pfw_engine_backend(engine, &why), "in_sync", (int)view.in_sync,
+				 "ip_forward", "ipv4", (int)facts->routing_on[0], "ipv6",
+				 (int)facts->routing_on[1], "forwards", numbers, "connections",
+				 pfw_engine_ruleset(engine)->settings.counters ?
+				 json_incref(connections) : json_null());
+	json_decref(numbers);
+	json_decref(connections);
 	pfw_view_free(&view);
 	pfw_report_free(&report);
 	return code;

@@ -38,8 +38,9 @@ struct pfw_service_options {
  * drain: TCP and SCTP connections of what is removed or changed come to their own end; otherwise
  * they are cut.
  *
- * ADD      forward, replace, runtime, drain, dry_run -> {"changed": BOOL, "replaced": BOOL, "forward": FORWARD,
- *            "file": PATH, "changes": [...]}. changed is false if it stood like that already.
+ * ADD      forward, replace, runtime, drain, dry_run -> {"changed": BOOL, "created": BOOL, "replaced": BOOL,
+ *            "forward": FORWARD, "file": PATH, "changes": [...]}. changed is false if it stood like that already,
+ *            in the kernel too.
  *            PFW_CONFLICT if the name stands with other content and replace is not set, or in a
  *            file where runtime is set, or the other way round.
  * REMOVE   names (each a name, or else a listen part), drain, dry_run
@@ -60,6 +61,11 @@ struct pfw_service_options {
  * RELOAD   drain, dry_run -> {"changed": BOOL, "forwards": N, "changes"}
  * FLUSH    dry_run -> {"changed": BOOL, "forgot": BOOL, "changes"}. forgot: what was added with
  *            runtime is gone for good.
+ * PATCH    names (one name), forward: a merge patch (RFC 7396) of its canonical form, drain, dry_run
+ *            -> as ADD with replace. What the forward takes from the settings it goes on taking
+ *            from there, unless the patch says it.
+ * COUNT    -> {"backend": NAME, "in_sync": BOOL, "ip_forward": {"ipv4": BOOL, "ipv6": BOOL}, "forwards": {"active", "disabled", "expired", "missing"}, "connections": {NAME: N}|null}:
+ *            how many of them are in each state, and what each was used.
  * EXPORT   format "json" or "nft" -> {"format": ..., "text": TEXT}
  */
 enum pfw_verb {
@@ -75,8 +81,10 @@ enum pfw_verb {
 	PFW_VERB_RELOAD,
 	PFW_VERB_FLUSH,
 	PFW_VERB_EXPORT,
+	PFW_VERB_PATCH,
+	PFW_VERB_COUNT,
 };
-#define PFW_VERBS (PFW_VERB_EXPORT + 1)
+#define PFW_VERBS (PFW_VERB_COUNT + 1)
 
 struct pfw_request {
 	json_t *forward;		/* borrowed; as in portfwd.json(5), name optional */
@@ -88,6 +96,19 @@ struct pfw_request {
 	size_t text_len;
 	const char *base;		/* NULL: the file was not there */
 	size_t base_len;
+	/*
+	 * ADD, REMOVE and PATCH, of one name, only if these hold for what has that name: entity tags as
+	 * the headers If-Match and If-None-Match list them (etag.h); -ESTALE and PFW_CONFLICT otherwise.
+	 */
+	const char *match;
+	const char *none_match;
+	/*
+	 * LIST: gets each forward with state, which the answer then has not. Non-zero means that
+	 * it has no memory.
+	 */
+	int (*row)(void *ctx, const json_t *forward);
+	void *row_ctx;
+	bool exact;			/* names are names, never listen parts */
 	bool replace;
 	bool runtime;			/* kept until the next boot or flush only */
 	bool drain;

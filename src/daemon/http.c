@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The API's place in the loop, and how long its connections may live. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "http_inside.h"
+
+void http_set_deadline(struct peer *peer, uint64_t ms)
+{
+	uv_update_time(peer->http->loop);
+	peer->deadline = ms ? uv_now(peer->http->loop) + ms : 0;
+}
+
+/* libmicrohttpd ends a connection whose other end is gone; so this ends it. */
+static void hang_up(const struct peer *peer)
+{
+	shutdown(peer->fd, SHUT_RDWR);
+}
+
+static void hang_up_overdue(struct http *http)
+{
+	uint64_t now;
+	struct peer *peer;
+
+	uv_update_time(http->loop);
+	now = uv_now(http->loop);
+	for (peer = http->peers; peer; peer = peer->next)
+		if (peer->deadline && peer->deadline <= now) {
+			peer->deadline = 0;
+			hang_up(peer);
+		}
+}
+
+static void on_timer(uv_timer_t *timer);
+
+static void set_timer(struct http *http)
+{
+	uint64_t now = uv_now(http->loop), due = UINT64_MAX;
+	MHD_UNSIGNED_LONG_LONG wait;
+	const struct peer *peer;
+
+	if (MHD_get_timeout(http->mhd, &wait) == MHD_YES)
+		due = now + wait;
+	for (peer = http->peers; peer; peer = peer->next)
+		if (peer->deadline && peer->deadline < due)
+			due = peer->deadline;
+	if (due == UINT64_MAX)
+		uv_timer_stop(&http->timer);
+	else
+		uv_timer_start(&http->timer, on_timer, due > now ? due - now : 0, 0);
+}
+
+/* Who has been heard in time is served first, however long the loop was busy with others. */
+static void serve(struct http *http)
+{
+	MHD_run(http->mhd);
+	hang_up_overdue(http);
+	set_timer(http);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	serve(timer->data);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	serve(poll->data);
+}
+
+void http_wake(struct http *http)
+{
+	if (!http->closing)
+		uv_timer_start(&http->timer, on_timer, 0, 0);
+}
+
+static void on_log(void *cls, const char *fmt, va_list ap)
+{
+	const struct http *http = cls;
+	char line[256];
+
+	vsnprintf(line, sizeof(line), fmt, ap);
+	line[strcspn(line, "\r\n")] = '\0';
+	log_event(http->options.log, LOG_DEBUG, line, NULL);
+}
+
+static void connect_peer(struct http *http, struct MHD_Connection *connection, void **ret)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct peer *peer = calloc(1, sizeof(*peer));
+
+	if (!peer) {
+		shutdown(info->connect_fd, SHUT_RDWR);
+		return;
+	}
+	peer->http = http;
+	peer->fd = info->connect_fd;
+	http_set_deadline(peer, HTTP_HEAD_MS);
+	if (!http_peer_admit(peer))
+		hang_up(peer);
+	peer->next = http->peers;
+	peer->link = &http->peers;
+	if (peer->next)
+		peer->next->link = &peer->next;
+	http->peers = peer;
+	*ret = peer;
+}
+
+static void disconnect_peer(struct peer *peer)
+{
+	*peer->link = peer->next;
+	if (peer->next)
+		peer->next->link = peer->link;
+	free(peer);
+}
+
+static void on_connection(void *cls, struct MHD_Connection *connection, void **state,
+			  enum MHD_ConnectionNotificationCode what)
+{
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		connect_peer(cls, connection, state);
+	} else if (*state) {
+		disconnect_peer(*state);
+		*state = NULL;
+	}
+}
+
+static int start_mhd(struct http *http, int listen_fd, struct pfw_error *err)
+{
+	http->mhd = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
+				     NULL, NULL, http_request, http,
+				     MHD_OPTION_EXTERNAL_LOGGER, on_log, http,
+				     MHD_OPTION_LISTEN_SOCKET, listen_fd,
+				     MHD_OPTION_CONNECTION_LIMIT, (unsigned int)HTTP_CONNECTIONS,
+				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY,
+				     MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
+				     MHD_OPTION_NOTIFY_COMPLETED, http_request_done, http,
+				     MHD_OPTION_UNESCAPE_CALLBACK, http_keep_escapes, NULL,
+				     MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+	if (!http->mhd)
+		return pfw_fail(err, PFW_FAILED, -EIO, "cannot serve the API on its socket");
+	return 0;
+}
+
+static int start_handles(struct http *http, struct pfw_error *err)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->mhd, MHD_DAEMON_INFO_EPOLL_FD);
+	int code;
+
+	code = uv_timer_init(http->loop, &http->timer);
+	if (!code) {
+		http->timer.data = http;
+		http->handles++;
+		code = uv_poll_init(http->loop, &http->poll, info->epoll_fd);
+	}
+	if (!code) {
+		http->poll.data = http;
+		http->handles++;
+		code = uv_poll_start(&http->poll, UV_READABLE, on_poll);
+	}
+	if (code)
+		return pfw_fail(err, PFW_FAILED, code, "cannot serve the API: %s", uv_strerror(code));
+	return 0;
+}
+
+/* What a client's words about our place are compared with. */
+static int name_place(struct http *http, const char *config, struct pfw_error *err)
+{
+	struct stat st;
+
+	if (!config)
+		config = PFW_CONFIG_DEFAULT;
+	http->config = realpath(config, NULL);
+	if (!http->config)
+		http->config = strdup(config);
+	if (!http->config)
+		return pfw_fail_memory(err);
+	if (stat("/proc/self/ns/net", &st))
+		return pfw_fail_errno(err, -errno, "cannot tell which network namespace this is");
+	snprintf(http->netns, sizeof(http->netns), "%ju:%ju", (uintmax_t)st.st_dev,
+		 (uintmax_t)st.st_ino);
+	return 0;
+}
+
+int http_open(uv_loop_t *loop, struct pfw_service *service, int listen_fd,
+	      const struct http_options *options, struct http **ret, struct pfw_error *err)
+{
+	struct http *http = calloc(1, sizeof(*http));
+	int code;
+
+	if (!http)
+		return pfw_fail_memory(err);
+	http->options = *options;
+	http->loop = loop;
+	http->service = service;
+	code = name_place(http, options->config, err);
+	if (!code)
+		code = start_mhd(http, listen_fd, err);
+	if (!code)
+		code = start_handles(http, err);
+	if (code)
+		http_close(http);
+	else
+		*ret = http;
+	return code;
+}
+
+static void free_last(struct http *http)
+{
+	if (!http->closing || http->handles)
+		return;
+	http_events_free(http);
+	free(http->config);
+	free(http);
+}
+
+void http_handle_closed(struct http *http)
+{
+	http->handles--;
+	free_last(http);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	http_handle_closed(handle->data);
+}
+
+void http_close(struct http *http)
+{
+	bool timer, poll;
+
+	if (!http)
+		return;
+	http->closing = true;
+	timer = http->timer.data;
+	poll = http->poll.data;
+	if (http->mhd) {
+		MHD_quiesce_daemon(http->mhd);
+		http_events_end(http);
+		http_wait_no_longer(http);
+		MHD_run(http->mhd);
+	}
+	if (poll)
+		uv_close((uv_handle_t *)&http->poll, on_closed);
+	if (http->mhd)
+		MHD_stop_daemon(http->mhd);
+	if (timer)
+		uv_close((uv_handle_t *)&http->timer, on_closed);
+	free_last(http);
+}

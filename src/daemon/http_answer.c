@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Answers: text, JSON, problems (RFC 9457). */
+#include <errno.h>
+#include <malloc.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http_inside.h"
+#include "portfwd/service/wire.h"
+
+/* A text on its way, which counts as held until it is out. */
+struct held {
+	struct http *http;
+	char *text;
+	size_t len;
+};
+
+static void free_held(void *cls)
+{
+	struct held *held = cls;
+
+	held->http->held -= held->len;
+	http_wait_no_longer(held->http);
+	free(held->text);
+	if (held->len > HTTP_LARGE)
+		malloc_trim(0);
+	free(held);
+}
+
+/* Takes the text over, whether it succeeds or not. */
+static struct MHD_Response *hold(struct http *http, char *text, size_t len)
+{
+	struct held *held = malloc(sizeof(*held));
+	struct MHD_Response *response;
+
+	if (!held) {
+		free(text);
+		return NULL;
+	}
+	*held = (struct held){ .http = http, .text = text, .len = len };
+	http->held += len;
+	response = MHD_create_response_from_buffer_with_free_callback_cls(len, text, free_held, held);
+	if (!response)
+		free_held(held);
+	return response;
+}
+
+static bool put_headers(struct MHD_Response *response, const struct http_answer *answer)
+{
+	const struct http_header *header;
+	size_t i;
+
+	if (answer->type && MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+						    answer->type) != MHD_YES)
+		return false;
+	for (i = 0; i < HTTP_ANSWER_HEADERS; i++) {
+		header = &answer->headers[i];
+		if (header->value && MHD_add_response_header(response, header->name,
+							     header->value) != MHD_YES)
+			return false;
+	}
+	return true;
+}
+
+static void count(struct request *request, unsigned int status)
+{
+	size_t row = request->routed ? (size_t)request->route : PFW_ROUTES;
+
+	request->status = status;
+	request->http->metrics.requests[row][status % HTTP_STATUS_MAX]++;
+}
+
+/* Without a response the connection ends, which a client takes for what it is: no answer. */
+enum MHD_Result http_answer_stream(struct request *request, const struct http_answer *answer,
+				   struct MHD_Response *response)
+{
+	enum MHD_Result ret = MHD_NO;
+
+	if (!response)
+		return MHD_NO;
+	if (put_headers(response, answer))
+		ret = MHD_queue_response(request->connection, answer->status, response);
+	MHD_destroy_response(response);
+	if (ret == MHD_YES)
+		count(request, answer->status);
+	return ret;
+}
+
+enum MHD_Result http_answer_text(struct request *request, const struct http_answer *answer,
+				 char *text, size_t len)
+{
+	struct http *http = request->http;
+
+	if (!text)
+		return MHD_NO;
+	if (len > HTTP_SMALL && http->held > HTTP_HELD_MAX) {
+		free(text);
+		http_refuse(request, 503, "too much is on its way to other clients; try again");
+		return http_answer_problem(request);
+	}
+	http_set_deadline(request->peer, HTTP_SEND_MS + len / 1024);
+	return http_answer_stream(request, answer, hold(http, text, len));
+}
+
+/* The text with a newline, for people with curl. */
+static char *dump(const json_t *json, size_t *ret_len)
+{
+	char *text = json_dumps(json, JSON_COMPACT), *longer;
+	size_t len = text ? strlen(text) : 0;
+
+	if (!text)
+		return NULL;
+	longer = realloc(text, len + 2);
+	if (!longer) {
+		free(text);
+		return NULL;
+	}
+	memcpy(longer + len, "\n", 2);
+	*ret_len = len + 1;
+	return longer;
+}
+
+enum MHD_Result http_answer_json(struct request *request, const struct http_answer *answer,
+				 json_t *json)
+{
+	struct http_answer typed = *answer;
+	size_t len = 0;
+	char *text = dump(json, &len);
+
+	json_decref(json);
+	if (!typed.type)
+		typed.type = "application/json";
+	return http_answer_text(request, &typed, text, len);
+}
+
+enum MHD_Result http_answer_nothing(struct request *request, const struct http_answer *answer)
+{
+	http_set_deadline(request->peer, HTTP_SEND_MS);
+	return http_answer_stream(request, answer,
+				  MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT));
+}
+
+void http_refuse(struct request *request, unsigned int status, const char *fmt, ...)
+{
+	char message[sizeof(request->err.item[0].message)];
+	va_list ap;
+
+	if (request->status)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	request->status = status;
+	request->code = pfw_fail(&request->err, status == 404 ? PFW_NOT_FOUND : PFW_FAILED, -EINVAL,
+				 "%s", message);
+	if (status == 403)
+		request->err.kind = PFW_NOT_PERMITTED;
+}
+
+enum MHD_Result http_answer_problem(struct request *request)
+{
+	unsigned int status = request->status;
+	char allow[80];
+	struct http_answer answer = { .type = "application/problem+json" };
+
+	if (!status)
+		status = pfw_problem_status(&request->err, request->code);
+	answer.status = status;
+	if (status == 405)
+		answer.headers[0] = (struct http_header){
+			"Allow", pfw_route_allow(request->path, allow, sizeof(allow))
+		};
+	if (status == 503)
+		answer.headers[0] = (struct http_header){ "Retry-After", "1" };
+	/* What is left of the request is not read, so nothing may come behind it. */
+	if (status == 403 || status == 413)
+		answer.headers[1] = (struct http_header){ "Connection", "close" };
+	return http_answer_json(request, &answer,
+				pfw_problem_json(&request->err, request->code, status));
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of the API share. */
+#ifndef DAEMON_HTTP_INSIDE_H
+#define DAEMON_HTTP_INSIDE_H
+
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "http.h"
+#include "portfwd/base/buffer.h"
+#include "portfwd/service/route.h"
+
+/* What one client, and all of them, may ask of our memory and patience. */
+#define HTTP_BODY_MAX (16u << 20)
+#define HTTP_VALUES_MAX 100000u		/* in one body; each takes far more memory than text */
+#define HTTP_HELD_MAX (64u << 20)	/* bodies and answers of all requests */
+#define HTTP_SMALL 65536		/* is always had room for */
+#define HTTP_LARGE (1u << 20)		/* is given back to the kernel at once */
+#define HTTP_MEMORY (48u << 10)		/* of a connection: its headers, and what is on its way */
+#define HTTP_HEADERS 100
+#define HTTP_CONNECTIONS 256
+#define HTTP_CONNECTIONS_UID 64
+#define HTTP_CONNECTIONS_STRANGER 4	/* of a user who may not use it */
+#define HTTP_HEAD_MS 10000		/* until a request's headers are there, counted from the last answer */
+#define HTTP_BODY_MS 30000
+#define HTTP_SEND_MS 30000		/* and a millisecond for each KiB */
+
+#define HTTP_STATUS_MAX 600
+
+/* A connection and who is at its other end. */
+struct peer {
+	struct http *http;
+	struct peer *next;
+	struct peer **link;	/* what points to us */
+	int fd;
+	struct ucred cred;
+	bool known;		/* who it is */
+	bool admitted;		/* and that they may */
+	uint64_t deadline;	/* of the loop's clock; 0: none */
+};
+
+struct watcher;
+
+struct http {
+	struct http_options options;
+	char *config;			/* canonical */
+	char netns[48];			/* "DEVICE:INODE" */
+	uv_loop_t *loop;
+	uv_poll_t poll;			/* on all of libmicrohttpd's descriptors at once */
+	uv_timer_t timer;
+	unsigned int handles;		/* that the loop has not closed yet */
+	bool closing;
+	struct pfw_service *service;
+	struct MHD_Daemon *mhd;
+	struct peer *peers;
+	size_t held;			/* bytes of bodies and answers */
+	struct request *waiting;	/* until less is held */
+	struct {
+		uint64_t at;		/* when we last told of a stranger or a crowd */
+		unsigned int more;	/* and how often since then we did not */
+	} quiet;
+	struct http_events {
+		char *lines[256];
+		uint64_t next;		/* number of the next one */
+		struct watcher *watchers;
+		unsigned int n_watchers;
+	} events;
+	struct {
+		uint64_t requests[PFW_ROUTES + 1][HTTP_STATUS_MAX];	/* the last row: no route */
+		uint64_t repairs;
+		uint64_t reloads;
+		uint64_t reloads_failed;
+		int64_t reloaded;	/* seconds since 1970 of the last good one; 0: none */
+	} metrics;
+};
+
+/* One request. What refused it stands in err until the body is through. */
+struct request {
+	struct http *http;
+	struct peer *peer;
+	struct MHD_Connection *connection;
+	const char *method;
+	const char *path;
+	bool routed;
+	enum pfw_route_id route;
+	char segment[256];		/* decoded: a name or a verb */
+	bool dry_run;
+	bool drain;
+	bool runtime;
+	struct pfw_buffer match;	/* If-Match */
+	struct pfw_buffer none_match;	/* If-None-Match */
+	struct pfw_buffer body;
+	size_t seen;			/* of the body */
+	json_t *json;			/* the body; an object */
+	struct request *next_waiting;
+	unsigned int status;		/* what it is answered with; 0: not known yet */
+	int code;
+	struct pfw_error err;
+};
+
+/* http.c: what happened may give libmicrohttpd something to do. */
+void http_wake(struct http *http);
+/* The loop has let go of one of the handles. */
+void http_handle_closed(struct http *http);
+/* So many milliseconds from now on. */
+void http_set_deadline(struct peer *peer, uint64_t ms);
+
+/* http_peer.c: who is there. False: they have too many connections. */
+bool http_peer_admit(struct peer *peer);
+/* Whether to tell of a refusal; *ret_more is how many were not told of. */
+bool http_peer_tell(struct http *http, unsigned int *ret_more);
+
+/* http_request.c: the calls of libmicrohttpd. */
+enum MHD_Result http_request(void *cls, struct MHD_Connection *connection, const char *url,
+			     const char *method, const char *version, const char *upload_data,
+			     size_t *upload_data_size, void **state);
+void http_request_done(void *cls, struct MHD_Connection *connection, void **state,
+		       enum MHD_RequestTerminationCode why);
+/* Has the request come again when less is held. */
+enum MHD_Result http_wait(struct request *request);
+void http_wait_no_longer(struct http *http);
+size_t http_keep_escapes(void *cls, struct MHD_Connection *connection, char *text);
+
+/* http_route.c: what the routes do. */
+enum MHD_Result http_route(struct request *request);
+
+/* http_answer.c. A header's value NULL leaves it out. */
+struct http_header {
+	const char *name;
+	const char *value;
+};
+#define HTTP_ANSWER_HEADERS 4
+struct http_answer {
+	unsigned int status;
+	const char *type;
+	struct http_header headers[HTTP_ANSWER_HEADERS];
+};
+/* text is taken over; NULL: no memory. */
+enum MHD_Result http_answer_text(struct request *request, const struct http_answer *answer,
+				 char *text, size_t len);
+/* json is taken over; NULL: no memory. */
+enum MHD_Result http_answer_json(struct request *request, const struct http_answer *answer,
+				 json_t *json);
+enum MHD_Result http_answer_nothing(struct request *request, const struct http_answer *answer);
+/* What err and code of the request say. */
+enum MHD_Result http_answer_problem(struct request *request);
+enum MHD_Result http_answer_stream(struct request *request, const struct http_answer *answer,
+				   struct MHD_Response *response);
+/* Notes what the request is refused with, unless something has refused it before. */
+void http_refuse(struct request *request, unsigned int status, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* http_events.c */
+enum MHD_Result http_events_answer(struct request *request);
+/* Lets everybody who waits come to an end. */
+void http_events_end(struct http *http);
+void http_events_free(struct http *http);
+
+/* http_metrics.c */
+enum MHD_Result http_metrics_answer(struct request *request);
+void http_count_reload(struct http *http, bool good);
+
+#endif
