@@ -139,7 +139,7 @@ static int choose_group(struct daemon *daemon, struct pfw_error *err)
 	return 0;
 }
 
-static void on_client(void *ctx, enum pfw_verb verb, const json_t *answer)
+static void on_changed(void *ctx, enum pfw_verb verb, const json_t *answer)
 {
 	struct daemon *daemon = ctx;
 
@@ -153,7 +153,7 @@ static int start_http(struct daemon *daemon, struct pfw_error *err)
 		.backend = daemon->options.service.backend,
 		.group = daemon->group,
 		.log = &daemon->log,
-		.changed = on_client,
+		.changed = on_changed,
 		.ctx = daemon,
 	};
 	int ret = http_open(&daemon->loop, daemon->service, daemon->listener, &options, &daemon->http,
@@ -177,6 +177,13 @@ static int start_serving(struct daemon *daemon, struct pfw_error *err)
 	if (!shared)
 		daemon->group = GROUP_NONE;
 	return start_http(daemon, err);
+}
+
+static void on_event(void *ctx, json_t *event)
+{
+	struct daemon *daemon = ctx;
+
+	http_event(daemon->http, event);
 }
 
 static void on_saved(void *ctx)

@@ -21,9 +21,10 @@
 struct keep {
 	struct keep_context to;
 	uv_poll_t polls[PFW_MONITOR_FDS];
+	size_t n_polls;
 	uv_timer_t repair;
 	uv_timer_t look;		/* where the kernel tells nothing */
-	unsigned int open_handles;
+	size_t open_handles;		/* set once all are closing */
 	bool loaded;			/* there is something to keep */
 	struct pfw_monitor_news news;	/* what the next repair is for */
 	uint64_t since;			/* when the first of it came, in ms of the loop; 0: none */
@@ -178,10 +179,21 @@ static void tell_failure(struct keep *keep, const struct pfw_error *err)
 	log_error(keep->to.log, "cannot repair", err);
 }
 
+static void take_over(struct pfw_monitor_news *to, const struct pfw_monitor_news *from)
+{
+	to->host = to->host || from->host;
+	if (!from->rules)
+		return;
+	to->rules = true;
+	to->process = from->process;
+	memcpy(to->by, from->by, sizeof(to->by));
+}
+
 static void on_repair(uv_timer_t *timer)
 {
 	struct keep *keep = timer->data;
 	const struct pfw_request request = { 0 };
+	struct pfw_monitor_news later = { 0 };
 	struct pfw_error err = PFW_ERROR_INIT;
 	uint64_t since = keep->since;
 	json_t *answer = NULL;
@@ -189,21 +201,24 @@ static void on_repair(uv_timer_t *timer)
 	keep->since = 0;
 	if (!keep->loaded)
 		return;
-	/* What came while we waited is seen to as well. */
-	pfw_watch_read(keep->to.watch, &keep->news);
 	if (pfw_service_call(keep->to.service, PFW_VERB_RELOAD, &request, &answer, &err)) {
 		tell_failure(keep, &err);
 		uv_timer_start(timer, on_repair, RETRY_MS, 0);
 		return;
 	}
 	*keep->failure = '\0';
+	/* It has seen to some of what came meanwhile, but who knows to what. */
+	pfw_watch_read(keep->to.watch, &later);
+	take_over(&keep->news, &later);
 	if (json_integer_value(json_object_get(answer, "objects"))) {
 		tell_repair(keep, answer);
 		count_round(keep, since);
 		keep->repaired = now(keep);
 	}
-	keep->news = (struct pfw_monitor_news){ 0 };
 	json_decref(answer);
+	keep->news = later;
+	if (later.rules || later.host)
+		repair_soon(keep);
 }
 
 static void on_news(uv_poll_t *poll, int status, int events)
@@ -238,16 +253,20 @@ static void look_now_and_then(struct keep *keep)
 static int start_polls(struct keep *keep)
 {
 	int fds[PFW_MONITOR_FDS], code;
+	uv_poll_t *poll;
 	size_t i;
 
 	pfw_watch_fds(keep->to.watch, fds);
 	for (i = 0; i < PFW_MONITOR_FDS; i++) {
-		code = uv_poll_init(keep->to.loop, &keep->polls[i], fds[i]);
+		poll = &keep->polls[keep->n_polls];
+		if (fds[i] < 0)
+			continue;
+		code = uv_poll_init(keep->to.loop, poll, fds[i]);
 		if (code)
 			return code;
-		keep->open_handles++;
-		keep->polls[i].data = keep;
-		code = uv_poll_start(&keep->polls[i], UV_READABLE, on_news);
+		keep->n_polls++;
+		poll->data = keep;
+		code = uv_poll_start(poll, UV_READABLE, on_news);
 		if (code)
 			return code;
 	}
@@ -266,7 +285,6 @@ int keep_open(const struct keep_context *context, struct keep **ret, struct pfw_
 	/* These never fail. */
 	uv_timer_init(context->loop, &keep->repair);
 	uv_timer_init(context->loop, &keep->look);
-	keep->open_handles = 2;
 	code = start_polls(keep);
 	if (code) {
 		keep_close(keep);
@@ -286,12 +304,12 @@ static void on_closed(uv_handle_t *handle)
 
 void keep_close(struct keep *keep)
 {
-	unsigned int n_polls, i;
+	size_t i;
 
 	if (!keep)
 		return;
-	n_polls = keep->open_handles - 2;
-	for (i = 0; i < n_polls; i++)
+	keep->open_handles = keep->n_polls + 2;
+	for (i = 0; i < keep->n_polls; i++)
 		uv_close((uv_handle_t *)&keep->polls[i], on_closed);
 	uv_close((uv_handle_t *)&keep->repair, on_closed);
 	uv_close((uv_handle_t *)&keep->look, on_closed);

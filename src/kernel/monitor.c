@@ -83,6 +83,9 @@ int pfw_monitor_open(const char *table, struct pfw_monitor **ret, struct pfw_err
 	code = monitor->table ? 0 : -ENOMEM;
 	if (!code)
 		code = open_socket(NETLINK_NETFILTER, rules, 1, &monitor->rules);
+	/* Without nf_tables in the kernel nobody changes a table. */
+	if (code == -EPROTONOSUPPORT)
+		code = 0;
 	if (!code)
 		code = open_socket(NETLINK_ROUTE, host, 2, &monitor->host);
 	if (!code) {
@@ -127,7 +130,7 @@ void pfw_monitor_close(struct pfw_monitor *monitor)
 
 void pfw_monitor_fds(const struct pfw_monitor *monitor, int ret[PFW_MONITOR_FDS])
 {
-	ret[0] = mnl_socket_get_fd(monitor->rules);
+	ret[0] = monitor->rules ? mnl_socket_get_fd(monitor->rules) : -1;
 	ret[1] = mnl_socket_get_fd(monitor->host);
 	ret[2] = monitor->sysctls;
 }
@@ -303,7 +306,7 @@ int pfw_monitor_follow(struct pfw_monitor *monitor, const char *const *keys, siz
 
 void pfw_monitor_read(struct pfw_monitor *monitor, struct pfw_monitor_news *news)
 {
-	if (!take_all(monitor, monitor->rules, take_rules, news))
+	if (monitor->rules && !take_all(monitor, monitor->rules, take_rules, news))
 		news->rules = true;
 	if (!take_all(monitor, monitor->host, take_host, news))
 		news->host = monitor->stale = true;
@@ -345,7 +348,7 @@ void pfw_monitor_ignore(struct pfw_monitor *monitor, uint32_t port)
 	unsigned int i;
 
 	for (i = 0; i < PORTS; i++)
-		if (monitor->ports[i] == port)
+		if (monitor->ports[i] == port || !monitor->rules)
 			return;
 	monitor->ports[monitor->next_port++ % PORTS] = port;
 	attach_filter(monitor);

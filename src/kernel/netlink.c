@@ -388,6 +388,16 @@ static int ask_generation(struct pfw_netlink *nl, uint32_t *ret, struct pfw_erro
 	return 0;
 }
 
+bool pfw_netlink_has_nftables(struct pfw_netlink *nl)
+{
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	uint32_t generation;
+	int code = ask_generation(nl, &generation, &ignored);
+
+	/* What nfnetlink answers where it has no such subsystem. */
+	return code != -EINVAL && code != -EOPNOTSUPP;
+}
+
 /*
  * The kernel counts a new generation at the beginning of a commit, and shows what it
  * holds a moment later. A transaction waits for the commit that is under way, an empty

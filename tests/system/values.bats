@@ -201,8 +201,11 @@ balance_values() {
 	from client "times 3 ask tcp WAN 8063" "web CLIENT 80" "web CLIENT 81" "web CLIENT 80"
 	forward '"listen": "8064", "balance": "round-robin",
 	  "target": [ { "address": "SERVER", "port": 80, "weight": 3 }, "SERVER:81" ]'
-	from client "times 5 ask tcp WAN 8064" "web CLIENT 80" "web CLIENT 80" "web CLIENT 80" \
-		"web CLIENT 81" "web CLIENT 80"
+	# Three to one: nftables takes them one after the other, iptables spreads them.
+	nft_only from client "times 5 ask tcp WAN 8064" "web CLIENT 80" "web CLIENT 80" \
+		"web CLIENT 80" "web CLIENT 81" "web CLIENT 80"
+	iptables_only from client "times 5 ask tcp WAN 8064" "web CLIENT 80" "web CLIENT 80" \
+		"web CLIENT 81" "web CLIENT 80" "web CLIENT 80"
 }
 
 source_forms() {

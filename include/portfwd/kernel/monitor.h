@@ -30,7 +30,7 @@ struct pfw_monitor_news {
 int pfw_monitor_open(const char *table, struct pfw_monitor **ret, struct pfw_error *err);
 void pfw_monitor_close(struct pfw_monitor *monitor);
 
-/* The descriptors to poll for reading. They stay the same ones. */
+/* The descriptors to poll for reading; they stay the same ones. -1: there is nothing to poll. */
 #define PFW_MONITOR_FDS 3
 void pfw_monitor_fds(const struct pfw_monitor *monitor, int ret[PFW_MONITOR_FDS]);
 

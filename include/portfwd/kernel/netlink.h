@@ -80,6 +80,9 @@ struct pfw_refusal {
 int pfw_batch_send(struct pfw_netlink *nl, struct pfw_batch *batch, uint32_t generation,
 		   bool dry_run, struct pfw_refusal *refusal, struct pfw_error *err);
 
+/* Whether nf_tables is behind the socket; who has not the rights to ask hears yes. */
+bool pfw_netlink_has_nftables(struct pfw_netlink *nl);
+
 /*
  * The generation id of the namespace's nf_tables ruleset, never 0. All that belongs to
  * this generation is seen by what is asked from now on.

@@ -39,13 +39,15 @@ void ipt_chain_go(struct ipt_chain *chain, const char *to)
 	ipt_chain_add(chain, &rule);
 }
 
+/* Its rules tell whose it is, so a chain without any is nobody's. */
 void ipt_chain_end(struct ipt_chain *chain)
 {
+	const char *owner = chain->rules.len ? chain->owner : NULL;
 	struct ipt_build *build = chain->build;
 
 	if (chain->rules.failed ||
 	    !pfw_image_add(&build->image, IPT_KIND_CHAIN, &chain->place, sizeof(chain->place),
-			   chain->rules.data, chain->rules.len, chain->owner))
+			   chain->rules.data, chain->rules.len, owner))
 		build->failed = true;
 	pfw_buffer_free(&chain->rules);
 }
@@ -88,6 +90,8 @@ void ipt_add_rule(struct ipt_build *build, struct ipt_numbered *at, const struct
 		build->failed = true;
 		return;
 	}
+	if (!at->number && at->table == IPT_TABLE_NAT)
+		at->rank = at->claim->ranks[at->source]++;
 	*cell = (struct ipt_cell){
 		.key = {
 			.key = at->claim->slot->key,
@@ -95,8 +99,11 @@ void ipt_add_rule(struct ipt_build *build, struct ipt_numbered *at, const struct
 			.source = at->source,
 			.number = (uint16_t)at->number++,
 		},
-		.value = { .rank = at->claim->rank, .rule = *rule },
+		.value = { .rank = at->rank, .rule = *rule },
 	};
+	/* What the guard lets pass is known by its rule alone. */
+	if (at->table == IPT_TABLE_FILTER)
+		cell->key.key.port = rule->port;
 	strncpy(cell->key.owner, forward->name, sizeof(cell->key.owner) - 1);
 	ipt_rule_own(&cell->value.rule, forward);
 	if (chain)

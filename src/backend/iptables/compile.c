@@ -21,7 +21,9 @@ static void add_claim(struct ipt_build *build, const struct ipt_claim *claim)
 
 static void add_slot(struct ipt_build *build, const struct pfw_slot *slot)
 {
+	uint16_t ranks[2] = { 0 };
 	struct ipt_claim claim = {
+		.ranks = ranks,
 		.slot = slot,
 		.forward = &build->plan->ruleset->forwards[slot->forward],
 	};
@@ -37,7 +39,6 @@ static void add_slot(struct ipt_build *build, const struct pfw_slot *slot)
 		build->failed = true;
 	for (i = 0; i < n; i++) {
 		claim.forward = claims[i];
-		claim.rank = (uint16_t)i;
 		add_claim(build, &claim);
 	}
 	free(claims);
@@ -104,7 +105,7 @@ static void add_frame(struct ipt_build *build, unsigned int f)
 		ipt_add_jump(build, family, IPT_TABLE_NAT, "PREROUTING", IPT_CHAIN_DNAT);
 	else if (plan->facts.draining)
 		add_draining(build, family);
-	if (machine_can_open(plan, f))
+	if (build->n_rules[f][false] && machine_can_open(plan, f))
 		ipt_add_jump(build, family, IPT_TABLE_NAT, "OUTPUT", IPT_CHAIN_DNAT);
 	if (build->n_rules[f][true] || hairpin)
 		ipt_add_jump(build, family, IPT_TABLE_NAT, "POSTROUTING", IPT_CHAIN_SNAT);

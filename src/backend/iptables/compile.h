@@ -82,7 +82,7 @@ void ipt_find_admitted(struct ipt_build *build, const struct pfw_forward *forwar
 struct ipt_claim {
 	const struct pfw_slot *slot;
 	const struct pfw_forward *forward;
-	uint16_t rank;		/* among the claims of the slot */
+	uint16_t *ranks;	/* of the slot: how many claims have rules so far, by whether of the source */
 };
 
 /* Adds a RULE item; without a chain it finds its own later, in a tree. */
@@ -91,6 +91,7 @@ struct ipt_numbered {
 	enum ipt_table table;
 	bool source;
 	uint32_t number;	/* of the next one */
+	uint16_t rank;		/* of the claim, once it has a rule */
 };
 void ipt_add_rule(struct ipt_build *build, struct ipt_numbered *at, const struct ipt_rule *rule,
 		  const char *chain);

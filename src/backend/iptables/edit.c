@@ -211,6 +211,26 @@ static int delete_chains(const struct ipt_edit *edit)
 	return 1;
 }
 
+/* libiptc forgets what policies have counted as soon as anything changes, unless it is told. */
+static int keep_policies(const struct ipt_edit *edit)
+{
+	struct xtc_handle *table = edit->standing->table;
+	const struct ipt_lines *chain;
+	struct ipt_count count;
+	const char *policy;
+	int ret = 1;
+	uint32_t i;
+
+	for (i = 0; ret && i < edit->standing->chains.n; i++) {
+		chain = &edit->standing->chains.list[i];
+		if (!chain->builtin)
+			continue;
+		policy = edit->library->policy(chain->place.chain, &count, table);
+		ret = policy && edit->library->set_policy(chain->place.chain, policy, count, table);
+	}
+	return ret;
+}
+
 int ipt_edit_make(const struct ipt_edit *edit, struct ipt_ledger *ledger, struct pfw_error *err)
 {
 	uint32_t i;
@@ -218,7 +238,9 @@ int ipt_edit_make(const struct ipt_edit *edit, struct ipt_ledger *ledger, struct
 
 	if (remember_counts(edit, ledger))
 		return pfw_fail_memory(err);
-	ret = create_chains(edit);
+	ret = keep_policies(edit);
+	if (ret)
+		ret = create_chains(edit);
 	for (i = 0; ret && i < edit->n_pairs; i++)
 		ret = edit_chain(edit, &edit->pairs[i], ledger);
 	if (ret)

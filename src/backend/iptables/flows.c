@@ -13,7 +13,8 @@
 struct route {
 	uint8_t target[16];
 	struct pfw_ports port;	/* lo 0: it is kept */
-	uint16_t self;
+	uint8_t self;
+	uint8_t zero;
 };
 
 /* The chain of a forward that decides who is admitted and where to; read when first asked for. */
@@ -340,7 +341,7 @@ static int add_item(struct walk *walk, const struct pfw_item *item)
 	rule = rule_of(item);
 	flow.key = key->key;
 	/* The machine's own connections never come in by an interface. */
-	flow.remote = *flow.key.ifname || rule->asks & IPT_FROM_ELSEWHERE;
+	flow.remote = *flow.key.ifname || (rule->asks & IPT_FROM_ELSEWHERE);
 	flow.wide = pfw_key_is_range(&flow.key);
 	if (rule->target == IPT_JUMP)
 		return add_chain_flows(walk, item, &flow);

@@ -8,7 +8,7 @@
 
 #include "compile.h"
 
-/* Of a match that every connection passes in a chain, and the chain of those who pass it. */
+/* The way of a connection through the chains of a forward; chain is the one that is being made. */
 struct way {
 	struct ipt_build *build;
 	const struct pfw_forward *forward;
@@ -65,10 +65,9 @@ void ipt_add_drop(struct ipt_build *build, uint8_t family)
 }
 
 /* One rule for each prefix of this family: out of the chain, or to the chain of who is admitted. */
-static unsigned int add_prefixes(struct way *way, const struct pfw_prefix *prefixes, uint16_t n,
-				 bool admitted)
+static void add_prefixes(struct way *way, const struct pfw_prefix *prefixes, uint16_t n,
+			 bool admitted)
 {
-	unsigned int found = 0;
 	uint16_t i;
 
 	for (i = 0; i < n; i++) {
@@ -76,33 +75,25 @@ static unsigned int add_prefixes(struct way *way, const struct pfw_prefix *prefi
 
 		if (prefixes[i].addr.family != way->family)
 			continue;
-		found++;
 		ipt_match_source(&rule, &prefixes[i]);
 		if (admitted)
 			lead(way, &rule, IPT_PREFIX_GO);
 		else
 			add(way, &rule);
 	}
-	return found;
 }
 
-/*
- * Who is not admitted goes back to where other forwards are asked. Where all sources are of the
- * other family, nobody of this one is admitted: false.
- */
-static bool add_admission(struct way *way)
+/* Who is not admitted goes back to where other forwards are asked. */
+static void add_admission(struct way *way)
 {
 	const struct pfw_forward *forward = way->forward;
-	unsigned int found;
 
 	add_prefixes(way, forward->excluded, forward->n_excluded, false);
 	if (!forward->n_sources)
-		return true;
-	found = add_prefixes(way, forward->sources, forward->n_sources, true);
+		return;
+	add_prefixes(way, forward->sources, forward->n_sources, true);
 	ipt_chain_end(&way->chain);
-	if (found)
-		begin(way, IPT_PREFIX_GO);
-	return found;
+	begin(way, IPT_PREFIX_GO);
 }
 
 /* Limits fail closed: within them it goes on, and everything else is dropped. */
@@ -361,8 +352,7 @@ void ipt_add_forward(struct ipt_build *build, const struct pfw_forward *forward,
 	struct way way = { .build = build, .forward = forward, .family = family };
 
 	begin(&way, IPT_PREFIX_TO);
-	if (!add_admission(&way))
-		return;
+	add_admission(&way);
 	add_limits(&way);
 	add_log(&way);
 	if (forward->targets[0].self)

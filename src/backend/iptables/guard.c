@@ -18,6 +18,7 @@ static void add_pass(struct ipt_build *build, struct ipt_numbered *at, struct pf
 	const struct pfw_forward *forward = at->claim->forward;
 	size_t i;
 
+	at->number = 0;
 	for (i = 0; i < build->admitted.n; i++) {
 		struct ipt_rule rule = { .target = IPT_RETURN };
 

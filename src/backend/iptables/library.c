@@ -2,6 +2,7 @@
 /* libip4tc and libip6tc, which differ by names and by the type of their entries. */
 #include <net/if.h>
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include <libiptc/libip6tc.h>
@@ -35,6 +36,25 @@
                                                                                                   \
 		to->counters = (struct xt_counters){ count.packets, count.bytes };                \
 	}                                                                                         \
+	static const char *lib##_policy(const char *chain, struct ipt_count *ret,                 \
+					struct xtc_handle *handle)                                \
+	{                                                                                         \
+		struct xt_counters counters = { 0 };                                              \
+		const char *policy = lib##_get_policy(chain, &counters, handle);                  \
+                                                                                                  \
+		*ret = (struct ipt_count){ counters.pcnt, counters.bcnt };                        \
+		return policy;                                                                    \
+	}                                                                                         \
+	static int lib##_keep_policy(const char *chain, const char *policy,                       \
+				     struct ipt_count count, struct xtc_handle *handle)           \
+	{                                                                                         \
+		struct xt_counters counters = { count.packets, count.bytes };                     \
+		xt_chainlabel name = { 0 }, verdict = { 0 };                                      \
+                                                                                                  \
+		strncpy(name, chain, sizeof(name) - 1);                                           \
+		strncpy(verdict, policy, sizeof(verdict) - 1);                                    \
+		return lib##_set_policy(name, verdict, &counters, handle);                        \
+	}                                                                                         \
 	static int lib##_insert(const char *chain, const void *entry, unsigned int number,        \
 				struct xtc_handle *handle)                                        \
 	{                                                                                         \
@@ -53,7 +73,8 @@ WRAP(ip6tc, ip6t_entry)
 	.first_chain = lib##_first_chain, .next_chain = lib##_next_chain,                         \
 	.is_chain = lib##_is_chain, .builtin = lib##_builtin, .references = lib##_get_references, \
 	.create_chain = lib##_create_chain, .flush_chain = lib##_flush_entries,                   \
-	.delete_chain = lib##_delete_chain, .first_rule = lib##_first, .next_rule = lib##_next,   \
+	.delete_chain = lib##_delete_chain, .policy = lib##_policy,                               \
+	.set_policy = lib##_keep_policy, .first_rule = lib##_first, .next_rule = lib##_next,   \
 	.target = lib##_target, .count = lib##_count, .set_count = lib##_set_count,               \
 	.insert_rule = lib##_insert, .append_rule = lib##_append,                                 \
 	.delete_rule = lib##_delete_num_entry

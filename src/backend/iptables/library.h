@@ -33,6 +33,10 @@ struct ipt_library {
 	const char *(*next_chain)(struct xtc_handle *handle);
 	int (*is_chain)(const char *chain, struct xtc_handle *handle);
 	int (*builtin)(const char *chain, struct xtc_handle *handle);
+	/* What a built-in chain does at its end, and how often it has. */
+	const char *(*policy)(const char *chain, struct ipt_count *ret, struct xtc_handle *handle);
+	int (*set_policy)(const char *chain, const char *policy, struct ipt_count count,
+			  struct xtc_handle *handle);
 	int (*references)(unsigned int *ret, const char *chain, struct xtc_handle *handle);
 	int (*create_chain)(const char *chain, struct xtc_handle *handle);
 	int (*flush_chain)(const char *chain, struct xtc_handle *handle);

@@ -135,6 +135,8 @@ static int add_rule(struct pfw_image *image, const struct ipt_line *line, struct
 	memcpy(value.chain, place->chain, sizeof(value.chain));
 	if (count_in(tallies, key, &value.rank))
 		return -ENOMEM;
+	if (key->table == IPT_TABLE_FILTER)
+		value.rank = 0;
 	value.misplaced = progress->own.len ||
 			  (progress->any &&
 			   ipt_rule_order(&progress->key, &progress->value, key, &value) > 0);

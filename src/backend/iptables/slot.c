@@ -76,6 +76,17 @@ static void add_way(struct ipt_build *build, struct ipt_numbered *at, struct ipt
 			  [claim->forward - build->plan->ruleset->forwards] = true;
 }
 
+/* Where all sources are of the other family, nobody of this one is admitted. */
+static bool admits(const struct pfw_forward *forward, uint8_t family)
+{
+	uint16_t i;
+
+	for (i = 0; i < forward->n_sources; i++)
+		if (forward->sources[i].addr.family == family)
+			return true;
+	return !forward->n_sources;
+}
+
 void ipt_add_dispatch(struct ipt_build *build, const struct ipt_claim *claim)
 {
 	struct ipt_numbered at = { .claim = claim, .table = IPT_TABLE_NAT };
@@ -83,6 +94,8 @@ void ipt_add_dispatch(struct ipt_build *build, const struct ipt_claim *claim)
 	const struct pfw_slot *slot = claim->slot;
 	struct ipt_rule rule = { 0 };
 
+	if (!admits(claim->forward, slot->key.family))
+		return;
 	match_key(&rule, &slot->key);
 	ipt_match_elsewhere(&rule, build->plan, claim);
 	ipt_match_until(&rule, claim->forward->expires);

@@ -40,16 +40,26 @@ static void print_jump(const struct pfw_item *item, struct pfw_buffer *ret)
 		pfw_buffer_printf(ret, " (and %zu more)", n - 1);
 }
 
+/* So many rules of a chain are told in its line. */
+#define RULES_TOLD 32
+
 static void print_chain(const struct pfw_item *item, struct pfw_buffer *ret)
 {
 	const struct ipt_place *place = ipt_item_place(item);
-	size_t n;
+	const struct ipt_rule *rules;
+	size_t n, i;
 
-	ipt_item_rules(item, &n);
+	rules = ipt_item_rules(item, &n);
 	print_tool(place->family, place->table, ret);
 	pfw_buffer_printf(ret, "-N %s", place->chain);
+	for (i = 0; i < n && i < RULES_TOLD; i++) {
+		pfw_buffer_puts(ret, i ? "; " : " { ");
+		ipt_rule_print(&rules[i], place->family, ret);
+	}
+	if (n > RULES_TOLD)
+		pfw_buffer_printf(ret, "; and %zu more", n - RULES_TOLD);
 	if (n)
-		pfw_buffer_printf(ret, " (%zu rule%s)", n, n == 1 ? "" : "s");
+		pfw_buffer_puts(ret, " }");
 }
 
 void ipt_print(const struct pfw_item *item, struct pfw_buffer *ret)
@@ -102,23 +112,35 @@ static void print_lines(const struct ipt_lines *chain, struct pfw_buffer *ret)
 	}
 }
 
+/* The jumps first, as they stand in the table. */
+static void print_table(const struct ipt_chains *chains, uint8_t family, enum ipt_table table,
+			struct pfw_buffer *ret)
+{
+	const struct ipt_lines *chain;
+	unsigned int own;
+	uint32_t i;
+
+	if (!print_head(chains, family, table, ret))
+		return;
+	for (own = 0; own < 2; own++)
+		for (i = 0; i < chains->n; i++) {
+			chain = &chains->list[i];
+			if (is_of(chain, family, table) && chain->builtin != (own == 1))
+				print_lines(chain, ret);
+		}
+	pfw_buffer_puts(ret, "COMMIT\n");
+}
+
 void ipt_text(const struct pfw_image *image, uint8_t family, struct pfw_buffer *ret)
 {
 	struct ipt_chains chains = { 0 };
 	unsigned int t;
-	uint32_t i;
 
 	if (ipt_chains_make(image, &chains)) {
 		ret->failed = true;
 		return;
 	}
-	for (t = 0; t < IPT_TABLES; t++) {
-		if (!print_head(&chains, family, t, ret))
-			continue;
-		for (i = 0; i < chains.n; i++)
-			if (is_of(&chains.list[i], family, t))
-				print_lines(&chains.list[i], ret);
-		pfw_buffer_puts(ret, "COMMIT\n");
-	}
+	for (t = 0; t < IPT_TABLES; t++)
+		print_table(&chains, family, t, ret);
 	ipt_chains_free(&chains);
 }

@@ -5,8 +5,8 @@
 int main(void)
 {
 	TCase *const cases[] = { layout_case(), compile_case(), incremental_case(), text_case(),
-				 guard_case(), host_case(), ipt_rule_case(),
-				 ipt_flows_case() };
+				 guard_case(), host_case() };
 
+	images_backend = &pfw_backend_nftables;
 	return unit_run("backend", cases, COUNT(cases));
 }
