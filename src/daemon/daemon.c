@@ -62,6 +62,7 @@ static int settle_paths(struct daemon *daemon, struct pfw_error *err)
 	struct pfw_service_options *to = &daemon->options.service;
 	int ret;
 
+	to->daemon = true;
 	to->config = to->config ? to->config : PFW_CONFIG_DEFAULT;
 	to->run_dir = to->run_dir ? to->run_dir : PFW_RUN_DIR_DEFAULT;
 	ret = make_absolute(&to->config, &daemon->own_paths[0], err);

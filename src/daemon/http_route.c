@@ -27,6 +27,7 @@ static bool may_change(enum pfw_verb verb)
 	case PFW_VERB_DIFF:
 	case PFW_VERB_EXPORT:
 	case PFW_VERB_COUNT:
+	case PFW_VERB_READ:
 		return false;
 	default:
 		return true;
@@ -302,8 +303,7 @@ static enum MHD_Result post_check(struct request *request)
 
 static enum MHD_Result post_confirm(struct request *request)
 {
-	http_refuse(request, 404, "nothing waits for a confirmation");
-	return http_answer_problem(request);
+	return command(request, PFW_VERB_CONFIRM);
 }
 
 static enum MHD_Result (*const handlers[PFW_ROUTES])(struct request *request) = {

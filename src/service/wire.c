@@ -21,6 +21,8 @@ const struct pfw_name pfw_command_names[] = {
 	{ "reload", PFW_VERB_RELOAD },
 	{ "flush", PFW_VERB_FLUSH },
 	{ "export", PFW_VERB_EXPORT },
+	{ "confirm", PFW_VERB_CONFIRM },
+	{ "read", PFW_VERB_READ },
 	{ NULL },
 };
 
@@ -40,7 +42,7 @@ const struct pfw_name pfw_failure_names[] = {
 /* A key of a request: which member it is, what it may be, and which verbs use it. */
 static const struct field {
 	const char *key;
-	enum kind { FORWARD, NAMES, WORD, TEXT, FLAG } kind;
+	enum kind { FORWARD, NAMES, WORD, TEXT, FLAG, SECONDS } kind;
 	unsigned int verbs;
 	size_t at;
 	size_t len;	/* TEXT: where its length is */
@@ -54,7 +56,8 @@ static const struct field {
 	{ "replace", FLAG, BIT(ADD), MEMBER(replace) },
 	{ "runtime", FLAG, BIT(ADD), MEMBER(runtime) },
 	{ "drain", FLAG, BIT(ADD) | BY_NAME | WHOLE, MEMBER(drain) },
-	{ "dry_run", FLAG, BIT(ADD) | BY_NAME | WHOLE | BIT(FLUSH), MEMBER(dry_run) },
+	{ "dry_run", FLAG, BIT(ADD) | BY_NAME | WHOLE | BIT(FLUSH) | BIT(READ), MEMBER(dry_run) },
+	{ "confirm", SECONDS, BIT(RELOAD), MEMBER(confirm) },
 #undef MEMBER
 };
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
@@ -118,6 +121,9 @@ static bool field_json(const struct field *field, const struct pfw_request *requ
 	case FLAG:
 		*ret = json_true();
 		return *(const bool *)at;
+	case SECONDS:
+		*ret = json_integer(*(const unsigned int *)at);
+		return *(const unsigned int *)at;
 	}
 	return false;
 }
@@ -186,6 +192,12 @@ static int parse_field(const struct field *field, json_t *value, struct pfw_requ
 	case WORD:
 		*(const char **)at = json_string_value(value);
 		return json_is_string(value) ? 0 : pfw_error_add(err, PFW_FAILED, "this is no text");
+	case SECONDS:
+		if (json_integer_value(value) < 1 || json_integer_value(value) > PFW_CONFIRM_MAX)
+			return pfw_error_add(err, PFW_FAILED, "this is no number of seconds, 1 to %d",
+					     PFW_CONFIRM_MAX);
+		*(unsigned int *)at = (unsigned int)json_integer_value(value);
+		return 0;
 	case FLAG:
 		*(bool *)at = json_is_true(value);
 		return json_is_boolean(value) ? 0 : pfw_error_add(err, PFW_FAILED,
