@@ -8,10 +8,11 @@ TREE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 
 PACKAGES_BUILD=(
 	gcc libc6-dev make autoconf automake pkg-config
-	libjansson-dev libmicrohttpd-dev libmnl-dev libnftnl-dev libsmartcols-dev libxxhash-dev
+	libcap-ng-dev libip4tc-dev libip6tc-dev libjansson-dev libmicrohttpd-dev libmnl-dev
+	libnftnl-dev libseccomp-dev libsmartcols-dev libuv1-dev libxxhash-dev
 )
 # netbase has the names of protocols, without which nft lists numbers.
-PACKAGES_HOSTS=(iproute2 netbase nftables socat util-linux)
+PACKAGES_HOSTS=(iproute2 iptables netbase nftables socat util-linux)
 PACKAGES_TEST=(bats check clang conntrack jq libc6-dbg mandoc python3-jsonschema strace valgrind xz-utils)
 export PACKAGES_BUILD PACKAGES_HOSTS PACKAGES_TEST
 

@@ -11,11 +11,13 @@
 
 #include "background.h"
 #include "daemon.h"
+#include "files.h"
 #include "http.h"
 #include "keep.h"
 #include "log.h"
 #include "notify.h"
 #include "options.h"
+#include "rights.h"
 #include "socket.h"
 
 struct daemon {
@@ -28,7 +30,9 @@ struct daemon {
 	uv_signal_t signals[3];
 	uv_timer_t watchdog;
 	struct pfw_service *service;
+	struct pfw_watch *watch;
 	struct keep *keep;
+	struct files *files;
 	struct http *http;
 	int lock;			/* of the run directory, or -1 */
 	int listener;			/* or -1 */
@@ -46,11 +50,13 @@ static int make_absolute(const char **path, char **ret_own, struct pfw_error *er
 	if (**path == '/')
 		return 0;
 	here = getcwd(NULL, 0);
-	len = here ? asprintf(ret_own, "%s/%s", here, *path) : -1;
+	if (!here)
+		return pfw_fail_errno(err, -errno, "cannot find %s", *path);
+	len = asprintf(ret_own, "%s/%s", here, *path);
 	free(here);
 	if (len < 0) {
 		*ret_own = NULL;
-		return pfw_fail_errno(err, here ? -ENOMEM : -errno, "cannot find %s", *path);
+		return pfw_fail_memory(err);
 	}
 	*path = *ret_own;
 	return 0;
@@ -133,6 +139,13 @@ static int choose_group(struct daemon *daemon, struct pfw_error *err)
 	return 0;
 }
 
+static void on_changed(void *ctx, enum pfw_verb verb, const json_t *answer)
+{
+	struct daemon *daemon = ctx;
+
+	keep_changed(daemon->keep, verb, answer);
+}
+
 static int start_http(struct daemon *daemon, struct pfw_error *err)
 {
 	const struct http_options options = {
@@ -140,6 +153,8 @@ static int start_http(struct daemon *daemon, struct pfw_error *err)
 		.backend = daemon->options.service.backend,
 		.group = daemon->group,
 		.log = &daemon->log,
+		.changed = on_changed,
+		.ctx = daemon,
 	};
 
 	return http_open(&daemon->loop, daemon->service, daemon->listener, &options, &daemon->http,
@@ -159,16 +174,36 @@ static int start_serving(struct daemon *daemon, struct pfw_error *err)
 	return start_http(daemon, err);
 }
 
+static void on_event(void *ctx, json_t *event)
+{
+	struct daemon *daemon = ctx;
+
+	http_event(daemon->http, event);
+}
+
+static void on_saved(void *ctx)
+{
+	struct daemon *daemon = ctx;
+
+	keep_reload(daemon->keep, "file");
+}
+
 static int start_keep(struct daemon *daemon, struct pfw_error *err)
 {
 	const struct keep_context context = {
 		.loop = &daemon->loop,
 		.service = daemon->service,
+		.watch = daemon->watch,
 		.log = &daemon->log,
 		.notify = &daemon->notify,
+		.tell = on_event,
+		.ctx = daemon,
 	};
 
-	return keep_open(&context, &daemon->keep, err);
+	int ret = keep_open(&context, &daemon->keep, err);
+
+	return ret ? ret : files_open(&daemon->loop, daemon->options.service.config, on_saved, daemon,
+				      &daemon->files, err);
 }
 
 static int start(struct daemon *daemon, struct pfw_error *err)
@@ -180,13 +215,16 @@ static int start(struct daemon *daemon, struct pfw_error *err)
 	if (!ret)
 		ret = pfw_service_open(&daemon->options.service, &daemon->service, err);
 	if (!ret)
+		ret = pfw_service_watch(daemon->service, &daemon->watch, err);
+	if (!ret)
 		ret = start_loop(daemon, err);
 	if (!ret)
 		ret = start_keep(daemon, err);
 	if (ret)
 		return ret;
 	keep_reload(daemon->keep, "start");
-	return start_serving(daemon, err);
+	ret = start_serving(daemon, err);
+	return ret ? ret : rights_drop(err);
 }
 
 static void flush(struct daemon *daemon)
@@ -216,6 +254,7 @@ static void stop(struct daemon *daemon)
 	http_close(daemon->http);
 	if (daemon->listener >= 0)
 		close(daemon->listener);
+	files_close(daemon->files);
 	keep_close(daemon->keep);
 	if (daemon->looping) {
 		uv_walk(&daemon->loop, close_handle, NULL);
@@ -223,6 +262,7 @@ static void stop(struct daemon *daemon)
 		uv_loop_close(&daemon->loop);
 	}
 	pfw_service_close(daemon->service);
+	pfw_watch_close(daemon->watch);
 	if (daemon->lock >= 0)
 		close(daemon->lock);
 	free(daemon->own_paths[0]);

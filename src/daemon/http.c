@@ -228,11 +228,13 @@ void http_close(struct http *http)
 
 	if (!http)
 		return;
+	http->closing = true;
 	timer = http->timer.data;
 	poll = http->poll.data;
 	if (http->mhd) {
 		MHD_quiesce_daemon(http->mhd);
 		http_events_end(http);
+		http_wait_no_longer(http);
 		MHD_run(http->mhd);
 	}
 	if (poll)
@@ -241,6 +243,5 @@ void http_close(struct http *http)
 		MHD_stop_daemon(http->mhd);
 	if (timer)
 		uv_close((uv_handle_t *)&http->timer, on_closed);
-	http->closing = true;
 	free_last(http);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Answers: text, JSON, problems (RFC 9457). */
 #include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,10 @@ static void free_held(void *cls)
 	struct held *held = cls;
 
 	held->http->held -= held->len;
+	http_wait_no_longer(held->http);
 	free(held->text);
+	if (held->len > HTTP_LARGE)
+		malloc_trim(0);
 	free(held);
 }
 
@@ -91,7 +95,7 @@ enum MHD_Result http_answer_text(struct request *request, const struct http_answ
 
 	if (!text)
 		return MHD_NO;
-	if (len > HTTP_SMALL && http->held && http->held + len > HTTP_HELD_MAX) {
+	if (len > HTTP_SMALL && http->held > HTTP_HELD_MAX) {
 		free(text);
 		http_refuse(request, 503, "too much is on its way to other clients; try again");
 		return http_answer_problem(request);

@@ -17,6 +17,7 @@
 #define HTTP_VALUES_MAX 100000u		/* in one body; each takes far more memory than text */
 #define HTTP_HELD_MAX (64u << 20)	/* bodies and answers of all requests */
 #define HTTP_SMALL 65536		/* is always had room for */
+#define HTTP_LARGE (1u << 20)		/* is given back to the kernel at once */
 #define HTTP_MEMORY (48u << 10)		/* of a connection: its headers, and what is on its way */
 #define HTTP_HEADERS 100
 #define HTTP_CONNECTIONS 256
@@ -55,6 +56,7 @@ struct http {
 	struct MHD_Daemon *mhd;
 	struct peer *peers;
 	size_t held;			/* bytes of bodies and answers */
+	struct request *waiting;	/* until less is held */
 	struct {
 		uint64_t at;		/* when we last told of a stranger or a crowd */
 		unsigned int more;	/* and how often since then we did not */
@@ -92,6 +94,7 @@ struct request {
 	struct pfw_buffer body;
 	size_t seen;			/* of the body */
 	json_t *json;			/* the body; an object */
+	struct request *next_waiting;
 	unsigned int status;		/* what it is answered with; 0: not known yet */
 	int code;
 	struct pfw_error err;
@@ -115,6 +118,9 @@ enum MHD_Result http_request(void *cls, struct MHD_Connection *connection, const
 			     size_t *upload_data_size, void **state);
 void http_request_done(void *cls, struct MHD_Connection *connection, void **state,
 		       enum MHD_RequestTerminationCode why);
+/* Has the request come again when less is held. */
+enum MHD_Result http_wait(struct request *request);
+void http_wait_no_longer(struct http *http);
 size_t http_keep_escapes(void *cls, struct MHD_Connection *connection, char *text);
 
 /* http_route.c: what the routes do. */

@@ -49,14 +49,24 @@ static bool may(const struct peer *peer)
 	return group != GROUP_NONE && (peer->cred.gid == group || is_member(peer->fd, group));
 }
 
-static unsigned int count_of_user(const struct peer *peer)
+/* Whether they have hung up, and we have not come to notice it yet. */
+static bool is_gone(const struct peer *peer)
 {
-	const struct peer *other;
-	unsigned int n = 0;
+	char byte;
 
-	for (other = peer->http->peers; other; other = other->next)
-		n += other->known == peer->known && other->cred.uid == peer->cred.uid;
-	return n;
+	return !recv(peer->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+}
+
+/* Whether the user of this connection has as many others as they may. */
+static bool is_crowd(const struct peer *peer)
+{
+	unsigned int max = peer->admitted ? HTTP_CONNECTIONS_UID : HTTP_CONNECTIONS_STRANGER, n = 0;
+	const struct peer *other;
+
+	for (other = peer->http->peers; other && n < max; other = other->next)
+		n += other->known == peer->known && other->cred.uid == peer->cred.uid &&
+		     !is_gone(other);
+	return n == max;
 }
 
 bool http_peer_tell(struct http *http, unsigned int *ret_more)
@@ -81,7 +91,7 @@ bool http_peer_admit(struct peer *peer)
 
 	peer->known = !getsockopt(peer->fd, SOL_SOCKET, SO_PEERCRED, &peer->cred, &len);
 	peer->admitted = may(peer);
-	if (count_of_user(peer) < (peer->admitted ? HTTP_CONNECTIONS_UID : HTTP_CONNECTIONS_STRANGER))
+	if (!is_crowd(peer))
 		return true;
 	if (http_peer_tell(http, &more))
 		log_event(http->options.log, LOG_WARNING, "closed a connection: the user has too many",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A request on its way in: what of it is looked at before its body, and the body. */
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -281,7 +282,8 @@ static void finish_body(struct request *request)
 	bool needed = request->route == PFW_ROUTE_ADD || request->route == PFW_ROUTE_PUT ||
 		      request->route == PFW_ROUTE_PATCH;
 
-	if (request->status || !request->routed || !pfw_routes[request->route].body)
+	if (request->status || request->json || !request->routed ||
+	    !pfw_routes[request->route].body)
 		return;
 	if (request->body.len) {
 		parse_body(request);
@@ -313,6 +315,28 @@ static enum MHD_Result answer(struct request *request)
 	if (request->status)
 		return http_answer_problem(request);
 	return request->routed ? http_route(request) : answer_options(request);
+}
+
+enum MHD_Result http_wait(struct request *request)
+{
+	http_set_deadline(request->peer, 0);
+	request->next_waiting = request->http->waiting;
+	request->http->waiting = request;
+	MHD_suspend_connection(request->connection);
+	return MHD_YES;
+}
+
+/* All of them come again; who finds too much held waits again. */
+void http_wait_no_longer(struct http *http)
+{
+	struct request *request = http->waiting;
+
+	if (!request)
+		return;
+	http->waiting = NULL;
+	for (; request; request = request->next_waiting)
+		MHD_resume_connection(request->connection);
+	http_wake(http);
 }
 
 /* ---- The calls of libmicrohttpd */
@@ -351,7 +375,7 @@ enum MHD_Result http_request(void *cls, struct MHD_Connection *connection, const
 		return *state ? begin(*state) : MHD_NO;
 	}
 	if (!len)
-		return answer(request);
+		return request->http->closing ? MHD_NO : answer(request);
 	*upload_data_size = 0;
 	return take_body(request, upload_data, len);
 }
@@ -373,5 +397,7 @@ void http_request_done(void *cls, struct MHD_Connection *connection, void **stat
 	pfw_buffer_free(&request->match);
 	pfw_buffer_free(&request->none_match);
 	json_decref(request->json);
+	if (request->seen > HTTP_LARGE)
+		malloc_trim(0);
 	free(request);
 }

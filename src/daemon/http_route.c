@@ -243,16 +243,72 @@ static enum MHD_Result delete_forward(struct request *request)
 	return http_answer_nothing(request, &(struct http_answer){ .status = 204 });
 }
 
+/* ---- The list, which is written as it is made: as a tree it would take ten times the memory */
+
+static int append_text(const char *text, size_t len, void *data)
+{
+	struct pfw_buffer *list = data;
+
+	pfw_buffer_append(list, text, len);
+	return list->failed ? -1 : 0;
+}
+
+static int append_row(void *ctx, const json_t *forward)
+{
+	struct pfw_buffer *list = ctx;
+
+	if (list->data[list->len - 1] != '[')
+		pfw_buffer_puts(list, ",");
+	return json_dump_callback(forward, append_text, list, JSON_COMPACT);
+}
+
+static enum MHD_Result list(struct request *request, struct pfw_request *what)
+{
+	const struct http_answer ok = { .status = 200, .type = "application/json" };
+	struct pfw_buffer text = { 0 };
+	json_t *answer;
+
+	if (request->http->held > HTTP_HELD_MAX / 2)
+		return http_wait(request);
+	pfw_buffer_puts(&text, "{\"forwards\":[");
+	what->row = append_row;
+	what->row_ctx = &text;
+	if (text.failed || ask(request, PFW_VERB_LIST, what, &answer)) {
+		pfw_buffer_free(&text);
+		return http_answer_problem(request);
+	}
+	json_decref(answer);
+	pfw_buffer_puts(&text, "]}\n");
+	if (text.failed) {
+		pfw_buffer_free(&text);
+		return MHD_NO;
+	}
+	return http_answer_text(request, &ok, text.data, text.len);
+}
+
+static enum MHD_Result get_forwards(struct request *request)
+{
+	struct pfw_request what = { 0 };
+
+	return list(request, &what);
+}
+
 /* ---- Commands, with the answers that "portfwd --json" prints */
 
 static enum MHD_Result command(struct request *request, enum pfw_verb verb)
 {
 	struct pfw_request what;
+	enum MHD_Result ret;
 	json_t *answer;
 
 	request->code = pfw_request_parse(verb, request->json, &what, &request->err);
 	if (request->code)
 		return http_answer_problem(request);
+	if (verb == PFW_VERB_LIST) {
+		ret = list(request, &what);
+		pfw_request_free(&what);
+		return ret;
+	}
 	request->code = ask(request, verb, &what, &answer);
 	pfw_request_free(&what);
 	if (request->code)
@@ -284,11 +340,6 @@ static enum MHD_Result plain(struct request *request, enum pfw_verb verb)
 static enum MHD_Result get_status(struct request *request)
 {
 	return plain(request, PFW_VERB_STATUS);
-}
-
-static enum MHD_Result get_forwards(struct request *request)
-{
-	return plain(request, PFW_VERB_LIST);
 }
 
 static enum MHD_Result post_reload(struct request *request)

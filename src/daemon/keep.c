@@ -1,32 +1,83 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Keeping the forwards in force. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "keep.h"
 
+#define QUIET_MS 5		/* others mostly change several things at once */
+#define QUIET_MOST_MS 50
+#define BLIND_MS 30000		/* where the kernel tells nothing */
+#define RETRY_MS 1000		/* after a repair that failed */
+/*
+ * Whoever changes things again as soon as they are repaired, so often, fights with us: from then on
+ * each repair waits twice as long as the last one.
+ */
+#define FIGHT_MS 50
+#define FIGHT_ROUNDS 20
+#define FIGHT_DELAY_MS 10
+#define FIGHT_DELAY_MOST_MS 1000
+
 struct keep {
 	struct keep_context to;
+	uv_poll_t polls[PFW_MONITOR_FDS];
+	size_t n_polls;
+	uv_timer_t repair;
+	uv_timer_t look;		/* where the kernel tells nothing */
+	size_t open_handles;		/* set once all are closing */
+	bool loaded;			/* there is something to keep */
+	struct pfw_monitor_news news;	/* what the next repair is for */
+	uint64_t since;			/* when the first of it came, in ms of the loop; 0: none */
+	uint64_t repaired;		/* when the last repair was over */
+	unsigned int rounds;		/* of a fight */
+	char failure[sizeof(((struct pfw_error_item *)0)->message)];	/* that was logged last */
 };
 
-int keep_open(const struct keep_context *context, struct keep **ret, struct pfw_error *err)
+static uint64_t now(const struct keep *keep)
 {
-	struct keep *keep = calloc(1, sizeof(*keep));
-
-	if (!keep)
-		return pfw_fail_memory(err);
-	keep->to = *context;
-	*ret = keep;
-	return 0;
+	uv_update_time(keep->to.loop);
+	return uv_now(keep->to.loop);
 }
 
-void keep_close(struct keep *keep)
-{
-	free(keep);
-}
+/* ---- The log */
 
 static json_t *copy_of(const json_t *answer, const char *key)
 {
 	return json_incref(json_object_get(answer, key));
+}
+
+/* What happened, for the log and for whoever follows the events; takes values over. */
+static void tell(const struct keep *keep, int priority, const char *event, const char *text,
+		 json_t *values)
+{
+	json_t *object = json_pack("{s:s}", "event", event);
+
+	if (object && values)
+		(void)json_object_update(object, values);
+	log_event(keep->to.log, priority, text, values);
+	if (keep->to.tell && object)
+		keep->to.tell(keep->to.ctx, object);
+	else
+		json_decref(object);
+}
+
+static void tell_status(const struct keep *keep, const json_t *answer)
+{
+	notify_send(keep->to.notify, "READY=1\nSTATUS=%lld forwards are loaded",
+		    (long long)json_integer_value(json_object_get(answer, "forwards")));
+}
+
+/* ---- Reload */
+
+/* Rules of a kind of which nothing is told are looked after now and then. */
+static void look_now_and_then(struct keep *keep);
+
+static void on_loaded(struct keep *keep)
+{
+	keep->loaded = true;
+	keep->rounds = 0;
+	*keep->failure = '\0';
+	look_now_and_then(keep);
 }
 
 void keep_reload(struct keep *keep, const char *why)
@@ -38,16 +89,214 @@ void keep_reload(struct keep *keep, const char *why)
 	notify_reloading(keep->to.notify);
 	if (pfw_service_call(keep->to.service, PFW_VERB_RELOAD, &request, &answer, &err)) {
 		log_error(keep->to.log, "not loaded", &err);
-		log_event(keep->to.log, LOG_WARNING, "what stood stays; waiting for a better configuration",
-			  json_pack("{s:s, s:i}", "why", why, "errors", (int)err.count));
-		notify_send(keep->to.notify, "READY=1\nSTATUS=The configuration is bad, what stood stays");
+		tell(keep, LOG_WARNING, "reload", "what stands in the kernel stays",
+		     json_pack("{s:s, s:s, s:i}", "why", why, "error", err.item[0].message, "errors",
+			       (int)err.count));
+		notify_send(keep->to.notify, "READY=1\nSTATUS=Not loaded, see the log");
 		return;
 	}
-	log_event(keep->to.log, LOG_NOTICE, "loaded",
-		  json_pack("{s:s, s:o*, s:o*, s:o*}", "why", why, "forwards",
-			    copy_of(answer, "forwards"), "objects", copy_of(answer, "objects"),
-			    "warning", copy_of(answer, "warning")));
-	notify_send(keep->to.notify, "READY=1\nSTATUS=%lld forwards in force",
-		    (long long)json_integer_value(json_object_get(answer, "forwards")));
+	on_loaded(keep);
+	tell(keep, LOG_NOTICE, "reload", "loaded",
+	     json_pack("{s:s, s:o*, s:o*, s:o*}", "why", why, "forwards", copy_of(answer, "forwards"),
+		       "objects", copy_of(answer, "objects"), "warning", copy_of(answer, "warning")));
+	tell_status(keep, answer);
 	json_decref(answer);
+}
+
+void keep_changed(struct keep *keep, enum pfw_verb verb, const json_t *answer)
+{
+	if (verb == PFW_VERB_FLUSH) {
+		/* Nothing is to be put back before somebody loads it again. */
+		keep->loaded = false;
+		notify_send(keep->to.notify, "STATUS=Flushed");
+		return;
+	}
+	on_loaded(keep);
+	if (verb == PFW_VERB_RELOAD || verb == PFW_VERB_WRITE)
+		tell_status(keep, answer);
+}
+
+/* ---- Repair */
+
+static void on_repair(uv_timer_t *timer);
+
+static uint64_t fight_delay(const struct keep *keep)
+{
+	unsigned int over = keep->rounds < FIGHT_ROUNDS ? 0 : keep->rounds - FIGHT_ROUNDS + 1;
+	uint64_t delay = over > 8 ? FIGHT_DELAY_MOST_MS : over ? FIGHT_DELAY_MS << (over - 1) : 0;
+
+	return delay < FIGHT_DELAY_MOST_MS ? delay : FIGHT_DELAY_MOST_MS;
+}
+
+/* Once it has been quiet for a moment, but soon in any case. */
+static void repair_soon(struct keep *keep)
+{
+	uint64_t time = now(keep), wait = QUIET_MS, fight = fight_delay(keep), left;
+
+	if (!keep->since)
+		keep->since = time;
+	left = keep->since + QUIET_MOST_MS > time ? keep->since + QUIET_MOST_MS - time : 0;
+	wait = wait < left ? wait : left;
+	if (fight)
+		wait = keep->since + fight > time ? keep->since + fight - time : 0;
+	uv_timer_start(&keep->repair, on_repair, wait, 0);
+}
+
+static void count_round(struct keep *keep, uint64_t since)
+{
+	if (since > keep->repaired + FIGHT_MS) {
+		keep->rounds = 0;
+		return;
+	}
+	keep->rounds++;
+	if (keep->rounds == FIGHT_ROUNDS)
+		tell(keep, LOG_WARNING, "fight", "another program changes the same again and again, so repairs "
+		     "are less prompt",
+		     json_pack("{s:s, s:i, s:i}", "by", *keep->news.by ? keep->news.by : "?", "process",
+			       (int)keep->news.process, "repairs", FIGHT_ROUNDS));
+}
+
+static void tell_repair(struct keep *keep, const json_t *answer)
+{
+	const struct pfw_monitor_news *news = &keep->news;
+	json_t *values = json_pack("{s:s, s:o*, s:o*}", "cause",
+				   news->rules ? "rules" : news->host ? "host" : "look",
+				   "objects", copy_of(answer, "objects"), "warning",
+				   copy_of(answer, "warning"));
+
+	if (values && *news->by)
+		(void)json_object_update_new(values, json_pack("{s:s, s:I}", "by", news->by, "process",
+							       (json_int_t)news->process));
+	tell(keep, LOG_NOTICE, "repair", "put back what others had changed", values);
+}
+
+/* The same failure is told once, however often it comes. */
+static void tell_failure(struct keep *keep, const struct pfw_error *err)
+{
+	if (!strcmp(keep->failure, err->item[0].message))
+		return;
+	memcpy(keep->failure, err->item[0].message, sizeof(keep->failure));
+	log_error(keep->to.log, "cannot repair", err);
+}
+
+static void on_repair(uv_timer_t *timer)
+{
+	struct keep *keep = timer->data;
+	const struct pfw_request request = { 0 };
+	struct pfw_error err = PFW_ERROR_INIT;
+	uint64_t since = keep->since;
+	json_t *answer = NULL;
+
+	keep->since = 0;
+	if (!keep->loaded)
+		return;
+	/* What came while we waited is seen to as well. */
+	pfw_watch_read(keep->to.watch, &keep->news);
+	if (pfw_service_call(keep->to.service, PFW_VERB_RELOAD, &request, &answer, &err)) {
+		tell_failure(keep, &err);
+		uv_timer_start(timer, on_repair, RETRY_MS, 0);
+		return;
+	}
+	*keep->failure = '\0';
+	if (json_integer_value(json_object_get(answer, "objects"))) {
+		tell_repair(keep, answer);
+		count_round(keep, since);
+		keep->repaired = now(keep);
+	}
+	keep->news = (struct pfw_monitor_news){ 0 };
+	json_decref(answer);
+}
+
+static void on_news(uv_poll_t *poll, int status, int events)
+{
+	struct keep *keep = poll->data;
+	struct pfw_monitor_news *news = &keep->news;
+
+	(void)events;
+	(void)status;
+	pfw_watch_read(keep->to.watch, news);
+	if (keep->loaded && (news->rules || news->host))
+		repair_soon(keep);
+}
+
+static void on_look(uv_timer_t *timer)
+{
+	struct keep *keep = timer->data;
+
+	on_repair(&keep->repair);
+}
+
+static void look_now_and_then(struct keep *keep)
+{
+	if (!pfw_watch_is_blind(keep->to.watch))
+		uv_timer_stop(&keep->look);
+	else if (!uv_is_active((uv_handle_t *)&keep->look))
+		uv_timer_start(&keep->look, on_look, BLIND_MS, BLIND_MS);
+}
+
+/* ---- Begin and end */
+
+static int start_polls(struct keep *keep)
+{
+	int fds[PFW_MONITOR_FDS], code;
+	uv_poll_t *poll;
+	size_t i;
+
+	pfw_watch_fds(keep->to.watch, fds);
+	for (i = 0; i < PFW_MONITOR_FDS; i++) {
+		poll = &keep->polls[keep->n_polls];
+		if (fds[i] < 0)
+			continue;
+		code = uv_poll_init(keep->to.loop, poll, fds[i]);
+		if (code)
+			return code;
+		keep->n_polls++;
+		poll->data = keep;
+		code = uv_poll_start(poll, UV_READABLE, on_news);
+		if (code)
+			return code;
+	}
+	return 0;
+}
+
+int keep_open(const struct keep_context *context, struct keep **ret, struct pfw_error *err)
+{
+	struct keep *keep = calloc(1, sizeof(*keep));
+	int code;
+
+	if (!keep)
+		return pfw_fail_memory(err);
+	keep->to = *context;
+	keep->repair.data = keep->look.data = keep;
+	/* These never fail. */
+	uv_timer_init(context->loop, &keep->repair);
+	uv_timer_init(context->loop, &keep->look);
+	code = start_polls(keep);
+	if (code) {
+		keep_close(keep);
+		return pfw_fail(err, PFW_FAILED, code, "cannot watch the kernel: %s", uv_strerror(code));
+	}
+	*ret = keep;
+	return 0;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct keep *keep = handle->data;
+
+	if (!--keep->open_handles)
+		free(keep);
+}
+
+void keep_close(struct keep *keep)
+{
+	size_t i;
+
+	if (!keep)
+		return;
+	keep->open_handles = keep->n_polls + 2;
+	for (i = 0; i < keep->n_polls; i++)
+		uv_close((uv_handle_t *)&keep->polls[i], on_closed);
+	uv_close((uv_handle_t *)&keep->repair, on_closed);
+	uv_close((uv_handle_t *)&keep->look, on_closed);
 }

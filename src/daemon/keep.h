@@ -3,12 +3,11 @@
 #ifndef DAEMON_KEEP_H
 #define DAEMON_KEEP_H
 
-#include <stdbool.h>
 #include <uv.h>
 
 #include "log.h"
 #include "notify.h"
-#include "portfwd/service/service.h"
+#include "portfwd/service/watch.h"
 
 struct keep;
 
@@ -16,15 +15,22 @@ struct keep;
 struct keep_context {
 	uv_loop_t *loop;
 	struct pfw_service *service;
+	struct pfw_watch *watch;
 	const struct log *log;
 	const struct notify *notify;
+	/* Tells who follows the events; takes the object over. */
+	void (*tell)(void *ctx, json_t *event);
+	void *ctx;
 };
 
 int keep_open(const struct keep_context *context, struct keep **ret, struct pfw_error *err);
-/* Takes its handles out of the loop, which has to run once more before the keep is freed. */
+/* The loop has to run once more before its memory is given back. NULL is fine. */
 void keep_close(struct keep *keep);
 
 /* Reads the files anew and makes the kernel what they say; why is for the log. */
 void keep_reload(struct keep *keep, const char *why);
+
+/* Somebody else has asked the service for this, and it was done. */
+void keep_changed(struct keep *keep, enum pfw_verb verb, const json_t *answer);
 
 #endif

@@ -60,6 +60,11 @@ void pfw_netlink_close(struct pfw_netlink *nl)
 	free(nl);
 }
 
+uint32_t pfw_netlink_port(const struct pfw_netlink *nl)
+{
+	return nl->port;
+}
+
 static int error_code(const struct nlmsghdr *message)
 {
 	const struct nlmsgerr *error = mnl_nlmsg_get_payload(message);
@@ -381,6 +386,16 @@ static int ask_generation(struct pfw_netlink *nl, uint32_t *ret, struct pfw_erro
 		return code;
 	*ret = generation ? generation : 1;
 	return 0;
+}
+
+bool pfw_netlink_has_nftables(struct pfw_netlink *nl)
+{
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	uint32_t generation;
+	int code = ask_generation(nl, &generation, &ignored);
+
+	/* What nfnetlink answers where it has no such subsystem. */
+	return code != -EINVAL && code != -EOPNOTSUPP;
 }
 
 /*

@@ -262,15 +262,21 @@ static void count_outspoken_range(struct pfw_plan *plan, uint32_t id, bool in)
 				    [slot->remote] += step;
 }
 
-/* The same for a single port, within its group. */
+/* The same for a single port, within its group: the first or last one turns the others. */
 static void count_outspoken_port(struct pfw_plan *plan, uint32_t id, bool in)
 {
 	struct pfw_group *group = &plan->groups[plan->slots[id].group];
+	uint32_t step = in ? 1u : UINT32_MAX;
+	bool turns = group->n_outspoken == (in ? 0 : 1);
 
-	count_group(plan, group, UINT32_MAX);
-	group->n_outspoken += in ? 1u : UINT32_MAX;
+	if (turns)
+		count_group(plan, group, UINT32_MAX);
+	group->n_outspoken += step;
 	link_slot(plan, id, in);
-	count_group(plan, group, 1);
+	if (turns)
+		count_group(plan, group, 1);
+	else
+		count_speaker(plan, &plan->slots[id], step);
 }
 
 void slot_count(struct pfw_plan *plan, uint32_t id, bool in)

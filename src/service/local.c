@@ -8,6 +8,7 @@
 #include "local.h"
 #include "portfwd/config/config.h"
 #include "portfwd/engine/trial.h"
+#include "portfwd/service/watch.h"
 #include "portfwd/store/store.h"
 
 struct local {
@@ -17,6 +18,7 @@ struct local {
 	int back;	/* to the network namespace that we came from; -1: we are in it */
 	struct pfw_trial trial;	/* a reload that waits to be confirmed */
 	bool daemon;	/* this process is the one that others ask */
+	struct pfw_watch *watch;	/* borrowed; or NULL */
 };
 
 static int copy_option(char **to, const char *from, const char *otherwise)
@@ -62,6 +64,15 @@ void local_close(struct local *service)
 	free(service->run_dir);
 	free(service->backend);
 	free(service);
+}
+
+int local_watch(struct local *service, struct pfw_watch **ret, struct pfw_error *err)
+{
+	int code = pfw_watch_open(ret, err);
+
+	if (!code)
+		service->watch = *ret;
+	return code;
 }
 
 /* A row a verb: what must be loaded, and who answers. */
@@ -140,6 +151,8 @@ int local_call(struct local *service, enum pfw_verb verb, const struct pfw_reque
 		pfw_engine_take_trial(engine, &service->trial);
 	else if (engine)
 		pfw_engine_advise_trial(engine, err);
+	if (engine && service->watch)
+		pfw_watch_follow(service->watch, engine);
 	pfw_engine_close(engine);
 	if (ret)
 		return ret;
@@ -422,7 +435,8 @@ int answer_export(struct pfw_engine *engine, const struct pfw_request *request, 
 		code = pfw_engine_export(engine, format, &text, err);
 	}
 	if (!code)
-		*ret = json_pack("{s:s, s:s%}", "format", format, "text", text.data, text.len);
+		*ret = json_pack("{s:s, s:s%}", "format", format, "text", text.data ? text.data : "",
+				 text.len);
 	free(json);
 	pfw_buffer_free(&text);
 	return code;

@@ -5,6 +5,7 @@
 
 #include "portfwd/engine/engine.h"
 #include "portfwd/service/service.h"
+#include "portfwd/service/watch.h"
 
 /* The service in this process. */
 struct local;
@@ -14,6 +15,7 @@ void local_close(struct local *service);
 int local_call(struct local *service, enum pfw_verb verb, const struct pfw_request *request,
 	       json_t **ret_answer, struct pfw_error *err);
 int local_wait(struct local *service, int wake, enum pfw_wait *ret, struct pfw_error *err);
+int local_watch(struct local *service, struct pfw_watch **ret, struct pfw_error *err);
 int local_read(struct local *service, bool dry_run, struct pfw_service_file *ret,
 	       struct pfw_error *err);
 

@@ -44,36 +44,50 @@ static json_t *list_row(const struct pfw_engine *engine, const struct pfw_view *
 	return row;
 }
 
+/* Hands one forward to who wants it; rows is the list of the answer. */
+static int put_row(const struct pfw_engine *engine, const struct pfw_request *request,
+		   const struct pfw_view *view, uint32_t id, json_t *rows, struct pfw_error *err)
+{
+	json_t *row = list_row(engine, view, id);
+	int failed;
+
+	if (!request->row)
+		return json_array_append_new(rows, row) ? pfw_fail_memory(err) : 0;
+	failed = row ? request->row(request->row_ctx, row) : -ENOMEM;
+	json_decref(row);
+	return failed ? pfw_fail_memory(err) : 0;
+}
+
 static int list_named(const struct pfw_engine *engine, const struct pfw_request *request,
 		      const struct pfw_view *view, json_t *rows, struct pfw_error *err)
 {
 	const struct pfw_ruleset *ruleset = pfw_engine_ruleset(engine);
 	uint32_t id;
 	size_t i;
+	int code = 0;
 
-	for (i = 0; i < request->n_names; i++) {
+	for (i = 0; !code && i < request->n_names; i++) {
 		id = pfw_ruleset_find(ruleset, request->names[i]);
 		if (id == PFW_INDEX_NONE)
 			return pfw_fail(err, PFW_NOT_FOUND, -ENOENT,
 					"there is no forward \"%s\"; \"portfwd list\" shows those that are",
 					request->names[i]);
-		if (json_array_append_new(rows, list_row(engine, view, id)))
-			return pfw_fail_memory(err);
+		code = put_row(engine, request, view, id, rows, err);
 	}
-	return 0;
+	return code;
 }
 
-static int list_all(const struct pfw_engine *engine, const struct pfw_view *view, json_t *rows,
-		    struct pfw_error *err)
+static int list_all(const struct pfw_engine *engine, const struct pfw_request *request,
+		    const struct pfw_view *view, json_t *rows, struct pfw_error *err)
 {
 	const struct pfw_ruleset *ruleset = pfw_engine_ruleset(engine);
 	uint32_t id;
+	int code = 0;
 
-	for (id = 0; id < ruleset->n_forwards; id++)
-		if (ruleset->forwards[id].name &&
-		    json_array_append_new(rows, list_row(engine, view, id)))
-			return pfw_fail_memory(err);
-	return 0;
+	for (id = 0; !code && id < ruleset->n_forwards; id++)
+		if (ruleset->forwards[id].name)
+			code = put_row(engine, request, view, id, rows, err);
+	return code;
 }
 
 int answer_list(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
@@ -87,7 +101,7 @@ int answer_list(struct pfw_engine *engine, const struct pfw_request *request, js
 	code = pfw_engine_look(engine, &view, &report, err);
 	if (!code)
 		code = request->n_names ? list_named(engine, request, &view, rows, err) :
-					  list_all(engine, &view, rows, err);
+					  list_all(engine, request, &view, rows, err);
 	if (!code)
 		*ret = json_pack("{s:O}", "forwards", rows);
 	json_decref(rows);

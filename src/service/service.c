@@ -86,6 +86,13 @@ int pfw_service_wait(struct pfw_service *service, int wake, enum pfw_wait *ret,
 	return 0;
 }
 
+int pfw_service_watch(struct pfw_service *service, struct pfw_watch **ret, struct pfw_error *err)
+{
+	int code = need_local(service, err);
+
+	return code ? code : local_watch(service->local, ret, err);
+}
+
 static int take_file(const json_t *answer, struct pfw_service_file *ret, struct pfw_error *err)
 {
 	const json_t *text = json_object_get(answer, "text");

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Bad files and bad command lines: the tables in bad-input/.
+#
+# Backends: nftables
 
 load helpers
 load bad-input

@@ -3,6 +3,8 @@
 # shellcheck disable=SC2030,SC2031,SC2034
 #
 # Good commands in bad places: files, folders, rights, host or kernel do not let them.
+#
+# Backends: nftables
 
 load helpers
 load bad-input

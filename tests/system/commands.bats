@@ -3,6 +3,8 @@
 #
 # Each command once, well and badly: what it answers, and that a refused one
 # leaves kernel and file as they were. tests/run has this file run under valgrind too.
+#
+# Backends: nftables
 
 bats_require_minimum_version 1.5.0
 load helpers

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Many at once: nothing is lost, in file or kernel.
+#
+# Backends: nftables iptables
 
 load helpers
 
@@ -70,7 +72,7 @@ load helpers
 	for i in {1..8}; do
 		pfw add "one$i" "$((8000 + i))" "$SERVER4:80" > "$BATS_TEST_TMPDIR/one.$i" 2>&1 3>&- &
 		pids+=("$!")
-		ip netns exec second "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR-2" \
+		ip netns exec second "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR-2" "${BACKEND_WORDS[@]}" \
 			add "two$i" "$((9000 + i))" "$SERVER4:80" > "$BATS_TEST_TMPDIR/two.$i" 2>&1 3>&- &
 		pids+=("$!")
 	done
@@ -88,11 +90,13 @@ load helpers
 	local fd
 	exec {fd}< "${CONFIG%/*}"
 	flock "$fd"
-	timeout 20 ip netns exec gw "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" add web 8080 "$SERVER4:80"
+	timeout 20 ip netns exec gw "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" \
+		add web 8080 "$SERVER4:80"
 	exec {fd}<&-
 	equal "600 0" "$(stat -c '%a %u' "${CONFIG%/*}/.portfwd.lock")"
 }
 
+# bats test_tags=nftables
 @test "somebody else's changes of nftables at the same time disturb nothing" {
 	local i other
 

@@ -4,53 +4,11 @@
 # shellcheck disable=SC2154 # the descriptors of held connections are set by name
 #
 # Connections that are open while forwards change: those of what is gone are cut, all others go on.
+#
+# Backends: nftables iptables
 
 load helpers
-
-# Opens a connection that stays, for talk and talks. Address as of socat.
-hold() { # NAME HOST SOCAT-ADDRESS
-	local name=$1 host=$2 address=$3 dir=$BATS_TEST_TMPDIR
-	local -n to=to_$name from=from_$name
-
-	mkfifo "$dir/$name.to" "$dir/$name.from"
-	setsid ip netns exec "$host" socat - "$address" 3>&- \
-		< "$dir/$name.to" > "$dir/$name.from" 2> "$dir/$name.log" &
-	PIDS+=("$!")
-	exec {to}> "$dir/$name.to" {from}<> "$dir/$name.from"
-}
-
-# Says a line over the connection; the answer is printed. Fails if there is none.
-talk() { # NAME LINE
-	local name=$1 answer
-	local -n to=to_$name from=from_$name
-
-	# A closed connection is no answer either, and must not end the test.
-	(trap '' PIPE && printf '%s\n' "$2" >&"$to") 2> /dev/null || return 1
-	IFS= read -r -t "${TALK_SECONDS:-$ASK_SECONDS}" answer <&"$from" || return 1
-	printf '%s\n' "$answer"
-}
-
-# The connection carries data to the server, which answers just this line.
-carries() { # NAME SERVER LINE
-	local answer
-
-	if ! answer=$(talk "$1" "$3") || [[ $answer != "$2 "*"heard=$3" ]]; then
-		echo "connection $1: expected $2 to answer to $3, got: ${answer:-nothing}" >&2
-		in_ns gw conntrack -L 2>&1 | sed 's/^/  | /' >&2
-		show_gateway >&2
-		return 1
-	fi
-}
-
-carries_nothing() { # NAME
-	local answer
-
-	if answer=$(TALK_SECONDS=$DROP_SECONDS talk "$1" "still there?"); then
-		echo "connection $1: expected no answer, got: $answer" >&2
-		in_ns gw conntrack -L 2>&1 | sed 's/^/  | /' >&2
-		return 1
-	fi
-}
+load held
 
 # How many entries the gateway's table has of such connections, by options of conntrack -L.
 entries() { # OPTION …
@@ -167,13 +125,13 @@ send_on() { # HOST SOCAT-ADDRESS
 	pfw remove other
 	pfw diff
 	carries two new "no forward is left"
-	in_ns gw sh -c 'nft list ruleset | nft -c -f -'
+	nft_only in_ns gw sh -c 'nft list ruleset | nft -c -f -'
 	pfw reload
 	pfw diff
 	# The guard stays as long as routing is on; nothing rewrites any more.
-	equal 0 "$(in_ns gw nft list ruleset | grep -c 'type nat' || true)"
+	equal "" "$(rules | grep -E 'type nat|-j DNAT|MASQUERADE' || true)"
 	pfw flush
-	equal "" "$(in_ns gw nft list ruleset)"
+	nothing_is_left
 }
 
 @test "another target cuts, and so does another word on the source address" {
@@ -546,13 +504,13 @@ send_on() { # HOST SOCAT-ADDRESS
 
 @test "a forward that expires is cut when it is removed before, and flush sees its chain" {
 	serve_tcp web server "$SERVER4" 80
-	pfw add web "$WAN4:8080" "$SERVER4:80" --expires 2099-01-01T00:00:00Z
+	pfw add web "$WAN4:8080" "$SERVER4:80" --expires "$LATE-01-02T00:00:00Z"
 	pfw add limited "$WAN4:8081" "$SERVER4:80" --limit connections=5
 	hold one client "TCP4:$WAN4:8080"
 	hold two client "TCP4:$WAN4:8081"
 	carries one web before
 	carries two web before
-	pfw add --replace web "$WAN4:8080" "$SERVER4:80" --expires 2098-01-01T00:00:00Z
+	pfw add --replace web "$WAN4:8080" "$SERVER4:80" --expires "$LATE-01-01T00:00:00Z"
 	carries one web "sooner"
 	pfw remove web
 	carries_nothing one
@@ -657,11 +615,12 @@ send_on() { # HOST SOCAT-ADDRESS
 	hold two client "TCP4:$WAN4:8081"
 	carries one web before
 	carries two web before
-	in_ns gw nft flush ruleset
+	wipe
 	pfw remove web
 	carries_nothing one
 	carries two web after
-	in_ns gw nft delete element inet portfwd dnat4_addr "{ $WAN4 . tcp . 8081 }"
+	nft_only in_ns gw nft delete element inet portfwd dnat4_addr "{ $WAN4 . tcp . 8081 }"
+	iptables_only iptables_lose portfwd:other
 	pfw remove other
 	carries_nothing two
 }
@@ -675,7 +634,7 @@ traced() { # STRACE-OPTION … -- ARGUMENT …
 	done
 	shift
 	ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 in_ns gw strace -f "${options[@]}" \
-		"$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "$@"
+		"$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" "$@"
 }
 
 @test "no change, no look at the connections" {

@@ -3,6 +3,8 @@
 # shellcheck disable=SC2016 # what the editors are told is for their shell
 #
 # portfwd edit: what the editor leaves is in the file and in the kernel, or in neither.
+#
+# Backends: nftables
 
 bats_require_minimum_version 1.5.0
 load helpers

@@ -3,6 +3,8 @@
 #
 # The rules as text: exported for nft, and saved and loaded by nft as
 # administrators do it with their whole firewall.
+#
+# Backends: nftables
 
 load helpers
 
@@ -80,9 +82,7 @@ all_forward() {
 	all_servers
 	pfw reload
 	all_forward
-	in_ns gw nft list ruleset > "$BATS_TEST_TMPDIR/saved.nft"
-	in_ns gw nft flush ruleset
-	in_ns gw nft -f "$BATS_TEST_TMPDIR/saved.nft"
+	saved_and_loaded
 	all_forward
 	pfw reload
 	pfw diff
@@ -101,9 +101,7 @@ all_forward() {
 @test "what was loaded by nft from its own listing is no difference" {
 	all_kinds
 	pfw reload
-	in_ns gw nft list ruleset > "$BATS_TEST_TMPDIR/saved.nft"
-	in_ns gw nft flush ruleset
-	in_ns gw nft -f "$BATS_TEST_TMPDIR/saved.nft"
+	saved_and_loaded
 	pfw diff
 }
 

@@ -24,6 +24,16 @@ SECOND4=10.0.0.3 SECOND6=fd00::3
 ARM4=10.0.0.5 ARM6=fd00::5
 export CLIENT4 CLIENT6 WAN4 WAN6 LAN4 LAN6 SERVER4 SERVER6 SECOND4 SECOND6 ARM4 ARM6
 
+# With which of the two the file runs; nftables is what it takes by itself.
+BACKEND=${PORTFWD_BACKEND:-nftables}
+BACKEND_WORDS=()
+[ "$BACKEND" = nftables ] || BACKEND_WORDS=(--backend "$BACKEND")
+
+# A year that is far away; iptables knows none behind 2037.
+LATE=2099
+[ "$BACKEND" != iptables ] || LATE=2037
+export LATE
+
 # How long a connection may take that should succeed, and how long we believe
 # that one is dropped. Valgrind and sanitizers slow down portfwd, not packets.
 : "${ASK_SECONDS:=5}" "${DROP_SECONDS:=0.4}"
@@ -250,6 +260,7 @@ unreachable() { # tcp|udp HOST ADDRESS PORT
 
 show_gateway() {
 	in_ns gw nft list ruleset 2>&1 | sed 's/^/  | /'
+	iptables_save gw 2>&1 | sed 's/^/  | /'
 }
 
 # ---- portfwd in the gateway
@@ -267,7 +278,7 @@ pfw() { # ARGUMENT …
 pfw_in() { # HOST ARGUMENT …
 	local host=$1
 	shift
-	ip netns exec "$host" "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "$@"
+	ip netns exec "$host" "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" "$@"
 }
 
 # Writes the configuration from standard input.
@@ -309,6 +320,102 @@ contains() { # TEXT PART
 
 sysctl_get() { # HOST PATH
 	in_ns "$1" cat "/proc/sys/$2"
+}
+
+# ---- Rules in the kernel, whatever the backend
+
+# A line that is about one backend only.
+nft_only() { # COMMAND …
+	[ "$BACKEND" != nftables ] || "$@"
+}
+iptables_only() { # COMMAND …
+	[ "$BACKEND" != iptables ] || "$@"
+}
+
+# Skips what iptables cannot express: KEY is a row of the limits in portfwd-iptables(7).
+not_in_iptables() { # KEY
+	[ "$BACKEND" != iptables ] || skip "not in iptables: $1"
+}
+
+# Both families, without comments and counts, which are of the moment.
+iptables_save() { # HOST
+	in_ns "$1" iptables-legacy-save | sed '/^#/d; s/\[[0-9:]*\]$//; s/^/4 /'
+	in_ns "$1" ip6tables-legacy-save | sed '/^#/d; s/\[[0-9:]*\]$//; s/^/6 /'
+}
+
+# What portfwd has in a host's kernel, as its backend's own tool lists it.
+rules() { # [HOST]
+	case $BACKEND in
+	nftables) in_ns "${1:-gw}" nft list table inet portfwd 2> /dev/null || true ;;
+	iptables) iptables_save "${1:-gw}" | grep -i portfwd || true ;;
+	esac
+}
+
+# Neither backend has left anything; the built-in chains of iptables stay where they were opened.
+nothing_is_left() { # [HOST]
+	equal "" "$(in_ns "${1:-gw}" nft list ruleset)" "nftables"
+	equal "" "$(iptables_save "${1:-gw}" | grep -i portfwd)" "iptables"
+}
+
+# What others do: all rules away, ours and theirs.
+wipe() {
+	local tool table
+
+	nft_only in_ns gw nft flush ruleset
+	[ "$BACKEND" = iptables ] || return 0
+	for tool in iptables ip6tables; do
+		while read -r table; do
+			in_ns gw "$tool-legacy" -w -t "$table" -F
+			in_ns gw "$tool-legacy" -w -t "$table" -X
+		done < <(in_ns gw cat "/proc/net/${tool/tables/_tables}_names")
+	done
+}
+
+# What administrators do with their whole firewall: save it, and load it at the next boot.
+saved_and_loaded() {
+	local saved=$BATS_TEST_TMPDIR/saved
+
+	nft_only in_ns gw nft list ruleset > "$saved.nft"
+	iptables_only in_ns gw iptables-legacy-save > "$saved.4"
+	iptables_only in_ns gw ip6tables-legacy-save > "$saved.6"
+	wipe
+	nft_only in_ns gw nft -f "$saved.nft"
+	iptables_only in_ns gw iptables-legacy-restore -w < "$saved.4"
+	iptables_only in_ns gw ip6tables-legacy-restore -w < "$saved.6"
+}
+
+# What the configuration would make, loaded by the kernel's tool.
+export_loaded() {
+	case $BACKEND in
+	nftables)
+		pfw export --format nft > "$BATS_TEST_TMPDIR/export.nft"
+		in_ns gw nft -f "$BATS_TEST_TMPDIR/export.nft"
+		;;
+	iptables)
+		pfw export --format iptables > "$BATS_TEST_TMPDIR/export.4"
+		pfw export --format ip6tables > "$BATS_TEST_TMPDIR/export.6"
+		in_ns gw iptables-legacy-restore -w < "$BATS_TEST_TMPDIR/export.4"
+		in_ns gw ip6tables-legacy-restore -w < "$BATS_TEST_TMPDIR/export.6"
+		;;
+	esac
+}
+
+# What stands in rules only as long as there is a forward.
+case $BACKEND in
+nftables) of_a_forward='comment|map|(to|go|from|key)-' ;;
+iptables) of_a_forward='portfwd:|PORTFWD-[a-z]' ;;
+esac
+
+# Takes rules of iptables away, those in whose text this stands, as somebody by hand would.
+iptables_lose() { # TEXT
+	local tool
+
+	for tool in iptables ip6tables; do
+		in_ns gw "$tool-legacy-save" | awk -v text="$1" '
+			/^\*/ || /^COMMIT/
+			/^-A/ && index($0, text) { sub(/^-A/, "-D"); print }' |
+			in_ns gw "$tool-legacy-restore" -w --noflush
+	done
 }
 
 # ---- Begin and end of each test

@@ -3,6 +3,8 @@
 #
 # The test hosts themselves, with hand-written nftables rules in portfwd's place.
 # If these fail, no other system test says anything.
+#
+# Backends: nftables iptables
 
 load helpers
 

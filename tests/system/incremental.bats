@@ -5,6 +5,8 @@
 # after each of many random changes the kernel holds exactly what the file says.
 #
 # As long as 60 tests.
+#
+# Backends: nftables iptables
 
 load helpers
 
@@ -27,7 +29,8 @@ any_of() { # WORD …: sets $word
 
 # Cheaper than ip netns exec, which mounts anew each time.
 pfw() {
-	nsenter --net=/run/netns/gw "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "$@"
+	nsenter --net=/run/netns/gw "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" \
+		"${BACKEND_WORDS[@]}" "$@"
 }
 
 # The arguments of a random forward, into $arguments. They overlap by intent: few
@@ -158,12 +161,12 @@ random_changes() { # N NAMES
 	RANDOM=$((seed + 1000))
 	random_changes "${CHANGES:-100}" 40
 	pfw flush
-	equal "" "$(in_ns gw nft list ruleset)"
+	nothing_is_left
 	pfw reload
 	pfw diff
 	mapfile -t names < <(pfw_json '.forwards[].name' list)
 	pfw remove "${names[@]}"
 	# The guard stays as long as the routing; no element and no chain of a forward does.
-	equal "" "$(in_ns gw nft list ruleset | grep -E 'comment|map|(to|go|from|key)-' || true)"
+	equal "" "$(rules | grep -E "$of_a_forward" || true)"
 	pfw diff
 }

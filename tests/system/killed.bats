@@ -6,6 +6,8 @@
 # say how many moments, and which.
 #
 # As long as 60 tests.
+#
+# Backends: nftables
 
 load helpers
 load language

@@ -65,10 +65,3 @@ in_sync() {
 		return 1
 	fi
 }
-
-# What administrators do with their whole firewall: save it, and load it at the next boot.
-saved_by_nft() {
-	in_ns gw nft list ruleset > "$BATS_TEST_TMPDIR/saved.nft"
-	in_ns gw nft flush ruleset
-	in_ns gw nft -f "$BATS_TEST_TMPDIR/saved.nft"
-}

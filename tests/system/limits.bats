@@ -3,6 +3,8 @@
 #
 # How much a forward takes, what it logs, when it ends, and under which address
 # its connections go on.
+#
+# Backends: nftables iptables
 
 load helpers
 load language
@@ -10,6 +12,12 @@ load language
 servers() {
 	peer_serve server web tcp "$SERVER4" 80 web6 tcp "$SERVER6" 80 web udp "$SERVER4" 80 \
 		web6 udp "$SERVER6" 80 web tcp "$SERVER4" 8000-8005
+}
+
+# Waits until a forward that was given a second has had it; nftables takes the element away then.
+has_expired() { # NAME
+	while nft_only rules | grep -qE ": jump to-$1|comment \"$1\""; do :; done
+	until [ "$(pfw_json ".forwards[] | select(.name == \"$1\").state" list)" = expired ]; do :; done
 }
 
 # How many of the lines were answers.
@@ -96,7 +104,7 @@ answered() { # LINES
 	gets none client tcp "$WAN4" 8080
 	gets "web $CLIENT4 80" client tcp "$WAN4" 8081
 	# Sets of clients are there to be saved, too; the kernel counts anew then.
-	saved_by_nft
+	saved_and_loaded
 	in_sync
 	questions=${COPROC[1]}
 	exec {questions}>&-
@@ -119,11 +127,11 @@ answered() { # LINES
 	equal "web $CLIENT4 80" "$line"
 	for ports in 9000-9010 9000; do
 		pfw add soon "$ports" "$SERVER4:80" --expires 1s
-		while in_ns gw nft list table inet portfwd | grep -q ': jump to-soon'; do :; done
+		has_expired soon
 		pfw --dry-run reload
 		pfw reload
 		in_sync
-		equal 0 "$(in_ns gw nft list table inet portfwd | grep -c soon)"
+		equal 0 "$(rules | grep -c soon)"
 		gets none client tcp "$WAN4" 8080
 		pfw remove soon
 	done
@@ -148,7 +156,7 @@ answered() { # LINES
 		ASK
 		equal 6 "$(answered "$output")"
 	done
-	equal 2 "$(in_ns gw nft list sets inet | grep -c 'set connections')"
+	nft_only equal 2 "$(rules | grep -c 'set connections')"
 	pfw diff
 	coproc peer_ask client
 	local asking=$COPROC_PID
@@ -164,14 +172,14 @@ answered() { # LINES
 	exec {questions}>&-
 	wait "$asking"
 	pfw remove f1 f2 f3
-	equal 0 "$(in_ns gw nft list sets inet | grep -c 'set connections' || true)"
+	equal "" "$(rules | grep -i connections)"
 }
 
 @test "limits on a range, on udp, and on the machine's own service" {
 	servers
 	peer_serve_both gw own "$WAN4" 22
 	pfw add range 8000-8005 "$SERVER4" --limit connections=1
-	pfw add self 2222/tcp+udp self:22 --limit rate=1/day,burst=2
+	pfw add self 2222/tcp+udp self:22 --limit rate=1/hour,burst=2
 	run peer_ask client <<-ASK
 		hold tcp $WAN4 8000
 		hold tcp $WAN4 8001
@@ -187,7 +195,7 @@ answered() { # LINES
 	servers
 	pfw add my.web 8080 "$SERVER4:80,[$SERVER6]:80" --log
 	# From another network namespace than the first nothing is printed: what is behind counts.
-	contains "$(in_ns gw nft list chain inet portfwd to-my.web)" 'log prefix "portfwd my.web: "'
+	contains "$(rules)" 'prefix "portfwd my.web: "'
 	gets "web $CLIENT4" client tcp "$WAN4" 8080
 	gets "web6 $CLIENT6" client tcp "$WAN6" 8080
 	equal 2 "$(pfw_json '.forwards[0].connections' list)"
@@ -238,22 +246,25 @@ answered() { # LINES
 	# What the expired ones leave until the next change is nobody's fault.
 	in_sync
 	equal "sharing wide" "$(pfw_json '[.forwards[] | select(.state == "active") | .name] | join(" ")' list)"
-	in_ns gw nft delete element inet portfwd chain4_any '{ tcp . 8084 }'
+	nft_only in_ns gw nft delete element inet portfwd chain4_any '{ tcp . 8084 }'
+	iptables_only iptables_lose "--dport 8084 "
 	pfw_fails 7 diff
-	equal 1 "$(wc -l <<< "$output")" "$output"
-	contains "$output" "tcp . 8084"
+	nft_only equal 1 "$(wc -l <<< "$output")" "$output"
+	nft_only contains "$output" "tcp . 8084"
+	iptables_only contains "$output" "--dport 8084"
 	pfw add heir 8080 "$SERVER4:80"
 	equal "sharing wide heir" "$(jq -r '[.forwards[].name] | join(" ")' "$CONFIG")"
 	gets "web $CLIENT4" client tcp "$WAN4" 8080
 	gets "web $CLIENT4" client tcp "$WAN4" 8085
 	in_sync
-	if in_ns gw nft list table inet portfwd | grep -E 'plain|narrow|shared|source6'; then
+	if rules | grep -E 'plain|narrow|shared|source6'; then
 		echo "the expired ones have left something" >&2
 		return 1
 	fi
 }
 
 # As if the clock had been set, or a list of nft's been saved and loaded.
+# bats test_tags=nftables
 @test "expires: by the clock, also where the kernel keeps the element for longer" {
 	local until comment
 	servers
@@ -283,6 +294,7 @@ answered() { # LINES
 	in_sync
 }
 
+# bats test_tags=nftables
 @test "a forward is missing when it cannot work, not when others added something" {
 	pfw add one 8080 "$SERVER4:80"
 	pfw add two 8081 "$SERVER4:80,$SECOND4:80"
@@ -320,7 +332,7 @@ answered() { # LINES
 	for change in reload "remove other" "add more 8005 $SERVER4" \
 		"add soon 9000-9010 $SERVER4 --replace"; do
 		pfw add soon 9000-9010 "$SERVER4" --expires 1s --replace
-		while in_ns gw nft list map inet portfwd chain_range4_any | grep -q soon; do :; done
+		has_expired soon
 		# shellcheck disable=SC2086 # words
 		pfw $change
 		in_sync
@@ -330,6 +342,7 @@ answered() { # LINES
 	gets "web $CLIENT4 8005" client tcp "$WAN4" 8005
 }
 
+# bats test_tags=nftables
 @test "expires: reload leaves the element its time" {
 	local before
 	pfw add later 8080 "$SERVER4:80" --expires 1h

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # A target in 127.0.0.0/8 works for clients outside, and nobody else gets in to what listens there.
+#
+# Backends: nftables iptables
 
 load helpers
 
@@ -59,6 +61,31 @@ seen_now() {
 		jq -r '[.nftables[] | .rule?.expr? // empty | .[] | .counter?.packets // empty] | join(" ")'
 }
 
+# Whether the rules stand that drop what comes from outside to 127.0.0.0/8.
+is_shielded() {
+	case $BACKEND in
+	nftables) contains "$(rules)" 'ip daddr 127.0.0.0/8 drop' ;;
+	iptables) contains "$(rules)" '-A PORTFWD-SHIELD -d 127.0.0.0/8 ! -i lo' ;;
+	esac
+}
+
+is_bare() {
+	equal "" "$(rules | grep -iE 'loopback|shield')"
+}
+
+shield_lost() {
+	case $BACKEND in
+	nftables)
+		in_ns gw nft delete chain inet portfwd loopback 2> /dev/null ||
+			in_ns gw nft "flush chain inet portfwd loopback; delete chain inet portfwd loopback"
+		;;
+	iptables)
+		in_ns gw iptables-legacy -w -t raw -F
+		in_ns gw iptables-legacy -w -t raw -X
+		;;
+	esac
+}
+
 everybody_is_served() {
 	reaches tcp client "$WAN4" 8080 inner "$CLIENT4"
 	reaches udp client "$WAN4" 5353 names "$CLIENT4"
@@ -96,7 +123,8 @@ two_forwards() {
 	equal "0 0 0 0" "$(localnet all default wan0 lan0)"
 	run pfw --dry-run add inner 8080 127.0.0.1:9000
 	equal 0 "$status" "$output"
-	contains "$output" '+ chain loopback'
+	nft_only contains "$output" '+ chain loopback'
+	iptables_only contains "$output" PORTFWD-SHIELD
 	contains "$output" '+ net.ipv4.conf.wan0.route_localnet = 1'
 	equal "0 0 0 0" "$(localnet all default wan0 lan0)"
 	two_forwards
@@ -114,7 +142,7 @@ two_forwards() {
 	everybody_is_served
 	pfw flush
 	equal "0 0 0 0" "$(localnet all default wan0 lan0)"
-	equal "" "$(in_ns gw nft list ruleset)"
+	nothing_is_left
 	equal "[]" "$(pfw_json '.route_localnet | tostring' status)"
 }
 
@@ -132,10 +160,9 @@ two_forwards() {
 	reaches tcp second "$LAN4" 8080 inner "$SECOND4"
 	pfw remove inner
 	equal "0 0" "$(localnet wan0 lan0)"
-	in_ns gw nft list chain inet portfwd loopback
+	is_shielded
 	pfw disable later
-	run in_ns gw nft list ruleset
-	[[ $output != *loopback* ]]
+	is_bare
 	pfw diff
 }
 
@@ -199,14 +226,14 @@ two_forwards() {
 	attacker
 	two_forwards
 	equal 0 "$(pfw_json '.warnings | length' status)"
-	in_ns gw nft delete chain inet portfwd loopback 2> /dev/null ||
-		in_ns gw nft "flush chain inet portfwd loopback; delete chain inet portfwd loopback"
+	shield_lost
 	attack
 	read -r -a before <<< "$(seen)"
 	[ "${before[0]}" -gt 0 ]
 	contains "$(pfw_json '.warnings[0]' status)" 'route_localnet is on'
 	pfw_fails 7 diff
-	equal '+ chain loopback' "$output"
+	nft_only equal '+ chain loopback' "$output"
+	iptables_only contains "$output" PORTFWD-SHIELD
 	pfw reload
 	attack
 	equal "${before[*]}" "$(seen)"
@@ -242,12 +269,13 @@ two_forwards() {
 	kill -- "-$storm" || true
 }
 
-# Tables are numbered as they come.
+# Tables of nftables are numbered as they come.
 table_number() { # NAME
 	in_ns gw nft add table ip "$1"
 	in_ns gw nft -j -a list tables | jq ".nftables[].table? | select(.name == \"$1\") | .handle"
 }
 
+# bats test_tags=nftables
 @test "a change that fails leaves neither route_localnet nor table; the table came first" {
 	local before after
 	before=$(table_number one)
@@ -261,7 +289,7 @@ table_number() { # NAME
 	after=$(table_number two)
 	equal 2 $((after - before)) "tables made"
 	in_ns gw nft "delete table ip one; delete table ip two"
-	equal "" "$(in_ns gw nft list ruleset)"
+	nothing_is_left
 	[ ! -e "$CONFIG" ]
 }
 
@@ -269,16 +297,17 @@ table_number() { # NAME
 	"${CC:-cc}" -shared -fPIC -o "$BATS_TEST_TMPDIR/refuse.so" "$BATS_TEST_DIRNAME/refuse.c" -ldl
 	run ip netns exec gw env LD_PRELOAD="$BATS_TEST_TMPDIR/refuse.so" REFUSE_SYSCTL=route_localnet \
 		ASAN_OPTIONS="${ASAN_OPTIONS-}:verify_asan_link_order=0" \
-		"$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" add inner 8080 127.0.0.1:9000
+		"$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" add inner 8080 127.0.0.1:9000
 	equal 1 "$status" "$output"
 	contains "$output" 'the rules stay that keep others from 127.0.0.0/8'
 	equal "0 1" "$(localnet wan0 lan0)"
-	contains "$(in_ns gw nft list chain inet portfwd loopback)" 'ip daddr 127.0.0.0/8 drop'
+	is_shielded
 	pfw flush
 	equal "0 0" "$(localnet wan0 lan0)"
-	equal "" "$(in_ns gw nft list ruleset)"
+	nothing_is_left
 }
 
+# bats test_tags=nftables
 @test "a removal that fails leaves the forward and the file, and has not touched the shield" {
 	local before after
 	inner
@@ -298,12 +327,10 @@ table_number() { # NAME
 	equal "0 0" "$(localnet wan0 lan0)"
 }
 
-@test "the table is saved and loaded by nft as it is" {
+@test "the rules are saved and loaded as they are" {
 	inner
 	two_forwards
-	in_ns gw nft list ruleset > "$BATS_TEST_TMPDIR/saved.nft"
-	in_ns gw nft flush ruleset
-	in_ns gw nft -f "$BATS_TEST_TMPDIR/saved.nft"
+	saved_and_loaded
 	pfw diff
 	everybody_is_served
 }
@@ -346,8 +373,7 @@ table_number() { # NAME
 	pfw diff
 	reaches tcp gw 127.0.0.1 8443 inner 127.0.0.1
 	equal "0 0" "$(localnet wan0 lan0)"
-	run in_ns gw nft list ruleset
-	[[ $output != *loopback* ]]
+	is_bare
 }
 
 # An open connection; its lines come and go by the descriptors to and from.
@@ -381,7 +407,7 @@ talk() { # LINE: the answer
 	pfw diff
 	pfw reload
 	equal "0 0" "$(localnet wan0 lan0)"
-	equal "" "$(in_ns gw nft list tables | grep portfwd || true)"
+	equal "" "$(rules)"
 	pfw add inner 8080 127.0.0.1:9000
 	rm "$BATS_TEST_TMPDIR/to" "$BATS_TEST_TMPDIR/from"
 	hold "$WAN4" 8080

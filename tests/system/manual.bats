@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # portfwd-nftables(7) tells the table line by line. If this fails, it tells another one.
+#
+# Backends: nftables
 
 load helpers
 
@@ -67,8 +69,6 @@ comparable() {
 @test "the table of the page is saved and loaded by nft, and is no difference" {
 	cp "$EXAMPLE" "$CONFIG"
 	pfw reload
-	in_ns gw nft list ruleset > "$BATS_TEST_TMPDIR/saved.nft"
-	in_ns gw nft flush ruleset
-	in_ns gw nft -f "$BATS_TEST_TMPDIR/saved.nft"
+	saved_and_loaded
 	pfw diff
 }

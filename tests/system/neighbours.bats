@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # What is not portfwd's business stays as it is.
+#
+# Backends: nftables
 
 load helpers
 

@@ -5,6 +5,8 @@
 # It saves a read where nothing happened in between, and never hides that something did.
 #
 # As long as 20 tests.
+#
+# Backends: nftables
 
 load helpers
 load language

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Which of several forwards takes a connection: a table, each row sent as a packet.
+#
+# Backends: nftables iptables
 
 load helpers
 load language

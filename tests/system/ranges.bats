@@ -3,6 +3,8 @@
 #
 # Ranges of ports: kept, many to one, shifted one to one; to other hosts and to
 # the machine itself; on every tier of precedence.
+#
+# Backends: nftables iptables
 
 load helpers
 load language

@@ -4,11 +4,13 @@
  * middle, as the environment says.
  *
  *   REFUSE_ELEMENT=NAME  each set element with this comment goes to nf_tables with a broken key
+ *   REFUSE_NFTABLES=1    what is for nf_tables goes to a part of netfilter's netlink that is not there
  *   REFUSE_RENAME=TEXT   rename(2) to a path that ends with this text fails with EIO
  *   REFUSE_SYNC=1        fsync(2) fails with EIO
  *   REFUSE_SYSCTL=NAME   of the sysctls of this name, only the first can be written
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +18,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +72,34 @@ static void break_message(struct nlmsghdr *message, const char *name)
 		break_element(element, name);
 }
 
+/* As where nf_tables is not: the rest of netfilter answers as ever. */
+static void send_astray(struct nlmsghdr *message)
+{
+	struct nfgenmsg *begin = NLMSG_DATA(message);
+
+	if (message->nlmsg_type >> 8 == NFNL_SUBSYS_NFTABLES)
+		message->nlmsg_type = (uint16_t)(NFNL_SUBSYS_OSF << 8 | (message->nlmsg_type & 0xff));
+	else if (message->nlmsg_type == NFNL_MSG_BATCH_BEGIN)
+		begin->res_id = htons(NFNL_SUBSYS_OSF);
+}
+
+ssize_t sendto(int fd, const void *data, size_t len, int flags, const struct sockaddr *to,
+	       socklen_t to_len)
+{
+	ssize_t (*real)(int, const void *, size_t, int, const struct sockaddr *, socklen_t) =
+		(ssize_t (*)(int, const void *, size_t, int, const struct sockaddr *, socklen_t))
+			dlsym(RTLD_NEXT, "sendto");
+	struct nlmsghdr *message;
+	size_t at;
+
+	if (getenv("REFUSE_NFTABLES") && to && to->sa_family == AF_NETLINK)
+		for (at = 0; at + sizeof(*message) <= len; at += NLMSG_ALIGN(message->nlmsg_len)) {
+			message = (struct nlmsghdr *)((char *)data + at);
+			send_astray(message);
+		}
+	return real(fd, data, len, flags, to, to_len);
+}
+
 ssize_t sendmsg(int fd, const struct msghdr *packet, int flags)
 {
 	ssize_t (*real)(int, const struct msghdr *, int) =
@@ -77,10 +108,15 @@ ssize_t sendmsg(int fd, const struct msghdr *packet, int flags)
 	struct nlmsghdr *message;
 	size_t i, at;
 
-	for (i = 0; name && i < packet->msg_iovlen; i++)
+	bool astray = getenv("REFUSE_NFTABLES");
+
+	for (i = 0; (name || astray) && i < packet->msg_iovlen; i++)
 		for (at = 0; at < packet->msg_iov[i].iov_len; at += NLMSG_ALIGN(message->nlmsg_len)) {
 			message = (struct nlmsghdr *)((char *)packet->msg_iov[i].iov_base + at);
-			break_message(message, name);
+			if (name)
+				break_message(message, name);
+			if (astray)
+				send_astray(message);
 		}
 	return real(fd, packet, flags);
 }

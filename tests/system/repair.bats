@@ -5,6 +5,8 @@
 # that: forwards that they left alone go on counting where they were.
 #
 # As long as 10 tests.
+#
+# Backends: nftables
 
 load helpers
 load language

@@ -3,6 +3,8 @@
 #
 # Forwards of "add --runtime": part of everything until the next boot or flush, and in no file
 # of the administrator.
+#
+# Backends: nftables iptables
 
 bats_require_minimum_version 1.5.0
 load helpers
@@ -20,7 +22,8 @@ saved_forwards() {
 everything() {
 	cat "$CONFIG" "$(runtime_file)" 2> /dev/null || true
 	find "$BATS_TEST_TMPDIR/etc" "$RUN_DIR" | sort
-	in_ns gw nft -s list ruleset
+	nft_only in_ns gw nft -s list ruleset
+	iptables_save gw
 }
 
 refused() { # CODE SAYS ARGUMENT …
@@ -71,7 +74,7 @@ refused() { # CODE SAYS ARGUMENT …
 @test "reload keeps it, flush forgets it" {
 	pfw add saved 9090 "$SERVER4:80"
 	pfw add --runtime web 8080 "$SERVER4:80"
-	in_ns gw nft delete table inet portfwd
+	wipe
 	equal "missing missing" "$(pfw_json '[.forwards[].state] | join(" ")' list)"
 	equal 2 "$(pfw_json .forwards reload)"
 	pfw diff
@@ -88,7 +91,7 @@ refused() { # CODE SAYS ARGUMENT …
 @test "another boot: what was kept does not come back" {
 	pfw add saved 9090 "$SERVER4:80"
 	pfw add --runtime web 8080 "$SERVER4:80"
-	in_ns gw nft delete table inet portfwd
+	wipe
 	sed -i 's/"boot": "[^"]*"/"boot": "another"/' "$RUN_DIR"/net-*/state.json
 	equal saved "$(pfw_json '[.forwards[].name] | join(" ")' list)"
 	pfw add more 9091 "$SERVER4:80"
@@ -103,7 +106,7 @@ refused() { # CODE SAYS ARGUMENT …
 	[ ! -e "$CONFIG" ]
 	pfw diff
 	equal active "$(pfw_json '.forwards[].state' list)"
-	in_ns gw nft delete table inet portfwd
+	wipe
 	pfw reload
 	reaches tcp client "$WAN4" 8080 web
 	pfw add saved 9090 "$SERVER4:80"
@@ -203,8 +206,9 @@ refused() { # CODE SAYS ARGUMENT …
 	local before refusal
 	before=$(everything)
 	for refusal in REFUSE_ELEMENT=more REFUSE_RENAME=/runtime.json; do
+		[ "$BACKEND $refusal" != "iptables REFUSE_ELEMENT=more" ] || continue
 		run ip netns exec gw env LD_PRELOAD="$BATS_TEST_TMPDIR/refuse.so" "$refusal" \
-			"$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" add --runtime more 8081 "$SERVER4:80"
+			"$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" add --runtime more 8081 "$SERVER4:80"
 		equal 1 "$status" "$output"
 		equal "$before" "$(everything)" "$refusal"
 	done

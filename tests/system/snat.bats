@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Whom the server sees: the client, unless the reply could not come back then.
+#
+# Backends: nftables iptables
 
 load helpers
 
@@ -59,14 +61,14 @@ setup() {
 	pfw diff
 	pfw reload
 	reaches tcp second "$WAN4" 8080 web "$LAN4"
-	in_ns gw nft list ruleset > "$BATS_TEST_TMPDIR/saved.nft"
-	in_ns gw nft flush ruleset
-	in_ns gw nft -f "$BATS_TEST_TMPDIR/saved.nft"
+	saved_and_loaded
 	pfw diff
 	reaches tcp second "$WAN4" 8080 web "$LAN4"
 	reaches tcp client "$WAN4" 8080 web "$CLIENT4"
 }
 
+# The others are where interfaces stand in rules.
+# bats test_tags=nftables
 @test "a hairpin that could not be told is not remembered as none" {
 	serve_tcp web server "$SERVER4" 80
 	pfw add "$WAN4:8080" "$SERVER4:80"
@@ -80,7 +82,8 @@ setup() {
 @test "no packet passes a chain of portfwd beside those of NAT, unless there is a guard" {
 	routing_on gw
 	pfw add 8080 "$SERVER4:80"
-	equal "nat nat nat" "$(in_ns gw nft list table inet portfwd | sed -n 's/.*type \([a-z]*\) hook.*/\1/p' | xargs)"
+	nft_only equal "nat nat nat" "$(rules | sed -n 's/.*type \([a-z]*\) hook.*/\1/p' | xargs)"
+	iptables_only equal "4 *nat" "$(iptables_save gw | grep -F '*')"
 }
 
 @test "a one-armed gateway, in and out by one interface, works" {
@@ -262,7 +265,7 @@ serve_both() { # NAME HOST PORT ADDRESS4 ADDRESS6
 	reaches tcp server "$LAN4" 8081 other4 "$LAN4"
 	pfw diff
 	pfw remove more
-	if in_ns gw nft list table inet portfwd | grep -F "$SECOND4"; then
+	if rules | grep -F "$SECOND4"; then
 		return 1
 	fi
 	pfw diff

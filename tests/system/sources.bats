@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Who may use a forward, and who of several on one key takes a client.
+#
+# Backends: nftables iptables
 
 load helpers
 load language
@@ -152,12 +154,12 @@ setup() {
 	gets "a6 $CLIENT6" client tcp "$WAN6" 8080 "$CLIENT6"
 	gets "own $OTHER6" client tcp "$WAN6" 8080 "$OTHER6"
 	in_sync
-	saved_by_nft
+	saved_and_loaded
 	in_sync
 }
 
 # nft puts a single range, which is no prefix, into no set.
-@test "neighbours that make one range, admitted and excluded, also after nft saved them" {
+@test "neighbours that make one range, admitted and excluded, also after they were saved and loaded" {
 	local not in=a in6=a6 out=own out6=own
 	for not in "" "!"; do
 		pfw add --replace one 8080 "$SERVER4:80,[$SERVER6]:80" \
@@ -169,7 +171,7 @@ setup() {
 		gets "$in6 $OTHER6" client tcp "$WAN6" 8080 "$OTHER6"
 		gets "$out6 $CLIENT6" client tcp "$WAN6" 8080 "$CLIENT6"
 		in_sync
-		saved_by_nft
+		saved_and_loaded
 		in_sync
 		in=own in6=own out=a out6=a6
 	done

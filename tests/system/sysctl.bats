@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Routing is switched on where a forward needs it, and only there; flush puts it back.
+#
+# Backends: nftables iptables
 
 load helpers
 
@@ -58,7 +60,7 @@ routing() { # what IPv4 and IPv6 say in the gateway
 	run pfw --dry-run add 8080 "$SERVER4:80"
 	equal 0 "$status" "$output"
 	equal "0 0" "$(routing)"
-	equal "" "$(in_ns gw nft list ruleset)"
+	nothing_is_left
 	[ ! -e "$CONFIG" ]
 }
 

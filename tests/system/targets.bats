@@ -3,6 +3,8 @@
 #
 # Several targets of one family share the connections, as their weights and
 # "balance" say.
+#
+# Backends: nftables iptables
 
 load helpers
 load language
@@ -127,6 +129,6 @@ near() { # N COUNT PERCENT
 	(IFS=, && pfw add pool 8080 "${targets[*]}" --balance round-robin)
 	in_sync
 	equal 1000 "$(peer_ask client <<< "times 1000 ask tcp $WAN4 8080" | sort -u | wc -l)"
-	saved_by_nft
+	saved_and_loaded
 	in_sync
 }

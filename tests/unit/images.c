@@ -3,12 +3,14 @@
 #include "images.h"
 #include "unit.h"
 
+const struct pfw_backend *images_backend;
+
 void images_compile(const struct pfw_plan *plan, const struct pfw_touched *only,
 		    struct pfw_image *ret)
 {
 	struct pfw_error err = PFW_ERROR_INIT;
 
-	ck_assert_int_eq(pfw_backend_nftables.compile(plan, only, ret, &err), 0);
+	ck_assert_int_eq(images_backend->compile(plan, only, ret, &err), 0);
 }
 
 static void print_value(const struct pfw_item *item, struct pfw_buffer *ret)
@@ -43,7 +45,7 @@ static char *print_step(const struct pfw_step *step)
 	struct pfw_buffer line = { 0 };
 
 	pfw_buffer_puts(&line, !step->before ? "+ " : !step->after ? "- " : "~ ");
-	pfw_backend_nftables.print(item, &line);
+	images_backend->print(item, &line);
 	cut_timeout(&line);
 	print_value(step->before, &line);
 	print_value(step->after, &line);

@@ -5,6 +5,9 @@
 
 #include "portfwd/backend/backend.h"
 
+/* Whose images they are; main() says so. */
+extern const struct pfw_backend *images_backend;
+
 /* Fails the test unless compiling works; NULL: all keys. */
 void images_compile(const struct pfw_plan *plan, const struct pfw_touched *only,
 		    struct pfw_image *ret);

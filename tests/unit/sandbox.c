@@ -58,31 +58,36 @@ static int enter(void)
 	return become_root(uid, gid);
 }
 
-/* Whether nf_tables answers in a namespace of one's own. */
+const char *sandbox_refuses(int (*step)(void))
+{
+	int status, code;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		code = enter();
+		_exit(-(code ? code : step()));
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
+		return "cannot try it out";
+	return WEXITSTATUS(status) ? strerror(WEXITSTATUS(status)) : NULL;
+}
+
+/* Whether nf_tables answers. */
 static int try_out(void)
 {
 	struct pfw_error err = PFW_ERROR_INIT;
 	struct pfw_netlink *nl;
 	uint32_t generation;
-	int code = enter();
+	int code = pfw_netlink_open(&nl, &err);
 
-	if (!code)
-		code = pfw_netlink_open(&nl, &err);
 	return code ? code : pfw_netlink_generation(nl, &generation, &err);
 }
 
 const char *sandbox_missing(void)
 {
-	int status;
-	pid_t pid;
-
-	fflush(NULL);
-	pid = fork();
-	if (!pid)
-		_exit(-try_out());
-	if (pid < 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
-		return "cannot try it out";
-	return WEXITSTATUS(status) ? strerror(WEXITSTATUS(status)) : NULL;
+	return sandbox_refuses(try_out);
 }
 
 void sandbox_enter(void)

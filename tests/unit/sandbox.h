@@ -9,7 +9,12 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Why there can be no sandbox here, or NULL. Asked in a process of its own. */
+/*
+ * Why there can be no sandbox here, or why step (0, or a negative errno) does not work in one; NULL:
+ * it does. Asked in a process of its own.
+ */
+const char *sandbox_refuses(int (*step)(void));
+/* The same for a sandbox with nf_tables. */
 const char *sandbox_missing(void);
 /*
  * Enters a new, empty network namespace; without root in a new user namespace. Fails

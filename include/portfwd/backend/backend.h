@@ -22,6 +22,7 @@ struct pfw_text_format {
 
 struct pfw_backend {
 	const char *name;
+	const char *table;	/* of nf_tables, family inet, that is all its own; NULL: it has none */
 
 	/*
 	 * Opens it to change the kernel, or with write false to look only. Free with close. NULL:
@@ -76,6 +77,9 @@ struct pfw_backend {
 	 */
 	int (*unchanged)(struct pfw_backend_handle *handle, uint32_t generation, bool *ret,
 			 struct pfw_error *err);
+
+	/* pfw_netlink_port() of what changes the table. NULL: with it. */
+	uint32_t (*port)(const struct pfw_backend_handle *handle);
 
 	/*
 	 * Makes the steps, all or none. after is the image that the difference leads to.

@@ -20,6 +20,9 @@ struct pfw_netlink;
 int pfw_netlink_open(struct pfw_netlink **ret, struct pfw_error *err);
 void pfw_netlink_close(struct pfw_netlink *nl);
 
+/* The number by which the kernel tells others whose changes they are; never 0. */
+uint32_t pfw_netlink_port(const struct pfw_netlink *nl);
+
 /*
  * Sends the request (its sequence number is set here) and calls each with every
  * message of the answer; a negative answer of each ends it. Without NLM_F_DUMP
@@ -76,6 +79,9 @@ struct pfw_refusal {
  */
 int pfw_batch_send(struct pfw_netlink *nl, struct pfw_batch *batch, uint32_t generation,
 		   bool dry_run, struct pfw_refusal *refusal, struct pfw_error *err);
+
+/* Whether nf_tables is behind the socket; who has not the rights to ask hears yes. */
+bool pfw_netlink_has_nftables(struct pfw_netlink *nl);
 
 /*
  * The generation id of the namespace's nf_tables ruleset, never 0. All that belongs to

@@ -117,6 +117,12 @@ struct pfw_request {
 	 */
 	const char *match;
 	const char *none_match;
+	/*
+	 * LIST: gets each forward with state, which the answer then has not. Non-zero means that
+	 * it has no memory.
+	 */
+	int (*row)(void *ctx, const json_t *forward);
+	void *row_ctx;
 	bool exact;			/* names are names, never listen parts */
 	bool replace;
 	bool runtime;			/* kept until the next boot or flush only */

@@ -20,12 +20,14 @@ extern const char *const ipt_table_names[IPT_TABLES];
 #define IPT_CHAIN_SNAT IPT_PREFIX "SNAT"	/* nat, from POSTROUTING */
 #define IPT_CHAIN_HAIRPIN IPT_PREFIX "HAIRPIN"	/* nat: -i X -o X, each interface */
 #define IPT_CHAIN_TARGETS IPT_PREFIX "TARGETS"	/* nat: where forwards send connections */
+#define IPT_CHAIN_DROP IPT_PREFIX "DROP"	/* nat: what is beyond a limit */
 #define IPT_CHAIN_GUARD IPT_PREFIX "GUARD"	/* filter, from FORWARD */
 #define IPT_CHAIN_GUARDED IPT_PREFIX "GUARDED"	/* filter: -o Y, each interface */
 #define IPT_CHAIN_SHIELD IPT_PREFIX "SHIELD"	/* raw, from PREROUTING */
 /* Chains of one forward: PREFIX and its name, or what fits of that and a digest. */
 #define IPT_PREFIX_TO IPT_PREFIX "to-"		/* who is admitted, and where to */
 #define IPT_PREFIX_GO IPT_PREFIX "go-"		/* the same, for those who are admitted */
+#define IPT_PREFIX_IN IPT_PREFIX "in-"		/* the same, within the limits */
 
 /*
  * Kinds of item, in the order in which they come into being.
@@ -90,6 +92,17 @@ int ipt_compile(const struct pfw_plan *plan, const struct pfw_touched *only, str
 int ipt_refuse(const struct pfw_plan *plan, const struct pfw_forward *forward,
 	       struct pfw_error *err);
 
+/*
+ * What iptables cannot express: the key of a forward, and in words what of it. Ends with a row
+ * without key. The manual lists the same.
+ */
+struct ipt_limit {
+	const char *key;	/* "limit.rate" */
+	const char *says;
+	bool (*exceeded)(const struct pfw_plan *plan, const struct pfw_forward *forward);
+};
+extern const struct ipt_limit ipt_limits[];
+
 int ipt_read(struct pfw_backend_handle *handle, struct pfw_image *ret, struct pfw_error *err);
 int ipt_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 	      const struct pfw_difference *difference, bool dry_run, struct pfw_error *err);
@@ -103,5 +116,8 @@ bool ipt_is_guard(const struct pfw_item *item);
 bool ipt_is_shield(const struct pfw_item *item);
 bool ipt_is_broken(const struct pfw_step *step);
 bool ipt_guard_holds(const char *name);
+int ipt_guarded(struct pfw_backend_handle *handle, uint8_t family, struct pfw_links *ret,
+		struct pfw_error *err);
+int ipt_shielded(struct pfw_backend_handle *handle, bool *ret, struct pfw_error *err);
 
 #endif

@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The nf_tables backend: its contract, opening and closing. */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "nft.h"
+
+static void nft_close(struct pfw_backend_handle *handle)
+{
+	if (!handle)
+		return;
+	pfw_netlink_close(handle->nl);
+	free(handle);
+}
 
 static int nft_open(bool write, struct pfw_backend_handle **ret, struct pfw_error *err)
 {
@@ -13,20 +22,23 @@ static int nft_open(bool write, struct pfw_backend_handle **ret, struct pfw_erro
 	if (!handle)
 		return pfw_fail_memory(err);
 	code = pfw_netlink_open(&handle->nl, err);
+	if (!code && !pfw_netlink_has_nftables(handle->nl))
+		code = -EPROTONOSUPPORT;
+	if (code == -EPROTONOSUPPORT)
+		code = pfw_fail(err, PFW_FAILED, -EOPNOTSUPP,
+				"this kernel has no nf_tables: load or build it, or let the iptables "
+				"backend work");
 	if (code) {
-		free(handle);
+		nft_close(handle);
 		return code;
 	}
 	*ret = handle;
 	return 0;
 }
 
-static void nft_close(struct pfw_backend_handle *handle)
+static uint32_t nft_port(const struct pfw_backend_handle *handle)
 {
-	if (!handle)
-		return;
-	pfw_netlink_close(handle->nl);
-	free(handle);
+	return pfw_netlink_port(handle->nl);
 }
 
 static const char *nft_kind_name(const struct pfw_item *item)
@@ -48,6 +60,7 @@ static const struct pfw_text_format nft_formats[] = {
 
 const struct pfw_backend pfw_backend_nftables = {
 	.name = "nftables",
+	.table = NFT_TABLE,
 	.open = nft_open,
 	.probe = nft_probe,
 	.compile = nft_compile,
@@ -55,6 +68,7 @@ const struct pfw_backend pfw_backend_nftables = {
 	.holds = nft_holds,
 	.generation = nft_generation,
 	.unchanged = nft_unchanged,
+	.port = nft_port,
 	.apply = nft_apply,
 	.flows = nft_flows,
 	.print = nft_print,

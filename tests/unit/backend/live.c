@@ -3,6 +3,58 @@
 #include "live.h"
 #include "portfwd/kernel/netlink.h"
 
+static const struct {
+	const char *name;
+	enum pfw_snat snat;
+	enum pfw_switch hairpin;
+} sources[LIVE_SOURCES] = {
+	{ "auto", PFW_SNAT_AUTO, PFW_ON },
+	{ "masquerade", PFW_SNAT_MASQUERADE, PFW_ON },
+	{ "none", PFW_SNAT_NONE, PFW_ON },
+	{ "no-hairpin", PFW_SNAT_AUTO, PFW_OFF },
+};
+
+size_t live_combinations(struct sample samples[LIVE_COMBINATIONS], struct pfw_arena *arena)
+{
+	unsigned int tier, six, self, remote, s;
+	struct sample *sample;
+	char name[64], port[8];
+	size_t n = 0;
+
+	for (tier = 0; tier < PFW_TIERS; tier++)
+		for (six = 0; six < 2; six++)
+			for (self = 0; self < 2; self++)
+				for (remote = 0; remote < 2; remote++)
+					for (s = 0; s < LIVE_SOURCES; s++) {
+						if (self && sources[s].snat == PFW_SNAT_MASQUERADE)
+							continue;
+						sample = &samples[n++];
+						snprintf(name, sizeof(name), "t%u-v%u-%s%s-%s", tier,
+							 six ? 6 : 4, self ? "self" : "to",
+							 remote ? "-remote" : "", sources[s].name);
+						snprintf(port, sizeof(port), "%zu", 1000 + n);
+						*sample = (struct sample){
+							.name = pfw_arena_text(arena, name, strlen(name)),
+							.ports = pfw_arena_text(arena, port, strlen(port)),
+							.protocols = "tcp udp sctp",
+							.targets = self ? "self" : six ? "fd00::2" : "10.0.0.2",
+							.snat = sources[s].snat,
+							.hairpin = sources[s].hairpin,
+							.local = remote ? PFW_OFF : PFW_ON,
+						};
+						if (tier == PFW_TIER_ADDRESS_INTERFACE ||
+						    tier == PFW_TIER_ADDRESS)
+							sample->addresses = six ? "2001:db8::1" :
+										  "192.0.2.1";
+						else if (self)
+							sample->addresses = six ? "::" : "0.0.0.0";
+						if (tier == PFW_TIER_ADDRESS_INTERFACE ||
+						    tier == PFW_TIER_INTERFACE)
+							sample->interfaces = "wan0 lan-with-long15";
+					}
+	return n;
+}
+
 void live_make(struct live *live, const struct sample *samples, size_t n)
 {
 	sample_ruleset(&live->ruleset, samples, n);
@@ -40,7 +92,7 @@ struct pfw_backend_handle *live_open(void)
 	struct pfw_error err = PFW_ERROR_INIT;
 	struct pfw_backend_handle *handle = NULL;
 
-	ck_assert_int_eq(pfw_backend_nftables.open(true, &handle, &err), 0);
+	ck_assert_int_eq(images_backend->open(true, &handle, &err), 0);
 	return handle;
 }
 
@@ -49,7 +101,7 @@ void live_read(struct pfw_backend_handle *handle, struct pfw_image *ret)
 	struct pfw_error err = PFW_ERROR_INIT;
 	char line[1024];
 
-	if (pfw_backend_nftables.read(handle, ret, &err))
+	if (images_backend->read(handle, ret, &err))
 		ck_abort_msg("cannot read: %s", unit_error(&err, 0, line));
 }
 
@@ -72,7 +124,7 @@ int live_apply(struct pfw_backend_handle *handle, const struct pfw_image *before
 
 	ck_assert_int_eq(pfw_difference_make(before ? before : &nothing, after, &difference, err),
 			 0);
-	ret = pfw_backend_nftables.apply(handle, after, &difference, dry_run, err);
+	ret = images_backend->apply(handle, after, &difference, dry_run, err);
 	pfw_difference_free(&difference);
 	return ret;
 }

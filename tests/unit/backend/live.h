@@ -15,6 +15,10 @@ struct live {
 void live_make(struct live *live, const struct sample *samples, size_t n);
 /* Forwards f0, f1 ... of different addresses, each to 10.0.0.2. */
 void live_make_many(struct live *live, unsigned int n);
+/* One forward of every tier, family, target, origin and source; each has a port of its own. */
+#define LIVE_SOURCES 4
+#define LIVE_COMBINATIONS (PFW_TIERS * 2 * 2 * 2 * LIVE_SOURCES)
+size_t live_combinations(struct sample samples[LIVE_COMBINATIONS], struct pfw_arena *arena);
 void live_free(struct live *live);
 
 struct pfw_backend_handle *live_open(void);

@@ -6,71 +6,16 @@
 
 #include "live.h"
 
-static const struct {
-	const char *name;
-	enum pfw_snat snat;
-	enum pfw_switch hairpin;
-} sources[] = {
-	{ "auto", PFW_SNAT_AUTO, PFW_ON },
-	{ "masquerade", PFW_SNAT_MASQUERADE, PFW_ON },
-	{ "none", PFW_SNAT_NONE, PFW_ON },
-	{ "no-hairpin", PFW_SNAT_AUTO, PFW_OFF },
-};
-
-#define COMBINATIONS (PFW_TIERS * 2 * 2 * 2 * COUNT(sources))
-
-/* One forward of every tier, family, target, origin and source; each has a port of its own. */
-static size_t all_combinations(struct sample samples[COMBINATIONS], struct pfw_arena *arena)
-{
-	unsigned int tier, six, self, remote, s;
-	struct sample *sample;
-	char name[64], port[8];
-	size_t n = 0;
-
-	for (tier = 0; tier < PFW_TIERS; tier++)
-		for (six = 0; six < 2; six++)
-			for (self = 0; self < 2; self++)
-				for (remote = 0; remote < 2; remote++)
-					for (s = 0; s < COUNT(sources); s++) {
-						if (self && sources[s].snat == PFW_SNAT_MASQUERADE)
-							continue;
-						sample = &samples[n++];
-						snprintf(name, sizeof(name), "t%u-v%u-%s%s-%s", tier,
-							 six ? 6 : 4, self ? "self" : "to",
-							 remote ? "-remote" : "", sources[s].name);
-						snprintf(port, sizeof(port), "%zu", 1000 + n);
-						*sample = (struct sample){
-							.name = pfw_arena_text(arena, name, strlen(name)),
-							.ports = pfw_arena_text(arena, port, strlen(port)),
-							.protocols = "tcp udp sctp",
-							.targets = self ? "self" : six ? "fd00::2" : "10.0.0.2",
-							.snat = sources[s].snat,
-							.hairpin = sources[s].hairpin,
-							.local = remote ? PFW_OFF : PFW_ON,
-						};
-						if (tier == PFW_TIER_ADDRESS_INTERFACE ||
-						    tier == PFW_TIER_ADDRESS)
-							sample->addresses = six ? "2001:db8::1" :
-										  "192.0.2.1";
-						else if (self)
-							sample->addresses = six ? "::" : "0.0.0.0";
-						if (tier == PFW_TIER_ADDRESS_INTERFACE ||
-						    tier == PFW_TIER_INTERFACE)
-							sample->interfaces = "wan0 lan-with-long15";
-					}
-	return n;
-}
-
 /*
  * If this fails, diff finds differences that are none, or the kernel refuses rules that some
  * configuration needs.
  */
 START_TEST(test_every_combination)
 {
-	struct sample samples[COMBINATIONS];
+	struct sample samples[LIVE_COMBINATIONS];
 	struct pfw_arena arena = { 0 };
 	struct pfw_backend_handle *handle;
-	size_t n = all_combinations(samples, &arena), i;
+	size_t n = live_combinations(samples, &arena), i;
 	struct live live;
 
 	sandbox_enter();
@@ -97,12 +42,12 @@ END_TEST
 
 START_TEST(test_dry_run)
 {
-	struct sample samples[COMBINATIONS];
+	struct sample samples[LIVE_COMBINATIONS];
 	const struct pfw_image nothing = { 0 };
 	struct pfw_error err = PFW_ERROR_INIT;
 	struct pfw_arena arena = { 0 };
 	struct pfw_backend_handle *handle;
-	size_t n = all_combinations(samples, &arena);
+	size_t n = live_combinations(samples, &arena);
 	struct live all, one;
 	uint32_t generation;
 
@@ -495,10 +440,10 @@ END_TEST
 /* If this fails, a ruleset that an administrator saved with nft is a difference when it is loaded. */
 START_TEST(test_saved_and_loaded)
 {
-	struct sample samples[COMBINATIONS];
+	struct sample samples[LIVE_COMBINATIONS];
 	struct pfw_arena arena = { 0 };
 	struct pfw_backend_handle *handle;
-	size_t n = all_combinations(samples, &arena);
+	size_t n = live_combinations(samples, &arena);
 	struct pfw_buffer text = { 0 };
 	struct live live;
 

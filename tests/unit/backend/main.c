@@ -7,5 +7,6 @@ int main(void)
 	TCase *const cases[] = { layout_case(), compile_case(), incremental_case(), text_case(),
 				 guard_case(), host_case() };
 
+	images_backend = &pfw_backend_nftables;
 	return unit_run("backend", cases, COUNT(cases));
 }

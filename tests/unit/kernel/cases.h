@@ -7,6 +7,7 @@
 #include "../unit.h"
 
 TCase *batch_case(void);
+TCase *monitor_case(void);
 TCase *netns_case(void);
 TCase *sysctl_case(void);
 

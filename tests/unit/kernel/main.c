@@ -4,7 +4,7 @@
 
 int main(void)
 {
-	TCase *const cases[] = { batch_case(), netns_case(), sysctl_case() };
+	TCase *const cases[] = { batch_case(), monitor_case(), netns_case(), sysctl_case() };
 	const char *why = sandbox_missing();
 
 	if (why) {

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What others change of the packet rules and of the host's routing, as the kernel tells it while
+ * it happens (netlink multicast, and inotify(7) for single sysctls, of which netlink tells nothing).
+ */
+#ifndef PORTFWD_KERNEL_MONITOR_H
+#define PORTFWD_KERNEL_MONITOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "portfwd/base/error.h"
+
+struct pfw_monitor;
+
+/* All that came since the last time. Zero-initialise. */
+struct pfw_monitor_news {
+	bool rules;		/* the table was changed, or may have been */
+	bool host;		/* forwarding or a sysctl was written, or an interface came or went */
+	uint32_t process;	/* who changed the table last, as the first namespace of processes counts; 0: not known */
+	char by[16];		/* the name of that process; "": not known */
+};
+
+/*
+ * Listens in the present network namespace; table is one of family inet of nf_tables. Opened
+ * before any other netfilter netlink socket, it leaves the process's own number, which others may
+ * have later, to none that changes something.
+ */
+int pfw_monitor_open(const char *table, struct pfw_monitor **ret, struct pfw_error *err);
+void pfw_monitor_close(struct pfw_monitor *monitor);
+
+/* The descriptors to poll for reading; they stay the same ones. -1: there is nothing to poll. */
+#define PFW_MONITOR_FDS 3
+void pfw_monitor_fds(const struct pfw_monitor *monitor, int ret[PFW_MONITOR_FDS]);
+
+/* Takes off what came, without waiting, and adds it to the news. */
+void pfw_monitor_read(struct pfw_monitor *monitor, struct pfw_monitor_news *news);
+
+/*
+ * From now on, nothing is told of what the netlink socket of this number (pfw_netlink_port()) changes
+ * in the rules. The last few that were named count.
+ */
+void pfw_monitor_ignore(struct pfw_monitor *monitor, uint32_t port);
+
+/*
+ * Watches just these sysctls (keys as of pfw_sysctl_read()) from now on; one that is not there is
+ * none. Cheap where they are the same as before. -ENOMEM: those of before stay watched.
+ */
+int pfw_monitor_follow(struct pfw_monitor *monitor, const char *const *keys, size_t n);
+
+#endif

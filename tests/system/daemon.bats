@@ -1,0 +1,319 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# portfwdd keeps forwards in force. If these fail, they break when somebody else changes something,
+# or when the daemon starts, reloads or ends.
+#
+# Backends: nftables
+# shellcheck disable=SC2154 # output and status are set by run
+
+load helpers
+load daemon
+
+setup() {
+	sandbox_check
+	portfwd_setup
+	topology
+	daemon_setup
+	web
+	serve_tcp one server "$SERVER4" 80
+}
+
+teardown() {
+	daemon_end
+	pids=("${PIDS[@]}")
+	for pid in "${pids[@]}"; do
+		kill -- "-$pid" 2> /dev/null || true
+	done
+	wait "${pids[@]}" 2> /dev/null || true
+	PIDS=()
+	hosts_remove
+}
+
+web() {
+	config <<- EOF
+		{ "forwards": [ { "name": "web", "listen": "8080", "target": "$SERVER4:80" } ] }
+	EOF
+}
+
+# ---- Start and end
+
+@test "it loads, serves, and leaves the forwards standing when it ends" {
+	daemon_start
+	reaches tcp client "$WAN4" 8080 one
+	equal "portfwdd: loaded: why=start forwards=1" "$(daemon_log | grep loaded | cut -d' ' -f1-4)"
+	daemon_stop
+	has_logged "stopping: signal=Terminated"
+	[ ! -e "$RUN_DIR/portfwd.sock" ]
+	reaches tcp client "$WAN4" 8080 one
+	pfw diff
+}
+
+@test "with --flush-on-exit nothing is left" {
+	daemon_start --flush-on-exit
+	reaches tcp client "$WAN4" 8080 one
+	daemon_stop INT
+	equal "" "$(in_ns gw nft list tables)"
+	equal 0 "$(sysctl_get gw net/ipv4/ip_forward)"
+}
+
+@test "in the background, the command ends when it serves" {
+	daemon_run --log stderr 2>> "$DAEMON_LOG"
+	[ -S "$RUN_DIR/portfwd.sock" ]
+	reaches tcp client "$WAN4" 8080 one
+	kill "$(cat "$RUN_DIR/portfwdd.lock")"
+	eventually 5 test ! -e "$RUN_DIR/portfwd.sock"
+}
+
+@test "a second one with the same run directory says so and ends" {
+	daemon_start
+	run daemon_run
+	equal 1 "$status"
+	equal "portfwdd: cannot start: another portfwdd, process $(cat "$RUN_DIR/portfwdd.lock"), runs already with the run directory $RUN_DIR" "$output"
+	reaches tcp client "$WAN4" 8080 one
+	daemon_stop KILL || true
+	[ -S "$RUN_DIR/portfwd.sock" ]
+	daemon_start
+	eventually 5 has_logged "why=start" 2
+	daemon_stop
+}
+
+@test "words that it does not know end it with 2" {
+	run daemon_run --nosuch
+	equal 2 "$status"
+	equal 'portfwdd: unknown option "--nosuch"; "portfwdd --help" lists them' "$output"
+	run daemon_run --log nowhere
+	equal 2 "$status"
+	run daemon_run --run-dir ""
+	equal 2 "$status"
+	run daemon_run --group nosuch --foreground
+	equal 2 "$status"
+	contains "$output" 'there is no group "nosuch"'
+}
+
+@test "a bad file is told with all errors, what stood stays, and a better one is loaded" {
+	pfw reload
+	config <<- EOF
+		{ "forwards": [ { "name": "web", "listen": "80800", "target": "$SERVER4:80" }, { "name": "x" } ] }
+	EOF
+	daemon_start
+	has_logged "not loaded: 80800 is not a port (1-65535): file=$CONFIG path=forwards[0].listen"
+	has_logged "path=forwards[1]" 2
+	reaches tcp client "$WAN4" 8080 one
+	# Nothing can be repaired that was not read, and nothing is tried again and again.
+	in_ns gw nft flush ruleset
+	sleep 0.3
+	equal 1 "$(logged "what stands in the kernel stays")"
+	web
+	eventually 5 has_logged "loaded: why=file"
+	reaches tcp client "$WAN4" 8080 one
+	daemon_stop
+}
+
+@test "a missing file is waited for, with its folder" {
+	rm -r "$(dirname "$CONFIG")"
+	daemon_start
+	has_logged "not loaded"
+	mkdir -p "$(dirname "$CONFIG")"
+	web
+	eventually 5 has_logged "loaded: why=file"
+	reaches tcp client "$WAN4" 8080 one
+	daemon_stop
+}
+
+# ---- Files
+
+@test "SIGHUP and a saved file load, however it is saved" {
+	local lines=1 folder
+
+	folder=$(dirname "$CONFIG")
+	daemon_start
+	kill -HUP "$DAEMON_PID"
+	eventually 5 has_logged "loaded: why=signal"
+	config <<- EOF
+		{ "forwards": [ { "name": "web", "listen": "8081", "target": "$SERVER4:80" } ] }
+	EOF
+	eventually 5 has_logged "loaded: why=file" 1
+	reaches tcp client "$WAN4" 8081 one
+	sed s/8081/8082/ "$CONFIG" > "$folder/new"
+	mv "$folder/new" "$CONFIG"
+	eventually 5 has_logged "loaded: why=file" 2
+	reaches tcp client "$WAN4" 8082 one
+	unreachable tcp client "$WAN4" 8081
+	mkdir "$folder/portfwd.d"
+	echo "{ \"forwards\": [ { \"listen\": \"8083\", \"target\": \"$SERVER4:80\" } ] }" > "$folder/portfwd.d/a.json"
+	eventually 5 has_logged "forwards=2"
+	reaches tcp client "$WAN4" 8083 one
+	rm -r "$folder/portfwd.d"
+	eventually 5 eval '! ask tcp client "$WAN4" 8083 > /dev/null'
+	mkdir "$BATS_TEST_TMPDIR/elsewhere"
+	mv "$CONFIG" "$BATS_TEST_TMPDIR/elsewhere/real.json"
+	ln -s "$BATS_TEST_TMPDIR/elsewhere/real.json" "$CONFIG"
+	sleep 0.3
+	lines=$(logged "loaded: why=file")
+	sed -i s/8082/8084/ "$BATS_TEST_TMPDIR/elsewhere/real.json"
+	eventually 5 has_logged "loaded: why=file" $((lines + 1))
+	reaches tcp client "$WAN4" 8084 one
+	daemon_stop
+}
+
+@test "other files in the folder are nothing to it" {
+	daemon_start
+	touch "$(dirname "$CONFIG")/other.json" "$(dirname "$CONFIG")/.portfwd.json.swp"
+	sleep 0.3
+	equal 0 "$(logged "why=file")"
+	daemon_stop
+}
+
+# ---- Repair
+
+# The forward works again, and there is one line more about it. What somebody has changed is looked
+# for in the kernel before.
+repaired() { # TIMES [PORT]
+	eventually 5 has_logged "put back what others had changed" "$1"
+	reaches tcp client "$WAN4" "${2:-8080}" one
+	pfw diff
+}
+
+@test "what others take out of the table comes back" {
+	daemon_start
+	in_ns gw nft flush ruleset
+	repaired 1
+	contains "$(daemon_log | tail -n 1)" "cause=rules"
+	contains "$(daemon_log | tail -n 1)" "by=nft"
+	in_ns gw nft delete table inet portfwd
+	repaired 2
+	in_ns gw nft flush table inet portfwd
+	repaired 3
+	in_ns gw nft add chain inet portfwd foreign
+	eventually 5 has_logged "put back" 4
+	run in_ns gw nft list chain inet portfwd foreign
+	[ "$status" -ne 0 ]
+	daemon_stop
+}
+
+@test "what others do elsewhere, and what we do ourselves, is no repair" {
+	daemon_start
+	in_ns gw nft add table inet other
+	in_ns gw nft add chain inet other input '{ type filter hook input priority 0; }'
+	in_ns gw nft delete table inet other
+	kill -HUP "$DAEMON_PID"
+	eventually 5 has_logged "why=signal"
+	sleep 0.2
+	equal 0 "$(logged "put back")"
+	equal 0 "$(logged "cannot")"
+	daemon_stop
+}
+
+@test "what is switched off on the host is switched on again" {
+	config <<- EOF
+		{ "forwards": [ { "name": "web", "listen": "8080", "target": "$SERVER4:80" },
+			{ "name": "here", "listen": "8090", "target": "127.0.0.1:90" } ] }
+	EOF
+	serve_tcp here gw 127.0.0.1 90
+	daemon_start
+	in_ns gw sh -c 'echo 0 > /proc/sys/net/ipv4/ip_forward'
+	repaired 1
+	contains "$(daemon_log | tail -n 1)" "cause=host"
+	in_ns gw sh -c 'echo 0 > /proc/sys/net/ipv4/conf/wan0/route_localnet'
+	repaired 2
+	reaches tcp client "$WAN4" 8090 here
+	daemon_stop
+}
+
+@test "an interface that goes and comes again is taken in" {
+	config <<- EOF
+		{ "forwards": [ { "name": "here", "listen": "8090", "target": "127.0.0.1:90" } ] }
+	EOF
+	serve_tcp here gw 127.0.0.1 90
+	daemon_start
+	ip -n gw link del wan0
+	link_add client wan gw wan0
+	addr_add client wan "$CLIENT4/24"
+	addr_add gw wan0 "$WAN4/24"
+	eventually 5 has_logged "cause=host"
+	reaches tcp client "$WAN4" 8090 here
+	daemon_stop
+}
+
+@test "whoever fights is answered less and less often, and that is told once" {
+	local i
+
+	daemon_start
+	for ((i = 0; i < 80; i++)); do
+		in_ns gw nft flush ruleset
+		eventually 5 eval 'in_ns gw nft list table inet portfwd > /dev/null 2>&1' || true
+		[ "$(logged "again and again")" -eq 0 ] || break
+	done
+	equal 1 "$(logged "again and again")"
+	contains "$(daemon_log)" "by=nft"
+	in_ns gw nft flush ruleset
+	eventually 5 eval 'in_ns gw nft list table inet portfwd > /dev/null 2>&1'
+	reaches tcp client "$WAN4" 8080 one
+	daemon_stop
+}
+
+# ---- The process
+
+status_of() { # KEY
+	awk -v key="$1:" '$1 == key { print $2 }' "/proc/$DAEMON_PID/status"
+}
+
+@test "it keeps two capabilities, can never get more, and filters system calls" {
+	daemon_start
+	equal "$(status_of CapPrm)" "$(status_of CapEff)"
+	equal 0000000000003000 "$(status_of CapEff)"
+	equal 0000000000003000 "$(status_of CapBnd)"
+	equal 0000000000000000 "$(status_of CapAmb)"
+	equal 1 "$(status_of NoNewPrivs)"
+	if grep -q 'define HAVE_SECCOMP 1' "$(dirname "$PORTFWDD")/config.h"; then
+		equal 2 "$(status_of Seccomp)"
+	fi
+	daemon_stop
+}
+
+@test "it starts with the rights that its unit gives it" {
+	exec_bounded() {
+		exec ip netns exec gw setpriv --bounding-set -all,+net_admin,+net_raw "$PORTFWDD" \
+			-c "$CONFIG" --run-dir "$RUN_DIR" --foreground 3>&- < /dev/null 2>> "$DAEMON_LOG"
+	}
+	: > "$DAEMON_LOG"
+	exec_bounded &
+	DAEMON_PID=$!
+	eventually 5 test -S "$RUN_DIR/portfwd.sock"
+	in_ns gw nft flush ruleset
+	repaired 1
+	daemon_stop
+}
+
+@test "while nothing happens it does not wake up" {
+	local before
+
+	daemon_start
+	sleep 1
+	before=$(status_of voluntary_ctxt_switches)
+	sleep 2
+	equal "$before" "$(status_of voluntary_ctxt_switches)"
+	daemon_stop
+}
+
+@test "systemd is told when it is ready, reloads, lives and stops, and may make its socket" {
+	local told=$BATS_TEST_TMPDIR/told
+
+	command -v python3 > /dev/null || skip "python3 is not installed"
+	: > "$DAEMON_LOG"
+	"$BATS_TEST_DIRNAME/manager" "$BATS_TEST_TMPDIR" ip netns exec gw "$PORTFWDD" -c "$CONFIG" \
+		--run-dir "$RUN_DIR" --foreground 3>&- < /dev/null 2>> "$DAEMON_LOG" &
+	DAEMON_PID=$!
+	eventually 5 grep -q '^READY=1|MAINPID=' "$told"
+	[ ! -e "$RUN_DIR/portfwd.sock" ]
+	equal 1 "$(grep -c LISTEN "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/net/unix" || true)" || true
+	kill -HUP "$(cat "$BATS_TEST_TMPDIR/pid")"
+	eventually 5 grep -q '^RELOADING=1|MONOTONIC_USEC=[0-9]*$' "$told"
+	eventually 5 eval '[ "$(grep -c ^WATCHDOG=1 "$told")" -ge 3 ]'
+	kill "$(cat "$BATS_TEST_TMPDIR/pid")"
+	eventually 5 grep -q '^STOPPING=1' "$told"
+	wait "$DAEMON_PID"
+	DAEMON_PID=
+	[ -S "$BATS_TEST_TMPDIR/activated" ]
+}
