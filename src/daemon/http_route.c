@@ -103,7 +103,8 @@ static int ask(struct request *request, enum pfw_verb verb, const struct pfw_req
 	}
 	if (verb == PFW_VERB_RELOAD)
 		http_count_reload(http, true);
-	if (!json_is_true(json_object_get(*ret, "changed")) && verb != PFW_VERB_RELOAD)
+	if (!json_is_true(json_object_get(*ret, "changed")) && verb != PFW_VERB_RELOAD &&
+	    verb != PFW_VERB_CONFIRM)
 		return 0;
 	tell_changed(request, verb, *ret);
 	if (http->options.changed)

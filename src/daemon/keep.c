@@ -82,7 +82,7 @@ static void on_loaded(struct keep *keep)
 
 void keep_reload(struct keep *keep, const char *why)
 {
-	const struct pfw_request request = { 0 };
+	const struct pfw_request request = { .unasked = !strcmp(why, KEEP_SAVED) };
 	struct pfw_error err = PFW_ERROR_INIT;
 	json_t *answer = NULL;
 
@@ -182,7 +182,7 @@ static void tell_failure(struct keep *keep, const struct pfw_error *err)
 static void on_repair(uv_timer_t *timer)
 {
 	struct keep *keep = timer->data;
-	const struct pfw_request request = { 0 };
+	const struct pfw_request request = { .unasked = true };
 	struct pfw_error err = PFW_ERROR_INIT;
 	uint64_t since = keep->since;
 	json_t *answer = NULL;
