@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "http_inside.h"
 #include "portfwd/service/etag.h"
@@ -29,6 +28,7 @@ static bool may_change(enum pfw_verb verb)
 	case PFW_VERB_DIFF:
 	case PFW_VERB_EXPORT:
 	case PFW_VERB_COUNT:
+	case PFW_VERB_READ:
 		return false;
 	default:
 		return true;
@@ -119,10 +119,6 @@ static int ask(struct request *request, enum pfw_verb verb, const struct pfw_req
 		http_count_reload(http, !code);
 	if (!code && changes)
 		note(request, verb, *ret);
-	/* The service does not know in which process it is. */
-	if (!code && verb == PFW_VERB_STATUS)
-		json_object_set_new(*ret, "daemon", json_pack("{s:b, s:i}", "running", 1, "pid",
-							      (int)getpid()));
 	/* Nothing waits to be confirmed; it is no path that was not found. */
 	if (code == -ENOENT && verb == PFW_VERB_CONFIRM)
 		request->status = 409;
