@@ -119,9 +119,12 @@ static int ask(struct request *request, enum pfw_verb verb, const struct pfw_req
 		http_count_reload(http, !code);
 	if (!code && changes)
 		note(request, verb, *ret);
-	/* Nothing waits to be confirmed; it is no path that was not found. */
+	/* Nothing waits to be confirmed: it is no path that was not found. */
 	if (code == -ENOENT && verb == PFW_VERB_CONFIRM)
 		request->status = 409;
+	/* The base of the text is a condition like others. */
+	if (code == -ESTALE && verb == PFW_VERB_WRITE)
+		request->status = 412;
 	return code;
 }
 
