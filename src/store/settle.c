@@ -17,7 +17,8 @@
 
 struct pfw_settling {
 	uint64_t n_loads;	/* of the store when it began */
-	struct file file;	/* the main file, with the tickets that it will have */
+	struct file file;	/* the main file as it was then */
+	struct tickets tickets;	/* that it will have */
 	struct pfw_edit *edits;
 	size_t n_edits;
 	char **texts;		/* that edits point to */
@@ -61,7 +62,7 @@ static int plan_edits(const struct file *file, const struct pendings *pendings,
 	if (!ret) {
 		to->n_edits = edits_make(&file->tickets, wishes, pendings->n, to->edits, appended);
 		ret = tickets_edit(&file->tickets, to->edits, to->n_edits, appended,
-				   &to->file.tickets);
+				   &to->tickets);
 	}
 	free(wishes);
 	free(appended);
@@ -87,6 +88,7 @@ int pfw_store_settle_begin(struct pfw_store *store, struct pfw_settling **ret, s
 	to->n_lines = journal->n_lines;
 	to->len = journal->len;
 	to->file.seen = file->seen;
+	to->file.tickets.n = file->tickets.n;
 	to->file.path = strdup(file->path);
 	if (!to->file.path || plan_edits(file, &journal->pendings, to))
 		code = pfw_fail_memory(err);
@@ -173,10 +175,10 @@ static int replace_file(struct pfw_store *store, struct pfw_settling *settling, 
 	settling->temp = NULL;
 	seen_take(&file->seen, file->path);
 	file_forget_text(file);
-	settling->file.tickets.next = file->tickets.next;
+	settling->tickets.next = file->tickets.next;
 	tickets_free(&file->tickets);
-	file->tickets = settling->file.tickets;
-	settling->file.tickets = (struct tickets){ 0 };
+	file->tickets = settling->tickets;
+	settling->tickets = (struct tickets){ 0 };
 	store->now.digest = settling->digest;
 	ret = folder_sync(file->path);
 	return ret ? pfw_fail_errno(err, ret, "cannot save %s", file->path) : 0;
@@ -284,6 +286,7 @@ void pfw_settling_free(struct pfw_settling *settling)
 		free(settling->texts[i]);
 	free(settling->texts);
 	free(settling->edits);
+	tickets_free(&settling->tickets);
 	file_free(&settling->file);
 	free(settling);
 }
