@@ -91,7 +91,8 @@ struct pfw_store {
 	char *folder;		/* of the main file as it was named: there are the drop-ins */
 	char *home;		/* of the main file itself, where a symbolic link leads elsewhere */
 	struct loaded now;
-	struct loaded before;	/* what pfw_store_revert() goes back to */
+	struct loaded before;	/* what pfw_store_revert() goes back to ... */
+	bool undecided;		/* ... if this is set */
 	uint64_t n_loads;	/* and other changes of what settling begins with */
 	const struct pfw_draft *draft;	/* of the main file; or NULL */
 	char *runtime;		/* path of the last file, or NULL: there is none of the kind */

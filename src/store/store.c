@@ -456,6 +456,7 @@ int pfw_store_load(struct pfw_store *store, bool required, struct pfw_ruleset *r
 	loaded_free(&store->before);
 	store->before = store->now;
 	store->now = fresh;
+	store->undecided = true;
 	store->n_loads++;
 	return 0;
 }
@@ -463,10 +464,14 @@ int pfw_store_load(struct pfw_store *store, bool required, struct pfw_ruleset *r
 void pfw_store_accept(struct pfw_store *store)
 {
 	loaded_free(&store->before);
+	store->undecided = false;
 }
 
 void pfw_store_revert(struct pfw_store *store)
 {
+	if (!store->undecided)
+		return;
+	store->undecided = false;
 	pfw_store_abort(store);
 	loaded_free(&store->now);
 	store->now = store->before;
@@ -489,9 +494,19 @@ size_t pfw_store_n_lines(const struct pfw_store *store)
 	return store->now.journal.n_lines;
 }
 
-const char *pfw_store_notice(const struct pfw_store *store)
+bool pfw_store_has_journal(const struct pfw_store *store)
 {
-	return store->now.journal.notice.data;
+	struct stat st;
+
+	return !stat(store->journal_path, &st) && st.st_size;
+}
+
+char *pfw_store_take_notice(struct pfw_store *store)
+{
+	char *text = store->now.journal.notice.data;
+
+	store->now.journal.notice = (struct pfw_buffer){ 0 };
+	return text;
 }
 
 static bool are_drop_ins_current(const struct pfw_store *store)

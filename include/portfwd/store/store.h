@@ -102,8 +102,10 @@ bool pfw_store_is_left(const struct pfw_store *store);
 void pfw_store_reject_journal(struct pfw_store *store);
 /* How many lines of the journal are not written to the file yet. */
 size_t pfw_store_n_lines(const struct pfw_store *store);
-/* What a load left out of the journal, and why, for people; or NULL. */
-const char *pfw_store_notice(const struct pfw_store *store);
+/* Whether there are, on disk. */
+bool pfw_store_has_journal(const struct pfw_store *store);
+/* What the last load left out of the journal, and why, for people, to be freed; or NULL. Told once. */
+char *pfw_store_take_notice(struct pfw_store *store);
 
 /*
  * Writes what the journal says to the main file, and empties the journal, or removes it where the

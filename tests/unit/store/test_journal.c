@@ -210,7 +210,7 @@ START_TEST(test_edited_by_hand)
 {
 	static const char after[] = "{\"forwards\": [" ONE("a", "99") ", " ONE("b", "7") ", "
 		ONE("e", "5") "]}";
-	char journal[2048], rejected[2048], state[STATE_SIZE];
+	char journal[2048], rejected[2048], state[STATE_SIZE], *notice;
 	struct folder f;
 	struct desk desk;
 	size_t len;
@@ -227,7 +227,10 @@ START_TEST(test_edited_by_hand)
 	journal[len] = '\0';
 	desk_must(&desk, "f=6");
 	desk_has(&desk, "a=99 b=8 c=3 e=5 f=6 x=90");
-	ck_assert_ptr_nonnull(strstr(pfw_store_notice(desk.store), "\"a\" was changed in "));
+	notice = pfw_store_take_notice(desk.store);
+	ck_assert_ptr_nonnull(strstr(notice, "\"a\" was changed in "));
+	free(notice);
+	ck_assert_ptr_null(pfw_store_take_notice(desk.store));
 	desk_close(&desk);
 	state_folded(&f, state);
 	ck_assert_str_eq(state, "a=99 b=8 c=3 e=5 f=6 x=90");
