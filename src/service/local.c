@@ -363,7 +363,8 @@ int answer_revert(struct pfw_engine *engine, const struct pfw_request *request, 
 	int code = pfw_engine_revert(engine, request->early, &reverted, err);
 
 	if (!code)
-		*ret = json_pack("{s:b}", "reverted", (int)reverted);
+		*ret = json_pack("{s:b, s:o}", "reverted", (int)reverted, "confirm",
+				 answer_trial(pfw_engine_trial_left(engine)));
 	return code;
 }
 

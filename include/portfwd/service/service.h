@@ -67,7 +67,7 @@ struct pfw_service_options {
  *            what a trial returns to is not replaced by it
  * CONFIRM  -> {"confirmed": true}
  * READ     dry_run -> {"path": PATH, "text": TEXT|null}: as pfw_service_read(). -EILSEQ if it is no text
- * REVERT   early -> {"reverted": BOOL}. What was to be confirmed in time, or with early what still
+ * REVERT   early -> {"reverted": BOOL, "confirm": as with STATUS}. What was to be confirmed in time, or with early what still
  *            can be, is taken back
  * FLUSH    dry_run -> {"changed": BOOL, "forgot": BOOL, "changes"}. forgot: what was added with
  *            runtime is gone for good.
