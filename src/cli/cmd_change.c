@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The commands that change what stands: remove, enable, disable, reload, flush. */
+/* The commands that change what stands: remove, enable, disable, flush. */
 #include "command.h"
 #include "output.h"
 #include "portfwd/base/buffer.h"
@@ -128,29 +128,6 @@ int pfw_cmd_enable(struct pfw_cli *cli, struct pfw_error *err)
 int pfw_cmd_disable(struct pfw_cli *cli, struct pfw_error *err)
 {
 	return change_names(cli, PFW_VERB_DISABLE, print_disabled, err);
-}
-
-static int print_reloaded(struct pfw_cli *cli, const json_t *answer, struct pfw_error *err)
-{
-	json_int_t n = json_integer_value(json_object_get(answer, "forwards"));
-	const char *did = cli->args.dry_run ? "would reload" : "reloaded";
-	struct pfw_buffer line = { 0 };
-	int ret;
-
-	pfw_buffer_printf(&line, "%s %" JSON_INTEGER_FORMAT " forward%s%s", did, n,
-			  n == 1 ? "" : "s", changed(answer) ? "" : ", nothing changed");
-	ret = pfw_output_say(cli, &line, err);
-	return ret ? ret : pfw_output_changes(cli, answer, err);
-}
-
-int pfw_cmd_reload(struct pfw_cli *cli, struct pfw_error *err)
-{
-	const struct pfw_request request = {
-		.drain = cli->args.drain,
-		.dry_run = cli->args.dry_run,
-	};
-
-	return pfw_cli_answer(cli, PFW_VERB_RELOAD, &request, print_reloaded, err);
 }
 
 static int print_flushed(struct pfw_cli *cli, const json_t *answer, struct pfw_error *err)

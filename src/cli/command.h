@@ -40,6 +40,7 @@ int pfw_cmd_edit(struct pfw_cli *cli, struct pfw_error *err);
 int pfw_cmd_check(struct pfw_cli *cli, struct pfw_error *err);
 int pfw_cmd_diff(struct pfw_cli *cli, struct pfw_error *err);
 int pfw_cmd_reload(struct pfw_cli *cli, struct pfw_error *err);
+int pfw_cmd_confirm(struct pfw_cli *cli, struct pfw_error *err);
 int pfw_cmd_flush(struct pfw_cli *cli, struct pfw_error *err);
 int pfw_cmd_export(struct pfw_cli *cli, struct pfw_error *err);
 int pfw_cmd_version(struct pfw_cli *cli, struct pfw_error *err);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -30,6 +31,21 @@ static int set_text(struct pfw_arguments *args, const struct pfw_option *option,
 		return pfw_fail(err, PFW_USAGE, -EINVAL, "--%s: the %s is empty", option->name,
 				option->argument);
 	*(const char **)((char *)args + option->member) = value;
+	return 0;
+}
+
+#define CONFIRM_MAX 86400	/* a day */
+
+static int set_seconds(struct pfw_arguments *args, const struct pfw_option *option,
+		       const char *value, struct pfw_error *err)
+{
+	unsigned int *to = (unsigned int *)(void *)((char *)args + option->member);
+	size_t len = strlen(value);
+
+	if (!len || len > 5 || strspn(value, "0123456789") != len ||
+	    !(*to = (unsigned int)strtoul(value, NULL, 10)) || *to > CONFIRM_MAX)
+		return pfw_fail(err, PFW_USAGE, -EINVAL, "--%s takes seconds, 1 to %d, not \"%.60s\"",
+				option->name, CONFIRM_MAX, value);
 	return 0;
 }
 
@@ -190,6 +206,9 @@ const struct pfw_option pfw_options[] = {
 
 	{ "drain", 0, NULL, "let open TCP connections finish, do not cut them",
 	  PFW_SCOPE_CUT, set_flag, MEMBER(drain) },
+
+	{ "confirm", 0, "SECONDS", "unless \"portfwd confirm\" comes in time, what was before returns",
+	  PFW_SCOPE_CONFIRM, set_seconds, MEMBER(confirm) },
 
 	{ "columns", 'o', "COLUMNS", "the columns, separated by commas",
 	  PFW_SCOPE_COLUMNS, set_text, MEMBER(columns) },

@@ -37,6 +37,7 @@ struct pfw_arguments {
 	bool drain;
 	const char *columns;
 	const char *format;
+	unsigned int confirm;	/* seconds; 0: not asked for */
 };
 
 /* Where an option may stand: everywhere, or with the commands that take its scope. */
@@ -46,6 +47,7 @@ enum {
 	PFW_SCOPE_COLUMNS = 1 << 2,
 	PFW_SCOPE_FORMAT = 1 << 3,
 	PFW_SCOPE_CUT = 1 << 4,
+	PFW_SCOPE_CONFIRM = 1 << 5,
 };
 
 struct pfw_option {

@@ -34,6 +34,7 @@ struct daemon {
 	struct keep *keep;
 	struct files *files;
 	struct http *http;
+	json_t *early;			/* the event of the first load, which is before there are clients */
 	int lock;			/* of the run directory, or -1 */
 	int listener;			/* or -1 */
 	char *path;			/* of a socket of our own */
@@ -155,9 +156,14 @@ static int start_http(struct daemon *daemon, struct pfw_error *err)
 		.changed = on_changed,
 		.ctx = daemon,
 	};
+	int ret = http_open(&daemon->loop, daemon->service, daemon->listener, &options, &daemon->http,
+			    err);
 
-	return http_open(&daemon->loop, daemon->service, daemon->listener, &options, &daemon->http,
-			 err);
+	if (!ret) {
+		http_event(daemon->http, daemon->early);
+		daemon->early = NULL;
+	}
+	return ret;
 }
 
 static int start_serving(struct daemon *daemon, struct pfw_error *err)
@@ -185,6 +191,18 @@ static void on_saved(void *ctx)
 	struct daemon *daemon = ctx;
 
 	keep_reload(daemon->keep, "file");
+}
+
+static void on_event(void *ctx, json_t *event)
+{
+	struct daemon *daemon = ctx;
+
+	if (daemon->http) {
+		http_event(daemon->http, event);
+		return;
+	}
+	json_decref(daemon->early);
+	daemon->early = event;
 }
 
 static int start_keep(struct daemon *daemon, struct pfw_error *err)
@@ -251,6 +269,7 @@ static void stop(struct daemon *daemon)
 		unlink(daemon->path);
 	free(daemon->path);
 	http_close(daemon->http);
+	daemon->http = NULL;
 	if (daemon->listener >= 0)
 		close(daemon->listener);
 	files_close(daemon->files);
@@ -264,6 +283,7 @@ static void stop(struct daemon *daemon)
 	pfw_watch_close(daemon->watch);
 	if (daemon->lock >= 0)
 		close(daemon->lock);
+	json_decref(daemon->early);
 	free(daemon->own_paths[0]);
 	free(daemon->own_paths[1]);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "inside.h"
+#include "trial.h"
 
 /* One change under way, and what undoes it. */
 struct work {
@@ -222,6 +223,10 @@ static int make_changes(struct pfw_engine *engine, struct work *work, size_t n,
 		ret = engine_tell_unguarded(engine, &sides[ENGINE_HOST], report, err);
 	if (!ret)
 		ret = engine_tell_fallback(engine, report, err);
+	if (!ret && !manner->dry_run)
+		ret = trial_keep(engine, manner, report, err);
+	if (!ret)
+		ret = trial_tell(engine, report, err);
 out:
 	pfw_image_free(&planned);
 	pfw_touched_free(&keys);
@@ -321,6 +326,9 @@ int pfw_engine_change(struct pfw_engine *engine, const struct pfw_change *change
 		ret = pfw_fail_memory(err);
 		goto out;
 	}
+	ret = manner->dry_run ? 0 : trial_refuse(engine, err);
+	if (ret)
+		goto out;
 	if (n) {
 		memcpy(all, changes, n * sizeof(*all));
 		find_expired(engine, changes, n, all + n);

@@ -9,6 +9,7 @@
 
 #include "inside.h"
 #include "portfwd/kernel/netns.h"
+#include "trial.h"
 
 int pfw_engine_enter(const char *netns, int *ret_back, struct pfw_error *err)
 {
@@ -37,6 +38,7 @@ int pfw_engine_open(const struct pfw_engine_options *options, struct pfw_engine 
 	if (!engine)
 		return pfw_fail_memory(err);
 	engine->state.lock = -1;
+	engine->trial.fd = -1;
 	engine->run_dir = strdup(options->run_dir);
 	engine->backend = options->backend ? strdup(options->backend) : NULL;
 	if (!engine->run_dir || (options->backend && !engine->backend)) {
@@ -74,6 +76,7 @@ void pfw_engine_close(struct pfw_engine *engine)
 		return;
 	unload(engine);
 	engine_close_backends(engine);
+	pfw_trial_free(&engine->trial);
 	pfw_store_close(engine->store);
 	/* A first change that failed leaves nothing behind. */
 	state_tidy(&engine->state);
@@ -207,8 +210,8 @@ static int prepare_runtime(struct pfw_engine *engine, bool write, struct pfw_err
 }
 
 /* The order of the locks is the same for everybody: the namespace, then the files. */
-static int take_locks(struct pfw_engine *engine, const struct pfw_engine_load *load,
-		      struct pfw_error *err)
+int engine_lock(struct pfw_engine *engine, const struct pfw_engine_load *load,
+		struct pfw_error *err)
 {
 	bool write = load->purpose == PFW_ENGINE_WRITE;
 	int ret;
@@ -231,6 +234,23 @@ static int take_locks(struct pfw_engine *engine, const struct pfw_engine_load *l
 	if (ret)
 		return ret;
 	return write ? pfw_store_lock(engine->store, ENGINE_LOCK_SECONDS, err) : 0;
+}
+
+void engine_unlock(struct pfw_engine *engine)
+{
+	state_tidy(&engine->state);
+	state_free(&engine->state);
+	pfw_store_unlock(engine->store);
+}
+
+static int take_locks(struct pfw_engine *engine, const struct pfw_engine_load *load,
+		      struct pfw_error *err)
+{
+	int ret = engine_lock(engine, load, err);
+
+	if (!ret && load->purpose == PFW_ENGINE_WRITE && !load->settled)
+		ret = trial_settle(engine, load, err);
+	return ret || !load->draft ? ret : trial_refuse(engine, err);
 }
 
 static int adopt_family(struct pfw_engine *engine, const struct engine_backend *from, unsigned int f,

@@ -5,6 +5,7 @@
 
 #include "portfwd/backend/backend.h"
 #include "portfwd/engine/engine.h"
+#include "portfwd/engine/trial.h"
 #include "portfwd/store/store.h"
 #include "state.h"
 
@@ -32,6 +33,11 @@ struct pfw_engine {
 	struct pfw_facts facts;		/* what the plan points into */
 	struct pfw_plan plan;
 	bool loaded;
+	struct pfw_trial trial;		/* that we began, and watch */
+	unsigned int trial_seconds;	/* of the reload under way; 0: it is none on trial */
+	bool began_trial;		/* its mark was put up by it */
+	bool on_trial;			/* what stands waits to be confirmed */
+	bool returned;			/* what stood before was brought back before anything else */
 };
 
 /* What stands and what should stand in one backend. Zero-initialise; side_free(). */
@@ -90,6 +96,11 @@ void engine_unguarded(const struct pfw_engine *engine, struct pfw_buffer *ret);
 /* Says so in the report, where a step of the host's may have to do with it. -ENOMEM. */
 int engine_tell_unguarded(const struct pfw_engine *engine, const struct side *host,
 			  struct pfw_report *report, struct pfw_error *err);
+
+/* Takes what locks the purpose of the load needs, unless they are held; gives all of them back. */
+int engine_lock(struct pfw_engine *engine, const struct pfw_engine_load *load,
+		struct pfw_error *err);
+void engine_unlock(struct pfw_engine *engine);
 
 /*
  * Opens those that the loaded settings ask for. anew: auto decides anew, and what another backend

@@ -7,6 +7,7 @@
 
 #include "inside.h"
 #include "picture.h"
+#include "trial.h"
 
 /*
  * The difference; whoever wants the last forward's connections to finish keeps a bare table, and
@@ -70,6 +71,8 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 
 	if (!manner->dry_run)
 		ret = pfw_store_stage_draft(engine->store, err);
+	if (!ret && manner->confirm && !manner->dry_run)
+		ret = trial_begin(engine, manner->confirm, err);
 	if (!ret)
 		ret = bring_about(engine, manner, sides, &pictured, err);
 	if (!ret && !manner->dry_run)
@@ -77,6 +80,7 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 	if (ret || manner->dry_run) {
 		pfw_store_abort(engine->store);
 		engine->plan.facts.draining = draining;
+		trial_cancel(engine);
 	} else {
 		engine_cut(engine, sides, NULL, &engine->plan, manner->drain, report);
 		if (!pictured || sides[ENGINE_PACKETS].difference.n_steps)
@@ -88,6 +92,10 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 		ret = engine_tell_unguarded(engine, &sides[ENGINE_HOST], report, err);
 	if (!ret)
 		ret = engine_tell_fallback(engine, report, err);
+	if (!ret && !manner->dry_run)
+		ret = trial_keep(engine, manner, report, err);
+	if (!ret)
+		ret = trial_tell(engine, report, err);
 	sides_free(sides);
 	return ret;
 }

@@ -7,6 +7,7 @@
 #include "local.h"
 #include "portfwd/config/config.h"
 #include "portfwd/service/watch.h"
+#include "portfwd/engine/trial.h"
 #include "portfwd/store/store.h"
 
 struct pfw_service {
@@ -15,6 +16,7 @@ struct pfw_service {
 	char *backend;
 	int back;	/* to the network namespace that we came from; -1: we are in it */
 	struct pfw_watch *watch;	/* borrowed; or NULL */
+	struct pfw_trial trial;	/* a reload that waits to be confirmed */
 };
 
 static int copy_option(char **to, const char *from, const char *otherwise)
@@ -33,7 +35,7 @@ int pfw_service_open(const struct pfw_service_options *options, struct pfw_servi
 	int code = 0;
 
 	if (service)
-		service->back = -1;
+		*service = (struct pfw_service){ .back = -1, .trial.fd = -1 };
 	if (!service || copy_option(&service->config, options->config, PFW_CONFIG_DEFAULT) ||
 	    copy_option(&service->run_dir, options->run_dir, PFW_RUN_DIR_DEFAULT) ||
 	    copy_option(&service->backend, options->backend, NULL))
@@ -53,6 +55,7 @@ void pfw_service_close(struct pfw_service *service)
 	if (!service)
 		return;
 	pfw_engine_leave(service->back);
+	pfw_trial_free(&service->trial);
 	free(service->config);
 	free(service->run_dir);
 	free(service->backend);
@@ -92,6 +95,8 @@ static const struct verb {
 			      .anew = true, .answer = answer_reload },
 	[PFW_VERB_FLUSH] = { .purpose = PFW_ENGINE_WRITE, .bare = true, .answer = answer_flush },
 	[PFW_VERB_EXPORT] = { .purpose = PFW_ENGINE_WORDS, .answer = answer_export },
+	[PFW_VERB_CONFIRM] = { .purpose = PFW_ENGINE_WRITE, .bare = true, .answer = answer_confirm },
+	[PFW_VERB_REVERT] = { .purpose = PFW_ENGINE_WRITE, .bare = true, .answer = answer_revert },
 	[PFW_VERB_PATCH] = { .purpose = PFW_ENGINE_WRITE, .answer = answer_patch },
 	[PFW_VERB_COUNT] = { .purpose = PFW_ENGINE_LOOK, .answer = answer_count },
 };
@@ -131,6 +136,10 @@ int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
 		ret = row->answer(engine, request, &answer, err);
 	if (engine && service->watch)
 		pfw_watch_follow(service->watch, engine);
+	if (!ret)
+		pfw_engine_take_trial(engine, &service->trial);
+	else if (engine)
+		pfw_engine_advise_trial(engine, err);
 	pfw_engine_close(engine);
 	if (ret)
 		return ret;
@@ -138,6 +147,22 @@ int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
 		return pfw_fail_memory(err);
 	*ret_answer = answer;
 	return 0;
+}
+
+int pfw_service_wait(struct pfw_service *service, int wake, enum pfw_wait *ret,
+		     struct pfw_error *err)
+{
+	static const enum pfw_wait ends[] = {
+		[PFW_TRIAL_CONFIRMED] = PFW_WAIT_CONFIRMED,
+		[PFW_TRIAL_OVER] = PFW_WAIT_OVER,
+		[PFW_TRIAL_WOKEN] = PFW_WAIT_WOKEN,
+	};
+	enum pfw_trial_end end;
+	int code = pfw_trial_wait(&service->trial, wake, &end, err);
+
+	if (!code)
+		*ret = ends[end];
+	return code;
 }
 
 int pfw_service_read(struct pfw_service *service, bool dry_run, struct pfw_service_file *ret,
@@ -190,7 +215,17 @@ int answer_check(struct pfw_engine *engine, const struct pfw_request *request, j
 
 struct pfw_manner answer_manner(const struct pfw_request *request)
 {
-	return (struct pfw_manner){ .dry_run = request->dry_run, .drain = request->drain };
+	return (struct pfw_manner){
+		.dry_run = request->dry_run,
+		.drain = request->drain,
+		.confirm = request->confirm,
+		.unasked = request->unasked,
+	};
+}
+
+json_t *answer_trial(unsigned int seconds)
+{
+	return seconds ? json_pack("{s:I}", "seconds", (json_int_t)seconds) : json_null();
 }
 
 static const char *const actions[] = {
@@ -275,9 +310,32 @@ int answer_reload(struct pfw_engine *engine, const struct pfw_request *request, 
 		pfw_report_free(&report);
 		return code;
 	}
-	return finish(json_pack("{s:b, s:I}", "changed", (int)(report.n_steps > 0), "forwards",
-				(json_int_t)pfw_engine_ruleset(engine)->n_live),
+	return finish(json_pack("{s:b, s:I, s:o}", "changed", (int)(report.n_steps > 0), "forwards",
+				(json_int_t)pfw_engine_ruleset(engine)->n_live, "confirm",
+				answer_trial(pfw_engine_trial_begun(engine))),
 		      &report, ret, err);
+}
+
+int answer_confirm(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
+		   struct pfw_error *err)
+{
+	int code = pfw_engine_confirm(engine, err);
+
+	(void)request;
+	if (!code)
+		*ret = json_pack("{s:b}", "confirmed", 1);
+	return code;
+}
+
+int answer_revert(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
+		  struct pfw_error *err)
+{
+	bool reverted = false;
+	int code = pfw_engine_revert(engine, request->early, &reverted, err);
+
+	if (!code)
+		*ret = json_pack("{s:b}", "reverted", (int)reverted);
+	return code;
 }
 
 int answer_write(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
@@ -287,6 +345,7 @@ int answer_write(struct pfw_engine *engine, const struct pfw_request *request, j
 	int code = answer_reload(engine, request, ret, err);
 
 	if (code || (!json_object_set_new(*ret, "changed", json_true()) &&
+		     !json_object_del(*ret, "confirm") &&
 		     !json_object_set_new(*ret, "file", json_string(file))))
 		return code;
 	json_decref(*ret);

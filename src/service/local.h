@@ -22,9 +22,13 @@ answer_function answer_write;
 answer_function answer_reload;
 answer_function answer_flush;
 answer_function answer_export;
+answer_function answer_confirm;
+answer_function answer_revert;
 answer_function answer_patch;
 answer_function answer_count;
 
+/* How long a reload waits yet to be confirmed; null for 0. */
+json_t *answer_trial(unsigned int seconds);
 /* How the request wants its changes made. */
 struct pfw_manner answer_manner(const struct pfw_request *request);
 /* Adds "objects", "changes" and "warning"; non-zero without memory. */

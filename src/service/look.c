@@ -7,6 +7,7 @@
 #include "local.h"
 #include "portfwd/base/text.h"
 #include "portfwd/config/config.h"
+#include "portfwd/engine/trial.h"
 
 static const char *state_of(const struct pfw_engine *engine, const struct pfw_view *view,
 			    uint32_t id)
@@ -207,6 +208,12 @@ static json_t *status_warnings(const struct pfw_engine *engine, const struct pfw
 				  "for everybody; rename it, then \"portfwd reload\"", view->unguarded);
 		ret = add_warning(warnings, &text);
 	}
+	if (!ret && pfw_engine_trial_failed(engine)) {
+		pfw_buffer_puts(&text, "a reload was not confirmed, and whoever waited for it is gone: the "
+				"next change, or \"portfwd reload\", brings back what was before; "
+				"\"portfwd confirm\" in time keeps it");
+		ret = add_warning(warnings, &text);
+	}
 	if (ret) {
 		json_decref(warnings);
 		return NULL;
@@ -253,12 +260,13 @@ int answer_status(struct pfw_engine *engine, const struct pfw_request *request, 
 		active += pfw_plan_active(pfw_engine_plan(engine), &ruleset->forwards[id]) &&
 			  !view.missing[id];
 	backend = pfw_engine_backend(engine, &why);
-	*ret = json_pack("{s:s, s:s?, s:s, s:{s:I, s:I}, s:b, s:{s:b, s:b}, s:b, s:o, s:{s:b, s:n}, s:o}", "backend",
+	*ret = json_pack("{s:s, s:s?, s:s, s:{s:I, s:I}, s:b, s:{s:b, s:b}, s:b, s:o, s:{s:b, s:n}, s:o, s:o}", "backend",
 			 backend, "fallback", why, "kernel", uname(&system) ? "" : system.release,
 			 "forwards", "configured", (json_int_t)ruleset->n_live, "active", active,
 			 "in_sync", (int)view.in_sync, "ip_forward", "ipv4",
 			 (int)facts->routing_on[0], "ipv6", (int)facts->routing_on[1], "guard",
-			 (int)view.guard, "route_localnet", list_links(&view.localnets), "daemon", "running", 0, "pid", "warnings",
+			 (int)view.guard, "route_localnet", list_links(&view.localnets), "daemon", "running", 0, "pid", "confirm",
+			 answer_trial(pfw_engine_trial_left(engine)), "warnings",
 			 status_warnings(engine, &view));
 out:
 	pfw_view_free(&view);

@@ -21,6 +21,7 @@ const struct pfw_name pfw_command_names[] = {
 	{ "reload", PFW_VERB_RELOAD },
 	{ "flush", PFW_VERB_FLUSH },
 	{ "export", PFW_VERB_EXPORT },
+	{ "confirm", PFW_VERB_CONFIRM },
 	{ NULL },
 };
 
@@ -33,6 +34,8 @@ const struct pfw_name pfw_failure_names[] = {
 	{ NULL },
 };
 
+#define SECONDS_MAX 86400u	/* to confirm a reload in */
+
 #define BIT(verb) (1u << PFW_VERB_##verb)
 #define BY_NAME (BIT(REMOVE) | BIT(ENABLE) | BIT(DISABLE))
 #define WHOLE (BIT(WRITE) | BIT(RELOAD))
@@ -40,7 +43,7 @@ const struct pfw_name pfw_failure_names[] = {
 /* A key of a request: which member it is, what it may be, and which verbs use it. */
 static const struct field {
 	const char *key;
-	enum kind { FORWARD, NAMES, WORD, TEXT, FLAG } kind;
+	enum kind { FORWARD, NAMES, WORD, TEXT, FLAG, SECONDS } kind;
 	unsigned int verbs;
 	size_t at;
 	size_t len;	/* TEXT: where its length is */
@@ -55,6 +58,7 @@ static const struct field {
 	{ "runtime", FLAG, BIT(ADD), MEMBER(runtime) },
 	{ "drain", FLAG, BIT(ADD) | BY_NAME | WHOLE, MEMBER(drain) },
 	{ "dry_run", FLAG, BIT(ADD) | BY_NAME | WHOLE | BIT(FLUSH), MEMBER(dry_run) },
+	{ "confirm", SECONDS, BIT(RELOAD), MEMBER(confirm) },
 #undef MEMBER
 };
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
@@ -118,6 +122,9 @@ static bool field_json(const struct field *field, const struct pfw_request *requ
 	case FLAG:
 		*ret = json_true();
 		return *(const bool *)at;
+	case SECONDS:
+		*ret = json_integer(*(const unsigned int *)at);
+		return *(const unsigned int *)at;
 	}
 	return false;
 }
@@ -169,6 +176,17 @@ static int parse_names(json_t *value, struct pfw_request *ret, struct pfw_error 
 	return 0;
 }
 
+static int parse_seconds(json_t *value, unsigned int *ret, struct pfw_error *err)
+{
+	json_int_t seconds = json_integer_value(value);
+
+	if (seconds < 1 || seconds > SECONDS_MAX)
+		return pfw_error_add(err, PFW_FAILED, "this is no number of seconds, 1 to %u",
+				     SECONDS_MAX);
+	*ret = (unsigned int)seconds;
+	return 0;
+}
+
 static int parse_field(const struct field *field, json_t *value, struct pfw_request *ret,
 		       struct pfw_error *err)
 {
@@ -190,6 +208,8 @@ static int parse_field(const struct field *field, json_t *value, struct pfw_requ
 		*(bool *)at = json_is_true(value);
 		return json_is_boolean(value) ? 0 : pfw_error_add(err, PFW_FAILED,
 								  "this is not true or false");
+	case SECONDS:
+		return parse_seconds(value, at, err);
 	}
 	return 0;
 }
@@ -247,6 +267,9 @@ unsigned int pfw_problem_status(const struct pfw_error *err, int code)
 	case PFW_USAGE:
 		return 422;
 	case PFW_FAILED:
+		/* Another request waits for something, or waited too long. */
+		if (code == -EBUSY || code == -ETIME)
+			return 409;
 		return code == -EINVAL ? 422 : 500;
 	case PFW_NOT_PERMITTED:	/* to the daemon itself */
 		break;

@@ -130,6 +130,7 @@ void file_free(struct file *file)
 	pfw_document_free(&file->doc);
 	free(file->text);
 	free(file->path);
+	free(file->entry);
 	free(file->staged.temp);
 	free(file->staged.backup);
 	*file = (struct file){ 0 };

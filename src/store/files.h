@@ -19,6 +19,7 @@ struct staged {
 
 struct file {
 	char *path;		/* symbolic links followed */
+	char *entry;		/* of a drop-in: its name in their folder; else NULL */
 	char *text;
 	struct pfw_document doc;
 	bool exists;
@@ -50,6 +51,17 @@ uint32_t origin_file(const struct pfw_store *store, const struct pfw_origin *ori
 bool file_changed(const struct file *file);
 /* Frees and zeroes. */
 void file_free(struct file *file);
+
+/* A drop-in's name in their folder, "" for others. */
+const char *file_entry(const struct pfw_store *store, uint32_t number);
+/* Writes the text to a temporary file beside, fsynced; commit puts it in its place. */
+int file_stage(struct file *file, const struct pfw_buffer *text, struct pfw_error *err);
+/* Forgets what was loaded, and finds out anew which files there are. */
+int files_find(struct pfw_store *store, struct pfw_error *err);
+/* Adds a drop-in that may be missing. */
+int files_add(struct pfw_store *store, const char *entry, struct pfw_error *err);
+/* Makes what was renamed in the folder of this path last. */
+int folder_sync(const char *path);
 
 /* The path from the root on. -ENOMEM. */
 int path_absolute(const char *path, char **ret);

@@ -190,6 +190,11 @@ int pfw_store_lock(struct pfw_store *store, unsigned int seconds, struct pfw_err
 	return ret;
 }
 
+void pfw_store_unlock(struct pfw_store *store)
+{
+	lock_release(store);
+}
+
 /* A folder that was made for a file that never came goes again, with the lock still held. */
 static void drop_made(struct pfw_store *store)
 {

@@ -159,7 +159,7 @@ static int keep_rights(int fd, const struct file *file)
 	return fchmod(fd, file->stat.st_mode & 07777) < 0 ? -errno : 0;
 }
 
-static int write_temp(struct file *file, const struct pfw_buffer *text, struct pfw_error *err)
+int file_stage(struct file *file, const struct pfw_buffer *text, struct pfw_error *err)
 {
 	char *name = NULL;
 	int fd = open_temp(file->path, &name), ret;
@@ -212,7 +212,7 @@ static int stage_file(struct pfw_store *store, uint32_t number, const struct pfw
 	sweep(store, file);
 	ret = pfw_document_edit(&file->doc, edits, n_edits, &text, err);
 	if (!ret)
-		ret = write_temp(file, &text, err);
+		ret = file_stage(file, &text, err);
 out:
 	pfw_buffer_free(&text);
 	free(edits);
@@ -268,10 +268,10 @@ int pfw_store_stage_draft(struct pfw_store *store, struct pfw_error *err)
 		return refuse_changed(file, err);
 	sweep(store, file);
 	text = (struct pfw_buffer){ .data = file->text, .len = store->draft->len };
-	return write_temp(file, &text, err);
+	return file_stage(file, &text, err);
 }
 
-static int sync_folder(const char *path)
+int folder_sync(const char *path)
 {
 	char *folder = path_folder(path);
 	int fd, ret = 0;
@@ -319,7 +319,7 @@ static int put_in_place(struct file *file, bool alone)
 	if (rename(staged->temp, file->path) < 0)
 		return -errno;
 	staged->renamed = true;
-	return sync_folder(file->path);
+	return folder_sync(file->path);
 }
 
 static void put_back(struct file *file)
@@ -330,7 +330,7 @@ static void put_back(struct file *file)
 		rename(file->staged.backup, file->path);
 	else if (!file->exists)
 		unlink(file->path);
-	sync_folder(file->path);
+	folder_sync(file->path);
 }
 
 int pfw_store_commit(struct pfw_store *store, struct pfw_error *err)

@@ -142,6 +142,11 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+const char *file_entry(const struct pfw_store *store, uint32_t number)
+{
+	return store->files[number].entry ? store->files[number].entry : "";
+}
+
 static int add_file(struct pfw_store *store, const char *name, struct pfw_error *err)
 {
 	struct file *file = &store->files[store->n_files];
@@ -155,6 +160,11 @@ static int add_file(struct pfw_store *store, const char *name, struct pfw_error 
 	free(path);
 	if (ret < 0)
 		return ret;
+	file->entry = strdup(name);
+	if (!file->entry) {
+		file_free(file);
+		return pfw_fail_memory(err);
+	}
 	store->paths[store->n_files++] = file->path;
 	return 0;
 }
@@ -198,6 +208,19 @@ static int find_drop_ins(struct pfw_store *store, struct pfw_error *err)
 	free(entries);
 	free(folder);
 	return ret;
+}
+
+int files_find(struct pfw_store *store, struct pfw_error *err)
+{
+	forget(store);
+	return find_drop_ins(store, err);
+}
+
+int files_add(struct pfw_store *store, const char *entry, struct pfw_error *err)
+{
+	int ret = make_room(store, store->n_files + 1, err);
+
+	return ret ? ret : add_file(store, entry, err);
 }
 
 void pfw_store_set_draft(struct pfw_store *store, const struct pfw_draft *draft)

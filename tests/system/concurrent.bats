@@ -83,7 +83,7 @@ load helpers
 		}
 	done
 	equal 16 "$(jq '[.forwards[].name] | unique | length' "$CONFIG")"
-	equal ".portfwd.lock portfwd.json" "$(ls -A "${CONFIG%/*}" | paste -sd' ')"
+	equal ".portfwd.json.applied .portfwd.lock portfwd.json" "$(ls -A "${CONFIG%/*}" | paste -sd' ')"
 }
 
 @test "whoever holds the folder itself keeps nobody waiting" {

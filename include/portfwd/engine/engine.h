@@ -49,6 +49,7 @@ struct pfw_engine_load {
 	bool any_config;	/* even if another configuration is applied in this namespace */
 	bool anew;		/* auto decides anew which backend; otherwise what stands goes on */
 	const struct pfw_draft *draft;	/* what the main file shall say, or NULL */
+	bool settled;		/* a trial that failed is no matter any more */
 };
 int pfw_engine_load(struct pfw_engine *engine, const struct pfw_engine_load *load,
 		    struct pfw_error *err);
@@ -99,6 +100,8 @@ void pfw_report_free(struct pfw_report *report);
 struct pfw_manner {
 	bool dry_run;	/* the kernel checks the change, and nothing stays */
 	bool drain;
+	unsigned int confirm;	/* a reload on trial: seconds until it must be confirmed; 0: it is none */
+	bool unasked;		/* nobody asked for the reload: what a trial returns to stays what it is */
 };
 
 /*

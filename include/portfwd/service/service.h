@@ -52,13 +52,21 @@ struct pfw_service_options {
  *            "connections" a count or null.
  * STATUS   -> {"backend": NAME, "fallback": WHY|null, "kernel": RELEASE, "forwards": {"configured", "active"},
  *            "in_sync": BOOL, "ip_forward": {"ipv4": BOOL, "ipv6": BOOL}, "guard": BOOL,
- *            "daemon": {"running": BOOL, "pid": N|null}, "warnings": [TEXT]}
+ *            "daemon": {"running": BOOL, "pid": N|null}, "confirm": {"seconds": N}|null, "warnings": [TEXT]}.
+ *            confirm: a reload waits so long yet to be confirmed
  * CHECK    file (NULL: the configuration) -> {"file": PATH, "forwards": N}
  * WRITE    text, base, drain, dry_run -> {"changed": BOOL, "forwards": N, "file": PATH, "changes"}.
  *            The main file gets this text, and is reloaded: both, or neither. -ESTALE if the file does
  *            not say what base says.
  * DIFF     -> {"in_sync": BOOL, "changes"}
- * RELOAD   drain, dry_run -> {"changed": BOOL, "forwards": N, "changes"}
+ * RELOAD   drain, dry_run, confirm, unasked -> {"changed": BOOL, "forwards": N, "confirm": {"seconds": N}|null,
+ *            "changes"}. With confirm what was applied before returns after so many seconds, in the kernel and in
+ *            the files, unless CONFIRM comes; whoever began it waits and asks REVERT then. "confirm" is null
+ *            where the files say what is applied already. unasked: nobody asked for this reload, so
+ *            what a trial returns to is not replaced by it
+ * CONFIRM  -> {"confirmed": true}
+ * REVERT   early -> {"reverted": BOOL}. What was to be confirmed in time, or with early what still
+ *            can be, is taken back
  * FLUSH    dry_run -> {"changed": BOOL, "forgot": BOOL, "changes"}. forgot: what was added with
  *            runtime is gone for good.
  * PATCH    names (one name), forward: a merge patch (RFC 7396) of its canonical form, drain, dry_run
@@ -83,8 +91,10 @@ enum pfw_verb {
 	PFW_VERB_EXPORT,
 	PFW_VERB_PATCH,
 	PFW_VERB_COUNT,
+	PFW_VERB_CONFIRM,
+	PFW_VERB_REVERT,
 };
-#define PFW_VERBS (PFW_VERB_COUNT + 1)
+#define PFW_VERBS (PFW_VERB_REVERT + 1)
 
 struct pfw_request {
 	json_t *forward;		/* borrowed; as in portfwd.json(5), name optional */
@@ -113,6 +123,9 @@ struct pfw_request {
 	bool runtime;			/* kept until the next boot or flush only */
 	bool drain;
 	bool dry_run;
+	unsigned int confirm;		/* seconds; 0: for good at once */
+	bool unasked;
+	bool early;
 };
 
 /*
@@ -126,6 +139,18 @@ void pfw_service_close(struct pfw_service *service);
 /* Asks; *ret_answer is a new reference. A refused request changed nothing. */
 int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
 		     const struct pfw_request *request, json_t **ret_answer,
+		     struct pfw_error *err);
+
+/*
+ * What became of a reload that waits to be confirmed. PFW_WAIT_ELSEWHERE: another process waits for
+ * it, and takes it back in time.
+ */
+enum pfw_wait { PFW_WAIT_CONFIRMED, PFW_WAIT_OVER, PFW_WAIT_WOKEN, PFW_WAIT_ELSEWHERE };
+/*
+ * After a RELOAD with confirm, whose answer says that it waits: until it is confirmed, its time is
+ * over, or there is something to read from wake. Nothing is locked meanwhile.
+ */
+int pfw_service_wait(struct pfw_service *service, int wake, enum pfw_wait *ret,
 		     struct pfw_error *err);
 
 /*

@@ -27,6 +27,7 @@ void pfw_store_close(struct pfw_store *store);
  * saved. Where no lock can be made (a read-only folder) that is no error here but one of staging.
  */
 int pfw_store_lock(struct pfw_store *store, unsigned int seconds, struct pfw_error *err);
+void pfw_store_unlock(struct pfw_store *store);
 
 /*
  * What somebody wants the main file to say, and what it said when they began: base NULL, if it

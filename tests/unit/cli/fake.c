@@ -75,6 +75,10 @@ static json_t *request_json(const struct pfw_request *request)
 		json_object_set_new(json, "drain", json_true());
 	if (request->dry_run)
 		json_object_set_new(json, "dry_run", json_true());
+	if (request->confirm)
+		json_object_set_new(json, "confirm", json_integer(request->confirm));
+	if (request->early)
+		json_object_set_new(json, "early", json_true());
 	return json;
 }
 
@@ -115,6 +119,17 @@ int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
 	answer = json_loads(fake.answer ? fake.answer : "{}", 0, NULL);
 	ck_assert_ptr_nonnull(answer);
 	*ret_answer = answer;
+	return 0;
+}
+
+int pfw_service_wait(struct pfw_service *service, int wake, enum pfw_wait *ret,
+		     struct pfw_error *err)
+{
+	(void)wake;
+	(void)err;
+	ck_assert_ptr_eq(service, &fake);
+	fake.waited++;
+	*ret = fake.end;
 	return 0;
 }
 

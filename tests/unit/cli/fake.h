@@ -16,7 +16,10 @@ struct fake {
 	const char *file;		/* what the configuration says; NULL: it is not there */
 	const char *typed;		/* by who sits at the terminal; NULL: nobody does */
 
+	enum pfw_wait end;		/* what becomes of a reload that waits */
+
 	unsigned int opened;
+	unsigned int waited;
 	unsigned int called;
 	json_t *options;		/* those that were set */
 	enum pfw_verb verb;

@@ -12,6 +12,7 @@ int main(void)
 	srunner_add_suite(runner, option_suite());
 	srunner_add_suite(runner, add_suite());
 	srunner_add_suite(runner, edit_suite());
+	srunner_add_suite(runner, reload_suite());
 	srunner_add_suite(runner, output_suite());
 	srunner_add_suite(runner, error_suite());
 	srunner_add_suite(runner, manual_suite());

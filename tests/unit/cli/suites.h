@@ -9,6 +9,7 @@ Suite *command_suite(void);
 Suite *option_suite(void);
 Suite *add_suite(void);
 Suite *edit_suite(void);
+Suite *reload_suite(void);
 Suite *output_suite(void);
 Suite *error_suite(void);
 Suite *manual_suite(void);

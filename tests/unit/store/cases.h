@@ -5,6 +5,7 @@
 
 #include "../unit.h"
 
+TCase *applied_case(void);
 TCase *load_case(void);
 TCase *lock_case(void);
 TCase *save_case(void);
