@@ -95,6 +95,7 @@ static int print_status(struct pfw_cli *cli, const json_t *answer, struct pfw_er
 	const char *backend = json_string_value(json_object_get(answer, "backend"));
 	const char *fallback = json_string_value(json_object_get(answer, "fallback"));
 	const char *kernel = json_string_value(json_object_get(answer, "kernel"));
+	const json_t *daemon = json_object_get(answer, "daemon");
 	const json_t *confirm = json_object_get(answer, "confirm");
 	const json_t *warning;
 	char text[80];
@@ -116,6 +117,11 @@ static int print_status(struct pfw_cli *cli, const json_t *answer, struct pfw_er
 	pfw_table_field(cli, "guard", on_off(json_object_get(answer, "guard")));
 	if (json_array_size(localnets))
 		pfw_table_field(cli, "route_localnet", joined(localnets, text, sizeof(text)));
+	if (json_is_true(json_object_get(daemon, "running"))) {
+		snprintf(text, sizeof(text), "running, process %" JSON_INTEGER_FORMAT,
+			 number(daemon, "pid"));
+		pfw_table_field(cli, "daemon", text);
+	}
 	if (json_is_object(confirm)) {
 		snprintf(text, sizeof(text), "awaited for %" JSON_INTEGER_FORMAT " seconds more",
 			 number(confirm, "seconds"));

@@ -34,8 +34,6 @@ static int set_text(struct pfw_arguments *args, const struct pfw_option *option,
 	return 0;
 }
 
-#define CONFIRM_MAX 86400	/* a day */
-
 static int set_seconds(struct pfw_arguments *args, const struct pfw_option *option,
 		       const char *value, struct pfw_error *err)
 {
@@ -43,9 +41,9 @@ static int set_seconds(struct pfw_arguments *args, const struct pfw_option *opti
 	size_t len = strlen(value);
 
 	if (!len || len > 5 || strspn(value, "0123456789") != len ||
-	    !(*to = (unsigned int)strtoul(value, NULL, 10)) || *to > CONFIRM_MAX)
+	    !(*to = (unsigned int)strtoul(value, NULL, 10)) || *to > PFW_CONFIRM_MAX)
 		return pfw_fail(err, PFW_USAGE, -EINVAL, "--%s takes seconds, 1 to %d, not \"%.60s\"",
-				option->name, CONFIRM_MAX, value);
+				option->name, PFW_CONFIRM_MAX, value);
 	return 0;
 }
 

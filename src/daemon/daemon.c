@@ -19,6 +19,7 @@
 #include "options.h"
 #include "rights.h"
 #include "socket.h"
+#include "trial.h"
 
 struct daemon {
 	struct options options;
@@ -32,6 +33,7 @@ struct daemon {
 	struct pfw_service *service;
 	struct pfw_watch *watch;
 	struct keep *keep;
+	struct trial trial;
 	struct files *files;
 	struct http *http;
 	json_t *early;			/* the event of the first load, which is before there are clients */
@@ -69,6 +71,7 @@ static int settle_paths(struct daemon *daemon, struct pfw_error *err)
 	struct pfw_service_options *to = &daemon->options.service;
 	int ret;
 
+	to->daemon = true;
 	to->config = to->config ? to->config : PFW_CONFIG_DEFAULT;
 	to->run_dir = to->run_dir ? to->run_dir : PFW_RUN_DIR_DEFAULT;
 	ret = make_absolute(&to->config, &daemon->own_paths[0], err);
@@ -144,6 +147,7 @@ static void on_changed(void *ctx, enum pfw_verb verb, const json_t *answer)
 	struct daemon *daemon = ctx;
 
 	keep_changed(daemon->keep, verb, answer);
+	trial_changed(&daemon->trial, verb, answer);
 }
 
 static int start_http(struct daemon *daemon, struct pfw_error *err)
@@ -179,18 +183,11 @@ static int start_serving(struct daemon *daemon, struct pfw_error *err)
 	return start_http(daemon, err);
 }
 
-static void on_event(void *ctx, json_t *event)
-{
-	struct daemon *daemon = ctx;
-
-	http_event(daemon->http, event);
-}
-
 static void on_saved(void *ctx)
 {
 	struct daemon *daemon = ctx;
 
-	keep_reload(daemon->keep, "file");
+	keep_reload(daemon->keep, KEEP_SAVED);
 }
 
 static void on_event(void *ctx, json_t *event)
@@ -217,10 +214,18 @@ static int start_keep(struct daemon *daemon, struct pfw_error *err)
 		.ctx = daemon,
 	};
 
-	int ret = keep_open(&context, &daemon->keep, err);
+	return keep_open(&context, &daemon->keep, err);
+}
 
-	return ret ? ret : files_open(&daemon->loop, daemon->options.service.config, on_saved, daemon,
-				      &daemon->files, err);
+static void start_trial(struct daemon *daemon)
+{
+	daemon->trial = (struct trial){
+		.service = daemon->service,
+		.log = &daemon->log,
+		.tell = on_event,
+		.ctx = daemon,
+	};
+	trial_start(&daemon->trial, &daemon->loop);
 }
 
 static int start(struct daemon *daemon, struct pfw_error *err)
@@ -237,8 +242,12 @@ static int start(struct daemon *daemon, struct pfw_error *err)
 		ret = start_loop(daemon, err);
 	if (!ret)
 		ret = start_keep(daemon, err);
+	if (!ret)
+		ret = files_open(&daemon->loop, daemon->options.service.config, on_saved, daemon,
+				 &daemon->files, err);
 	if (ret)
 		return ret;
+	start_trial(daemon);
 	keep_reload(daemon->keep, "start");
 	ret = start_serving(daemon, err);
 	return ret ? ret : rights_drop(err);
@@ -298,6 +307,7 @@ static int run(struct daemon *daemon, struct pfw_error *err)
 	daemon->ready = -1;
 	notify_send(&daemon->notify, "READY=1\nMAINPID=%ld", (long)getpid());
 	uv_run(&daemon->loop, UV_RUN_DEFAULT);
+	trial_stop(&daemon->trial);
 	if (daemon->options.flush_on_exit)
 		flush(daemon);
 	return 0;

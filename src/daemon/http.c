@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "http_inside.h"
+#include "portfwd/service/place.h"
 
 void http_set_deadline(struct peer *peer, uint64_t ms)
 {
@@ -173,20 +174,9 @@ static int start_handles(struct http *http, struct pfw_error *err)
 /* What a client's words about our place are compared with. */
 static int name_place(struct http *http, const char *config, struct pfw_error *err)
 {
-	struct stat st;
+	int code = pfw_place_config(config ? config : PFW_CONFIG_DEFAULT, &http->config, err);
 
-	if (!config)
-		config = PFW_CONFIG_DEFAULT;
-	http->config = realpath(config, NULL);
-	if (!http->config)
-		http->config = strdup(config);
-	if (!http->config)
-		return pfw_fail_memory(err);
-	if (stat("/proc/self/ns/net", &st))
-		return pfw_fail_errno(err, -errno, "cannot tell which network namespace this is");
-	snprintf(http->netns, sizeof(http->netns), "%ju:%ju", (uintmax_t)st.st_dev,
-		 (uintmax_t)st.st_ino);
-	return 0;
+	return code ? code : pfw_place_netns(NULL, http->netns, err);
 }
 
 int http_open(uv_loop_t *loop, struct pfw_service *service, int listen_fd,

@@ -29,6 +29,7 @@ static bool may_change(enum pfw_verb verb)
 	case PFW_VERB_DIFF:
 	case PFW_VERB_EXPORT:
 	case PFW_VERB_COUNT:
+	case PFW_VERB_READ:
 		return false;
 	default:
 		return true;

@@ -82,7 +82,7 @@ static void on_loaded(struct keep *keep)
 
 void keep_reload(struct keep *keep, const char *why)
 {
-	const struct pfw_request request = { 0 };
+	const struct pfw_request request = { .unasked = !strcmp(why, KEEP_SAVED) };
 	struct pfw_error err = PFW_ERROR_INIT;
 	json_t *answer = NULL;
 
@@ -192,7 +192,7 @@ static void take_over(struct pfw_monitor_news *to, const struct pfw_monitor_news
 static void on_repair(uv_timer_t *timer)
 {
 	struct keep *keep = timer->data;
-	const struct pfw_request request = { 0 };
+	const struct pfw_request request = { .unasked = true };
 	struct pfw_monitor_news later = { 0 };
 	struct pfw_error err = PFW_ERROR_INIT;
 	uint64_t since = keep->since;

@@ -28,6 +28,12 @@ void pfw_engine_leave(int back)
 		(void)pfw_netns_return(back);
 }
 
+int pfw_engine_netns(const char *netns, uint64_t *ret_device, uint64_t *ret_inode,
+		     struct pfw_error *err)
+{
+	return pfw_netns_file(netns, ret_device, ret_inode, err);
+}
+
 int pfw_engine_open(const struct pfw_engine_options *options, struct pfw_engine **ret,
 		    struct pfw_error *err)
 {

@@ -3,20 +3,22 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "local.h"
 #include "portfwd/config/config.h"
-#include "portfwd/service/watch.h"
 #include "portfwd/engine/trial.h"
+#include "portfwd/service/watch.h"
 #include "portfwd/store/store.h"
 
-struct pfw_service {
+struct local {
 	char *config;
 	char *run_dir;
 	char *backend;
 	int back;	/* to the network namespace that we came from; -1: we are in it */
-	struct pfw_watch *watch;	/* borrowed; or NULL */
 	struct pfw_trial trial;	/* a reload that waits to be confirmed */
+	bool daemon;	/* this process is the one that others ask */
+	struct pfw_watch *watch;	/* borrowed; or NULL */
 };
 
 static int copy_option(char **to, const char *from, const char *otherwise)
@@ -28,14 +30,16 @@ static int copy_option(char **to, const char *from, const char *otherwise)
 	return *to ? 0 : -ENOMEM;
 }
 
-int pfw_service_open(const struct pfw_service_options *options, struct pfw_service **ret,
-		     struct pfw_error *err)
+int local_open(const struct pfw_service_options *options, struct local **ret,
+	       struct pfw_error *err)
 {
-	struct pfw_service *service = calloc(1, sizeof(*service));
+	struct local *service = calloc(1, sizeof(*service));
 	int code = 0;
 
 	if (service)
-		*service = (struct pfw_service){ .back = -1, .trial.fd = -1 };
+		*service = (struct local){
+			.back = -1, .trial.fd = -1, .daemon = options->daemon,
+		};
 	if (!service || copy_option(&service->config, options->config, PFW_CONFIG_DEFAULT) ||
 	    copy_option(&service->run_dir, options->run_dir, PFW_RUN_DIR_DEFAULT) ||
 	    copy_option(&service->backend, options->backend, NULL))
@@ -43,14 +47,14 @@ int pfw_service_open(const struct pfw_service_options *options, struct pfw_servi
 	if (!code && options->netns)
 		code = pfw_engine_enter(options->netns, &service->back, err);
 	if (code) {
-		pfw_service_close(service);
+		local_close(service);
 		return code;
 	}
 	*ret = service;
 	return 0;
 }
 
-void pfw_service_close(struct pfw_service *service)
+void local_close(struct local *service)
 {
 	if (!service)
 		return;
@@ -62,7 +66,7 @@ void pfw_service_close(struct pfw_service *service)
 	free(service);
 }
 
-int pfw_service_watch(struct pfw_service *service, struct pfw_watch **ret, struct pfw_error *err)
+int local_watch(struct local *service, struct pfw_watch **ret, struct pfw_error *err)
 {
 	int code = pfw_watch_open(ret, err);
 
@@ -96,13 +100,22 @@ static const struct verb {
 	[PFW_VERB_FLUSH] = { .purpose = PFW_ENGINE_WRITE, .bare = true, .answer = answer_flush },
 	[PFW_VERB_EXPORT] = { .purpose = PFW_ENGINE_WORDS, .answer = answer_export },
 	[PFW_VERB_CONFIRM] = { .purpose = PFW_ENGINE_WRITE, .bare = true, .answer = answer_confirm },
+	[PFW_VERB_READ] = { .purpose = PFW_ENGINE_WRITE, .bare = true, .answer = answer_read },
 	[PFW_VERB_REVERT] = { .purpose = PFW_ENGINE_WRITE, .bare = true, .answer = answer_revert },
 	[PFW_VERB_PATCH] = { .purpose = PFW_ENGINE_WRITE, .answer = answer_patch },
 	[PFW_VERB_COUNT] = { .purpose = PFW_ENGINE_LOOK, .answer = answer_count },
 };
 
-int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
-		     const struct pfw_request *request, json_t **ret_answer, struct pfw_error *err)
+static void tell_daemon(json_t *status)
+{
+	json_t *daemon = json_object_get(status, "daemon");
+
+	json_object_set_new(daemon, "running", json_true());
+	json_object_set_new(daemon, "pid", json_integer(getpid()));
+}
+
+int local_call(struct local *service, enum pfw_verb verb, const struct pfw_request *request,
+	       json_t **ret_answer, struct pfw_error *err)
 {
 	const struct verb *row = &verbs[verb];
 	const struct pfw_draft draft = {
@@ -134,23 +147,24 @@ int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
 		ret = pfw_engine_load(engine, &load, err);
 	if (!ret)
 		ret = row->answer(engine, request, &answer, err);
-	if (engine && service->watch)
-		pfw_watch_follow(service->watch, engine);
 	if (!ret)
 		pfw_engine_take_trial(engine, &service->trial);
 	else if (engine)
 		pfw_engine_advise_trial(engine, err);
+	if (engine && service->watch)
+		pfw_watch_follow(service->watch, engine);
 	pfw_engine_close(engine);
 	if (ret)
 		return ret;
+	if (answer && verb == PFW_VERB_STATUS && service->daemon)
+		tell_daemon(answer);
 	if (!answer)
 		return pfw_fail_memory(err);
 	*ret_answer = answer;
 	return 0;
 }
 
-int pfw_service_wait(struct pfw_service *service, int wake, enum pfw_wait *ret,
-		     struct pfw_error *err)
+int local_wait(struct local *service, int wake, enum pfw_wait *ret, struct pfw_error *err)
 {
 	static const enum pfw_wait ends[] = {
 		[PFW_TRIAL_CONFIRMED] = PFW_WAIT_CONFIRMED,
@@ -165,8 +179,8 @@ int pfw_service_wait(struct pfw_service *service, int wake, enum pfw_wait *ret,
 	return code;
 }
 
-int pfw_service_read(struct pfw_service *service, bool dry_run, struct pfw_service_file *ret,
-		     struct pfw_error *err)
+int local_read(struct local *service, bool dry_run, struct pfw_service_file *ret,
+	       struct pfw_error *err)
 {
 	const struct pfw_engine_options options = {
 		.config = service->config,
@@ -196,11 +210,26 @@ int pfw_service_read(struct pfw_service *service, bool dry_run, struct pfw_servi
 	return code;
 }
 
-void pfw_service_file_free(struct pfw_service_file *file)
+int answer_read(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
+		struct pfw_error *err)
 {
-	free(file->path);
-	pfw_buffer_free(&file->text);
-	*file = (struct pfw_service_file){ 0 };
+	struct pfw_buffer bytes = { 0 };
+	json_t *text = NULL;
+	int code = pfw_engine_read(engine, request->dry_run, &bytes, err);
+	const char *path = pfw_engine_file(engine, PFW_ORIGIN_NONE);
+
+	if (code == -ENOENT && !err->count) {
+		code = 0;
+		text = json_null();
+	} else if (!code) {
+		text = json_stringn(bytes.data ? bytes.data : "", bytes.len);
+		if (!text)
+			code = pfw_fail(err, PFW_FAILED, -EILSEQ, "%s is no UTF-8 text", path);
+	}
+	if (!code)
+		*ret = json_pack("{s:s, s:o}", "path", path, "text", text);
+	pfw_buffer_free(&bytes);
+	return code;
 }
 
 int answer_check(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,

@@ -5,6 +5,19 @@
 
 #include "portfwd/engine/engine.h"
 #include "portfwd/service/service.h"
+#include "portfwd/service/watch.h"
+
+/* The service in this process. */
+struct local;
+int local_open(const struct pfw_service_options *options, struct local **ret,
+	       struct pfw_error *err);
+void local_close(struct local *service);
+int local_call(struct local *service, enum pfw_verb verb, const struct pfw_request *request,
+	       json_t **ret_answer, struct pfw_error *err);
+int local_wait(struct local *service, int wake, enum pfw_wait *ret, struct pfw_error *err);
+int local_watch(struct local *service, struct pfw_watch **ret, struct pfw_error *err);
+int local_read(struct local *service, bool dry_run, struct pfw_service_file *ret,
+	       struct pfw_error *err);
 
 /* Answers a request on a loaded engine; *ret NULL after success means no memory. */
 typedef int answer_function(struct pfw_engine *engine, const struct pfw_request *request,
@@ -24,6 +37,7 @@ answer_function answer_flush;
 answer_function answer_export;
 answer_function answer_confirm;
 answer_function answer_revert;
+answer_function answer_read;
 answer_function answer_patch;
 answer_function answer_count;
 

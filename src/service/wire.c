@@ -22,6 +22,7 @@ const struct pfw_name pfw_command_names[] = {
 	{ "flush", PFW_VERB_FLUSH },
 	{ "export", PFW_VERB_EXPORT },
 	{ "confirm", PFW_VERB_CONFIRM },
+	{ "read", PFW_VERB_READ },
 	{ NULL },
 };
 
@@ -57,7 +58,7 @@ static const struct field {
 	{ "replace", FLAG, BIT(ADD), MEMBER(replace) },
 	{ "runtime", FLAG, BIT(ADD), MEMBER(runtime) },
 	{ "drain", FLAG, BIT(ADD) | BY_NAME | WHOLE, MEMBER(drain) },
-	{ "dry_run", FLAG, BIT(ADD) | BY_NAME | WHOLE | BIT(FLUSH), MEMBER(dry_run) },
+	{ "dry_run", FLAG, BIT(ADD) | BY_NAME | WHOLE | BIT(FLUSH) | BIT(READ), MEMBER(dry_run) },
 	{ "confirm", SECONDS, BIT(RELOAD), MEMBER(confirm) },
 #undef MEMBER
 };

@@ -27,6 +27,9 @@ struct pfw_engine_options {
  */
 int pfw_engine_enter(const char *netns, int *ret_back, struct pfw_error *err);
 void pfw_engine_leave(int back);
+/* What tells the namespace of this name, NULL for the present one, from all others that are. */
+int pfw_engine_netns(const char *netns, uint64_t *ret_device, uint64_t *ret_inode,
+		     struct pfw_error *err);
 
 /*
  * An engine for the present network namespace. Nothing is read or locked yet.

@@ -16,6 +16,10 @@ int pfw_netns_hold(void);
 /* Goes back to a namespace that was held, and closes the descriptor. */
 int pfw_netns_return(int fd);
 
+/* The file of a namespace, as names are for pfw_netns_enter(), or NULL for the present one. */
+int pfw_netns_file(const char *name, uint64_t *ret_device, uint64_t *ret_inode,
+		   struct pfw_error *err);
+
 /*
  * A number that this namespace alone has until the next boot: its cookie
  * (SO_NETNS_COOKIE, Linux 5.14), else the inode of its file, which another one may have

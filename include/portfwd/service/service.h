@@ -21,6 +21,7 @@ struct pfw_service_options {
 	const char *netns;	/* name or path of a network namespace; NULL: this one */
 	const char *run_dir;	/* NULL: PFW_RUN_DIR_DEFAULT */
 	const char *backend;	/* overrides the settings; NULL: as they say */
+	bool daemon;		/* this process is the one that others ask */
 };
 #define PFW_CONFIG_DEFAULT "/etc/portfwd/portfwd.json"
 #define PFW_RUN_DIR_DEFAULT "/run/portfwd"
@@ -65,6 +66,7 @@ struct pfw_service_options {
  *            where the files say what is applied already. unasked: nobody asked for this reload, so
  *            what a trial returns to is not replaced by it
  * CONFIRM  -> {"confirmed": true}
+ * READ     dry_run -> {"path": PATH, "text": TEXT|null}: as pfw_service_read(). -EILSEQ if it is no text
  * REVERT   early -> {"reverted": BOOL}. What was to be confirmed in time, or with early what still
  *            can be, is taken back
  * FLUSH    dry_run -> {"changed": BOOL, "forgot": BOOL, "changes"}. forgot: what was added with
@@ -93,8 +95,11 @@ enum pfw_verb {
 	PFW_VERB_COUNT,
 	PFW_VERB_CONFIRM,
 	PFW_VERB_REVERT,
+	PFW_VERB_READ,
 };
-#define PFW_VERBS (PFW_VERB_REVERT + 1)
+#define PFW_VERBS (PFW_VERB_READ + 1)
+
+#define PFW_CONFIRM_MAX 86400	/* a day */
 
 struct pfw_request {
 	json_t *forward;		/* borrowed; as in portfwd.json(5), name optional */
@@ -123,14 +128,15 @@ struct pfw_request {
 	bool runtime;			/* kept until the next boot or flush only */
 	bool drain;
 	bool dry_run;
-	unsigned int confirm;		/* seconds; 0: for good at once */
+	unsigned int confirm;		/* seconds, PFW_CONFIRM_MAX at most; 0: for good at once */
 	bool unasked;
 	bool early;
 };
 
 /*
- * A service in this process. Enters the network namespace, and leaves it when it is closed, so a
- * process has one service at a time. Free with pfw_service_close().
+ * A service: the daemon that listens in the run directory, if it is of the same configuration and
+ * network namespace and we may ask it, or else this process. That one enters the network namespace, and leaves it
+ * when it is closed, so a process has one service at a time. Free with pfw_service_close().
  */
 int pfw_service_open(const struct pfw_service_options *options, struct pfw_service **ret,
 		     struct pfw_error *err);

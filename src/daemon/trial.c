@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reloads that wait to be confirmed: in time, or what was before returns. */
+#include <syslog.h>
+
+#include "trial.h"
+
+#define RETRY_MS 1000	/* after a failure */
+
+static void tell(const struct trial *trial, const char *why)
+{
+	log_event(trial->log, LOG_WARNING, "a reload was not confirmed, what was before has returned",
+		  json_pack("{s:s}", "why", why));
+	trial->tell(trial->ctx, json_pack("{s:s, s:s}", "event", "revert", "why", why));
+}
+
+static int revert(struct trial *trial, bool early)
+{
+	const struct pfw_request request = { .early = early };
+	struct pfw_error err = PFW_ERROR_INIT;
+	json_t *answer = NULL;
+	int ret = pfw_service_call(trial->service, PFW_VERB_REVERT, &request, &answer, &err);
+
+	if (ret)
+		log_error(trial->log, "a reload was not confirmed, and what was before does not return", &err);
+	else if (json_is_true(json_object_get(answer, "reverted")))
+		tell(trial, early ? "stop" : "time");
+	json_decref(answer);
+	return ret;
+}
+
+static void on_time(uv_timer_t *timer)
+{
+	struct trial *trial = timer->data;
+
+	if (revert(trial, false))
+		uv_timer_start(timer, on_time, RETRY_MS, 0);
+}
+
+void trial_start(struct trial *trial, uv_loop_t *loop)
+{
+	uv_timer_init(loop, &trial->timer);
+	trial->timer.data = trial;
+}
+
+void trial_changed(struct trial *trial, enum pfw_verb verb, const json_t *answer)
+{
+	const json_t *confirm = json_object_get(answer, "confirm");
+	json_int_t seconds = json_integer_value(json_object_get(confirm, "seconds"));
+
+	if (verb == PFW_VERB_CONFIRM)
+		uv_timer_stop(&trial->timer);
+	else if (verb == PFW_VERB_RELOAD && seconds > 0)
+		uv_timer_start(&trial->timer, on_time, (uint64_t)seconds * 1000, 0);
+}
+
+void trial_stop(struct trial *trial)
+{
+	if (!uv_is_active((const uv_handle_t *)&trial->timer))
+		return;
+	uv_timer_stop(&trial->timer);
+	(void)revert(trial, true);
+}
