@@ -36,6 +36,7 @@ struct daemon {
 	struct trial trial;
 	struct files *files;
 	struct http *http;
+	json_t *early;			/* the event of the first load, which is before there are clients */
 	int lock;			/* of the run directory, or -1 */
 	int listener;			/* or -1 */
 	char *path;			/* of a socket of our own */
@@ -159,9 +160,14 @@ static int start_http(struct daemon *daemon, struct pfw_error *err)
 		.changed = on_changed,
 		.ctx = daemon,
 	};
+	int ret = http_open(&daemon->loop, daemon->service, daemon->listener, &options, &daemon->http,
+			    err);
 
-	return http_open(&daemon->loop, daemon->service, daemon->listener, &options, &daemon->http,
-			 err);
+	if (!ret) {
+		http_event(daemon->http, daemon->early);
+		daemon->early = NULL;
+	}
+	return ret;
 }
 
 static int start_serving(struct daemon *daemon, struct pfw_error *err)
@@ -177,18 +183,23 @@ static int start_serving(struct daemon *daemon, struct pfw_error *err)
 	return start_http(daemon, err);
 }
 
-static void on_event(void *ctx, json_t *event)
-{
-	struct daemon *daemon = ctx;
-
-	http_event(daemon->http, event);
-}
-
 static void on_saved(void *ctx)
 {
 	struct daemon *daemon = ctx;
 
 	keep_reload(daemon->keep, KEEP_SAVED);
+}
+
+static void on_event(void *ctx, json_t *event)
+{
+	struct daemon *daemon = ctx;
+
+	if (daemon->http) {
+		http_event(daemon->http, event);
+		return;
+	}
+	json_decref(daemon->early);
+	daemon->early = event;
 }
 
 static int start_keep(struct daemon *daemon, struct pfw_error *err)
@@ -203,15 +214,18 @@ static int start_keep(struct daemon *daemon, struct pfw_error *err)
 		.ctx = daemon,
 	};
 
-	int ret = keep_open(&context, &daemon->keep, err);
+	return keep_open(&context, &daemon->keep, err);
+}
 
-	daemon->trial.service = daemon->service;
-	daemon->trial.log = &daemon->log;
-	daemon->trial.tell = on_event;
-	daemon->trial.ctx = daemon;
+static void start_trial(struct daemon *daemon)
+{
+	daemon->trial = (struct trial){
+		.service = daemon->service,
+		.log = &daemon->log,
+		.tell = on_event,
+		.ctx = daemon,
+	};
 	trial_start(&daemon->trial, &daemon->loop);
-	return ret ? ret : files_open(&daemon->loop, daemon->options.service.config, on_saved, daemon,
-				      &daemon->files, err);
 }
 
 static int start(struct daemon *daemon, struct pfw_error *err)
@@ -228,8 +242,12 @@ static int start(struct daemon *daemon, struct pfw_error *err)
 		ret = start_loop(daemon, err);
 	if (!ret)
 		ret = start_keep(daemon, err);
+	if (!ret)
+		ret = files_open(&daemon->loop, daemon->options.service.config, on_saved, daemon,
+				 &daemon->files, err);
 	if (ret)
 		return ret;
+	start_trial(daemon);
 	keep_reload(daemon->keep, "start");
 	ret = start_serving(daemon, err);
 	return ret ? ret : rights_drop(err);
@@ -260,6 +278,7 @@ static void stop(struct daemon *daemon)
 		unlink(daemon->path);
 	free(daemon->path);
 	http_close(daemon->http);
+	daemon->http = NULL;
 	if (daemon->listener >= 0)
 		close(daemon->listener);
 	files_close(daemon->files);
@@ -273,6 +292,7 @@ static void stop(struct daemon *daemon)
 	pfw_watch_close(daemon->watch);
 	if (daemon->lock >= 0)
 		close(daemon->lock);
+	json_decref(daemon->early);
 	free(daemon->own_paths[0]);
 	free(daemon->own_paths[1]);
 }

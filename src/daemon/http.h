@@ -18,7 +18,7 @@ struct http_options {
 	const char *backend;
 	gid_t group;		/* may use it beside root and who we are; GROUP_NONE: nobody else */
 	const struct log *log;
-	/* A client changed something, so there may be something to do; or NULL. */
+	/* What a client asked for that can change something has been done; or NULL. */
 	void (*changed)(void *ctx, enum pfw_verb verb, const json_t *answer);
 	void *ctx;
 };

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What each route does: a request of the service, and what of its answer the client gets. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "http_inside.h"
 #include "portfwd/service/etag.h"
@@ -88,28 +90,44 @@ static void tell_changed(struct request *request, enum pfw_verb verb, const json
 				   "pid", (int)cred->pid));
 }
 
+/* Whether something changed; a reload and its confirmation are worth a line in any case. */
+static bool is_news(enum pfw_verb verb, const json_t *answer)
+{
+	return verb == PFW_VERB_RELOAD || verb == PFW_VERB_CONFIRM ||
+	       json_is_true(json_object_get(answer, "changed"));
+}
+
+static void note(struct request *request, enum pfw_verb verb, const json_t *answer)
+{
+	const struct http_options *options = &request->http->options;
+
+	if (is_news(verb, answer))
+		tell_changed(request, verb, answer);
+	if (options->changed)
+		options->changed(options->ctx, verb, answer);
+}
+
 /* Asks the service. A refusal is in the request then. */
 static int ask(struct request *request, enum pfw_verb verb, const struct pfw_request *what,
 	       json_t **ret)
 {
 	struct http *http = request->http;
 	int code = pfw_service_call(http->service, verb, what, ret, &request->err);
+	bool changes = !what->dry_run && may_change(verb);
 
 	request->code = code;
-	if (code || what->dry_run || !may_change(verb)) {
-		if (code && verb == PFW_VERB_RELOAD)
-			http_count_reload(http, false);
-		return code;
-	}
-	if (verb == PFW_VERB_RELOAD)
-		http_count_reload(http, true);
-	if (!json_is_true(json_object_get(*ret, "changed")) && verb != PFW_VERB_RELOAD &&
-	    verb != PFW_VERB_CONFIRM)
-		return 0;
-	tell_changed(request, verb, *ret);
-	if (http->options.changed)
-		http->options.changed(http->options.ctx, verb, *ret);
-	return 0;
+	if (changes && verb == PFW_VERB_RELOAD)
+		http_count_reload(http, !code);
+	if (!code && changes)
+		note(request, verb, *ret);
+	/* The service does not know in which process it is. */
+	if (!code && verb == PFW_VERB_STATUS)
+		json_object_set_new(*ret, "daemon", json_pack("{s:b, s:i}", "running", 1, "pid",
+							      (int)getpid()));
+	/* Nothing waits to be confirmed; it is no path that was not found. */
+	if (code == -ENOENT && verb == PFW_VERB_CONFIRM)
+		request->status = 409;
+	return code;
 }
 
 /* ---- Forwards as resources */

@@ -179,10 +179,21 @@ static void tell_failure(struct keep *keep, const struct pfw_error *err)
 	log_error(keep->to.log, "cannot repair", err);
 }
 
+static void take_over(struct pfw_monitor_news *to, const struct pfw_monitor_news *from)
+{
+	to->host = to->host || from->host;
+	if (!from->rules)
+		return;
+	to->rules = true;
+	to->process = from->process;
+	memcpy(to->by, from->by, sizeof(to->by));
+}
+
 static void on_repair(uv_timer_t *timer)
 {
 	struct keep *keep = timer->data;
 	const struct pfw_request request = { .unasked = true };
+	struct pfw_monitor_news later = { 0 };
 	struct pfw_error err = PFW_ERROR_INIT;
 	uint64_t since = keep->since;
 	json_t *answer = NULL;
@@ -190,21 +201,24 @@ static void on_repair(uv_timer_t *timer)
 	keep->since = 0;
 	if (!keep->loaded)
 		return;
-	/* What came while we waited is seen to as well. */
-	pfw_watch_read(keep->to.watch, &keep->news);
 	if (pfw_service_call(keep->to.service, PFW_VERB_RELOAD, &request, &answer, &err)) {
 		tell_failure(keep, &err);
 		uv_timer_start(timer, on_repair, RETRY_MS, 0);
 		return;
 	}
 	*keep->failure = '\0';
+	/* It has seen to some of what came meanwhile, but who knows to what. */
+	pfw_watch_read(keep->to.watch, &later);
+	take_over(&keep->news, &later);
 	if (json_integer_value(json_object_get(answer, "objects"))) {
 		tell_repair(keep, answer);
 		count_round(keep, since);
 		keep->repaired = now(keep);
 	}
-	keep->news = (struct pfw_monitor_news){ 0 };
 	json_decref(answer);
+	keep->news = later;
+	if (later.rules || later.host)
+		repair_soon(keep);
 }
 
 static void on_news(uv_poll_t *poll, int status, int events)
