@@ -13,7 +13,10 @@ PACKAGES_BUILD=(
 )
 # netbase has the names of protocols, without which nft lists numbers.
 PACKAGES_HOSTS=(iproute2 iptables netbase nftables socat util-linux)
-PACKAGES_TEST=(bats check clang conntrack jq libc6-dbg mandoc python3-jsonschema strace valgrind xz-utils)
+PACKAGES_TEST=(
+	bats check clang conntrack curl jq libc6-dbg mandoc python3-jsonschema python3-yaml strace valgrind
+	xz-utils
+)
 export PACKAGES_BUILD PACKAGES_HOSTS PACKAGES_TEST
 
 die() {
@@ -51,6 +54,27 @@ packages_install() { # PACKAGE …
 	"${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
 		-o Dpkg::Use-Pty=0 install "${missing[@]}" < /dev/null > /dev/null ||
 		die "cannot install ${missing[*]}"
+}
+
+# Unpacks Prometheus of Debian into a folder, where it is not yet. Installed, it would serve at once.
+prometheus_unpack() { # FOLDER
+	[ ! -x "$1/usr/bin/promtool" ] || return 0
+	rm -rf -- "$1"
+	mkdir -p -- "$1"
+	(cd -- "$1" && apt-get -qq -o APT::Sandbox::User=root download prometheus && dpkg-deb -x prometheus_*.deb . &&
+		rm -f -- prometheus_*.deb)
+}
+
+# Packages of npm, in their folder below FOLDER.
+npm_install() { # FOLDER PACKAGE@VERSION …
+	local package missing=() folder=$1
+	shift
+
+	for package in "$@"; do
+		[ -e "$folder/node_modules/${package%@*}/package.json" ] || missing+=("$package")
+	done
+	[ "${#missing[@]}" = 0 ] ||
+		npm install --silent --no-audit --no-fund --prefix "$folder" "${missing[@]}"
 }
 
 # Makes configure, where it is missing or older than what it is made from.

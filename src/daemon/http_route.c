@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "http_inside.h"
 #include "portfwd/service/etag.h"
@@ -120,13 +119,12 @@ static int ask(struct request *request, enum pfw_verb verb, const struct pfw_req
 		http_count_reload(http, !code);
 	if (!code && changes)
 		note(request, verb, *ret);
-	/* The service does not know in which process it is. */
-	if (!code && verb == PFW_VERB_STATUS)
-		json_object_set_new(*ret, "daemon", json_pack("{s:b, s:i}", "running", 1, "pid",
-							      (int)getpid()));
-	/* Nothing waits to be confirmed; it is no path that was not found. */
+	/* Nothing waits to be confirmed: it is no path that was not found. */
 	if (code == -ENOENT && verb == PFW_VERB_CONFIRM)
 		request->status = 409;
+	/* The base of the text is a condition like others. */
+	if (code == -ESTALE && verb == PFW_VERB_WRITE)
+		request->status = 412;
 	return code;
 }
 

@@ -35,8 +35,6 @@ const struct pfw_name pfw_failure_names[] = {
 	{ NULL },
 };
 
-#define SECONDS_MAX 86400u	/* to confirm a reload in */
-
 #define BIT(verb) (1u << PFW_VERB_##verb)
 #define BY_NAME (BIT(REMOVE) | BIT(ENABLE) | BIT(DISABLE))
 #define WHOLE (BIT(WRITE) | BIT(RELOAD))
@@ -177,17 +175,6 @@ static int parse_names(json_t *value, struct pfw_request *ret, struct pfw_error 
 	return 0;
 }
 
-static int parse_seconds(json_t *value, unsigned int *ret, struct pfw_error *err)
-{
-	json_int_t seconds = json_integer_value(value);
-
-	if (seconds < 1 || seconds > SECONDS_MAX)
-		return pfw_error_add(err, PFW_FAILED, "this is no number of seconds, 1 to %u",
-				     SECONDS_MAX);
-	*ret = (unsigned int)seconds;
-	return 0;
-}
-
 static int parse_field(const struct field *field, json_t *value, struct pfw_request *ret,
 		       struct pfw_error *err)
 {
@@ -209,8 +196,6 @@ static int parse_field(const struct field *field, json_t *value, struct pfw_requ
 		*(bool *)at = json_is_true(value);
 		return json_is_boolean(value) ? 0 : pfw_error_add(err, PFW_FAILED,
 								  "this is not true or false");
-	case SECONDS:
-		return parse_seconds(value, at, err);
 	}
 	return 0;
 }
@@ -268,10 +253,10 @@ unsigned int pfw_problem_status(const struct pfw_error *err, int code)
 	case PFW_USAGE:
 		return 422;
 	case PFW_FAILED:
-		/* Another request waits for something, or waited too long. */
+		/* A reload waits to be confirmed, or waited and waits no longer. */
 		if (code == -EBUSY || code == -ETIME)
 			return 409;
-		return code == -EINVAL ? 422 : 500;
+		return code == -EINVAL || code == -EILSEQ ? 422 : 500;
 	case PFW_NOT_PERMITTED:	/* to the daemon itself */
 		break;
 	}
