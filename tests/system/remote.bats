@@ -32,28 +32,20 @@ listens() { # PORTS …
 	equal "$*" "$(pfw_json '[.forwards[].listen.port] | join(" ")' list)"
 }
 
-# Everything that can be seen of a command, without what differs from place to place.
-seen_of() { # ARGUMENT …
-	local code=0
-	"$@" > "$BATS_TEST_TMPDIR/out" 2> "$BATS_TEST_TMPDIR/err" || code=$?
-	sed -E "s|$BATS_TEST_TMPDIR/[a-z0-9]+/|TMP/|g; s/net-[0-9]+/net/g; /^daemon: /d; s/\"(running|pid)\": .*/\"\\1\"/; /revision/d" \
-		"$BATS_TEST_TMPDIR/out" "$BATS_TEST_TMPDIR/err"
-	echo "exit code $code"
+# Everything that can be seen of these commands, without what differs from time to time.
+seen_of() { # FILE
+	local words code
+	while read -r -a words; do
+		code=0
+		pfw "${words[@]}" > "$BATS_TEST_TMPDIR/out" 2> "$BATS_TEST_TMPDIR/err" || code=$?
+		printf '=> portfwd %s: %s\n' "${words[*]}" "$code"
+		sed -E '/^daemon: /d; s/"(running|pid)": .*/"\1"/; /revision/d' "$BATS_TEST_TMPDIR/out" \
+			"$BATS_TEST_TMPDIR/err"
+	done < "$1"
 }
 
 @test "answers, errors and exit codes are those of the command line alone" {
-	daemon_start
-	mkdir "$BATS_TEST_TMPDIR/alone"
-	local words
-	while IFS= read -r words; do
-		local with without
-		# shellcheck disable=SC2086 # words
-		with=$(seen_of pfw $words)
-		# shellcheck disable=SC2086 # words
-		without=$(seen_of ip netns exec second "$PORTFWD" -c "$BATS_TEST_TMPDIR/alone/portfwd.json" \
-			--run-dir "$BATS_TEST_TMPDIR/run2" $words)
-		equal "$without" "$with" "portfwd $words"
-	done <<- EOF
+	cat > "$BATS_TEST_TMPDIR/words" <<- EOF
 		add web 8080 $SERVER4:80
 		add web 8080 $SERVER4:80
 		add web 8081 $SERVER4:80
@@ -93,6 +85,13 @@ seen_of() { # ARGUMENT …
 		flush
 		flush
 	EOF
+	echo '{"forwards": []}' | config
+	seen_of "$BATS_TEST_TMPDIR/words" > "$BATS_TEST_TMPDIR/without"
+	# The daemon applies it before it is asked for anything.
+	echo '{"forwards": []}' | config
+	daemon_start
+	seen_of "$BATS_TEST_TMPDIR/words" > "$BATS_TEST_TMPDIR/with"
+	diff -u "$BATS_TEST_TMPDIR/without" "$BATS_TEST_TMPDIR/with"
 	has_logged "verb=add forward=web"
 }
 
