@@ -22,6 +22,8 @@ answer_function answer_write;
 answer_function answer_reload;
 answer_function answer_flush;
 answer_function answer_export;
+answer_function answer_repair;
+answer_function answer_settle;
 
 /* How the request wants its changes made. */
 struct pfw_manner answer_manner(const struct pfw_request *request);
