@@ -111,6 +111,7 @@ struct pfw_report_line {
 /* Zero-initialise, set verbose; free with pfw_report_free(). */
 struct pfw_report {
 	bool verbose;		/* lines are wanted, not their number only */
+	size_t max_lines;	/* so many at most; 0: all */
 	size_t n_steps;
 	int routing[2];		/* of IPv4 and IPv6: switched on (1) or off (-1), or neither (0) */
 	struct pfw_report_line *lines;
