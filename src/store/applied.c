@@ -25,6 +25,7 @@
 #include "portfwd/base/index.h"
 
 #define HEAD "portfwd 1\n"
+#define KEPT_JOURNAL "applied.journal"	/* changes beyond what is kept, that return with it */
 
 char *path_hidden(const struct pfw_store *store, const char *what)
 {
@@ -254,6 +255,15 @@ int pfw_store_is_applied(const struct pfw_store *store, bool *ret, struct pfw_er
 
 /* ---- Writing a copy */
 
+static void forget_journal(const struct pfw_store *store)
+{
+	char *path = path_hidden(store, KEPT_JOURNAL);
+
+	if (path)
+		unlink(path);
+	free(path);
+}
+
 /* Whether the copy has just these files, as they were loaded or written. */
 static bool is_current(const struct pfw_store *store, enum pfw_kept which)
 {
@@ -390,7 +400,11 @@ int pfw_store_keep(struct pfw_store *store, enum pfw_kept which, bool sync, stru
 		return pfw_fail_errno(err, store->lock_refused, "cannot keep a copy of %s", store->path);
 	/* What is applied is in no file yet. */
 	store->keep_due = store->now.journal.len > 0;
-	if (store->keep_due || (!sync && is_current(store, which)))
+	if (store->keep_due)
+		return 0;
+	if (which == PFW_KEPT_APPLIED)
+		forget_journal(store);
+	if (!sync && is_current(store, which))
 		return 0;
 	path = copy_path(store, which);
 	ret = path ? copy_files(store, path, sync, err) : pfw_fail_memory(err);
@@ -400,20 +414,81 @@ int pfw_store_keep(struct pfw_store *store, enum pfw_kept which, bool sync, stru
 	return ret;
 }
 
-void applied_follow(struct pfw_store *store, uint64_t digest_before)
+/* Whether something is kept; *ret_same: its main file has this text. */
+static bool is_kept(const struct pfw_store *store, uint64_t digest, bool *ret_same)
 {
 	struct pfw_error ignored = PFW_ERROR_INIT;
 	const struct kept_file *file;
 	struct kept kept = { 0 };
-	bool due = store->keep_due;
 
-	if (!due && !kept_read(store, PFW_KEPT_APPLIED, &kept, &ignored)) {
-		file = kept_find(&kept, "");
-		due = file && file->digest == digest_before;
-		kept_free(&kept);
-	}
-	if (due)
+	if (kept_read(store, PFW_KEPT_APPLIED, &kept, &ignored))
+		return false;
+	file = kept_find(&kept, "");
+	*ret_same = file && file->digest == digest;
+	kept_free(&kept);
+	return true;
+}
+
+void applied_follow(struct pfw_store *store, uint64_t digest_before)
+{
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	bool same;
+
+	if (store->keep_due || (is_kept(store, digest_before, &same) && same))
 		pfw_store_keep(store, PFW_KEPT_APPLIED, false, &ignored);
+}
+
+static int append(const char *path, const char *text, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = pfw_file_write(fd, text, len);
+	if (!ret && fsync(fd) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/* Appends one file to another; nothing where there is none. */
+static int append_file(const char *to, const char *from, struct pfw_error *err)
+{
+	struct stat st;
+	char *text = NULL;
+	size_t len;
+	int ret = file_read(from, &text, &len, &st, err);
+
+	if (ret)
+		return ret == -ENOENT ? 0 : ret;
+	ret = append(to, text, len);
+	free(text);
+	return ret ? pfw_fail_errno(err, ret, "cannot save %s", to) : 0;
+}
+
+void applied_keep_journal(struct pfw_store *store)
+{
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	bool same;
+	char *path;
+
+	if (!store->now.journal.left || !is_kept(store, store->now.digest, &same) || same)
+		return;
+	path = path_hidden(store, KEPT_JOURNAL);
+	if (path)
+		append_file(path, store->journal_path, &ignored);
+	free(path);
+}
+
+int applied_return_journal(struct pfw_store *store, struct pfw_error *err)
+{
+	char *path = path_hidden(store, KEPT_JOURNAL);
+	int ret = path ? append_file(store->journal_path, path, err) : pfw_fail_memory(err);
+
+	if (!ret && !unlink(path))
+		ret = folder_sync(path);
+	free(path);
+	return ret;
 }
 
 int pfw_store_keep_tried(struct pfw_store *store, struct pfw_error *err)
@@ -426,6 +501,8 @@ int pfw_store_keep_tried(struct pfw_store *store, struct pfw_error *err)
 	/* Of no files at all there is no copy. */
 	else if (rename(from, to) < 0 && (errno != ENOENT || (unlink(to) < 0 && errno != ENOENT)))
 		ret = pfw_fail_errno(err, -errno, "cannot save %s", to);
+	else
+		forget_journal(store);
 	free(from);
 	free(to);
 	return ret;

@@ -204,6 +204,12 @@ int folder_sync(const char *path);
 
 /* Keeps the copy that was due, or that was of the file before the journal was written to it. */
 void applied_follow(struct pfw_store *store, uint64_t digest_before);
+/*
+ * Before a journal that was left goes: where it is of what is kept, and the file was edited by hand
+ * since, it is kept as well. Once the files are what is kept again, it is the journal again.
+ */
+void applied_keep_journal(struct pfw_store *store);
+int applied_return_journal(struct pfw_store *store, struct pfw_error *err);
 
 /* ---- path.c */
 

@@ -177,6 +177,8 @@ int pfw_store_restore(struct pfw_store *store, bool empty, struct pfw_error *err
 		ret = drop_new(&dropping, "");
 	if (!ret)
 		ret = drop_ins_each(store, drop_new, &dropping, err);
+	if (!ret)
+		ret = applied_return_journal(store, err);
 	kept_free(&kept);
 	return ret;
 }

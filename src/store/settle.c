@@ -259,6 +259,7 @@ int pfw_store_settle_end(struct pfw_store *store, struct pfw_settling *settling,
 
 	if (settling->n_loads != store->n_loads || file_changed(store->now.files))
 		return refuse_changed(store->path, err);
+	applied_keep_journal(store);
 	ret = keep_rejected(store, err);
 	if (!ret)
 		ret = replace_file(store, settling, err);

@@ -481,6 +481,8 @@ int pfw_store_load(struct pfw_store *store, bool required, struct pfw_ruleset *r
 	store->now = fresh;
 	store->undecided = true;
 	store->n_loads++;
+	/* What was to be copied is what was loaded before. */
+	store->keep_due = false;
 	return 0;
 }
 
