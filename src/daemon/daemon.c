@@ -214,15 +214,18 @@ static int start_keep(struct daemon *daemon, struct pfw_error *err)
 		.ctx = daemon,
 	};
 
-	int ret = keep_open(&context, &daemon->keep, err);
+	return keep_open(&context, &daemon->keep, err);
+}
 
-	daemon->trial.service = daemon->service;
-	daemon->trial.log = &daemon->log;
-	daemon->trial.tell = on_event;
-	daemon->trial.ctx = daemon;
+static void start_trial(struct daemon *daemon)
+{
+	daemon->trial = (struct trial){
+		.service = daemon->service,
+		.log = &daemon->log,
+		.tell = on_event,
+		.ctx = daemon,
+	};
 	trial_start(&daemon->trial, &daemon->loop);
-	return ret ? ret : files_open(&daemon->loop, daemon->options.service.config, on_saved, daemon,
-				      &daemon->files, err);
 }
 
 static int start(struct daemon *daemon, struct pfw_error *err)
@@ -239,8 +242,12 @@ static int start(struct daemon *daemon, struct pfw_error *err)
 		ret = start_loop(daemon, err);
 	if (!ret)
 		ret = start_keep(daemon, err);
+	if (!ret)
+		ret = files_open(&daemon->loop, daemon->options.service.config, on_saved, daemon,
+				 &daemon->files, err);
 	if (ret)
 		return ret;
+	start_trial(daemon);
 	keep_reload(daemon->keep, "start");
 	ret = start_serving(daemon, err);
 	return ret ? ret : rights_drop(err);

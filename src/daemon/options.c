@@ -8,7 +8,7 @@
 
 #define MEMBER(name) .member = offsetof(struct options, name)
 
-static const char *const log_words[] = { "stderr", "syslog", NULL };
+static const struct pfw_name log_words[] = { { "stderr", 0 }, { "syslog", 1 }, { NULL } };
 
 const struct daemon_option daemon_options[] = {
 	{ "config", 'c', "FILE", "the configuration (" PFW_CONFIG_DEFAULT ")",
@@ -72,16 +72,15 @@ static const struct daemon_option *find_option(int value)
 static int set_text(struct options *options, const struct daemon_option *option, const char *value,
 		    struct pfw_error *err)
 {
-	const char *const *word = option->words;
+	char words[64];
 
 	if (!*value)
 		return pfw_fail(err, PFW_USAGE, -EINVAL, "--%s: the %s is empty", option->name,
 				option->argument);
-	while (word && *word && strcmp(*word, value))
-		word++;
-	if (word && !*word)
+	if (option->words && pfw_name_value(option->words, value, strlen(value)) < 0)
 		return pfw_fail(err, PFW_USAGE, -EINVAL, "--%s: it is %s, not \"%.40s\"",
-				option->name, option->help, value);
+				option->name, pfw_name_list(option->words, words, sizeof(words)),
+				value);
 	*(const char **)((char *)options + option->member) = value;
 	return 0;
 }

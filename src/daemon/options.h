@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "portfwd/base/error.h"
+#include "portfwd/base/names.h"
 #include "portfwd/service/service.h"
 
 /* The command line as it was understood. Texts are borrowed from argv. */
@@ -29,7 +30,7 @@ struct daemon_option {
 	const char *argument;	/* "FILE"; NULL: takes none */
 	const char *help;
 	size_t member;		/* of struct options: a bool, or a text where it has an argument */
-	const char *const *words;	/* the only ones it takes, ends with NULL; or NULL: any */
+	const struct pfw_name *words;	/* the only ones it takes; NULL: any */
 };
 
 /* Ends with a row whose name is NULL. */

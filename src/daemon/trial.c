@@ -13,27 +13,44 @@ static void tell(const struct trial *trial, const char *why)
 	trial->tell(trial->ctx, json_pack("{s:s, s:s}", "event", "revert", "why", why));
 }
 
-static int revert(struct trial *trial, bool early)
+static void on_time(uv_timer_t *timer);
+
+static void start(struct trial *trial, uint64_t ms)
+{
+	uv_update_time(trial->timer.loop);
+	uv_timer_start(&trial->timer, on_time, ms, 0);
+}
+
+/* One that has its time yet is waited for. */
+static void wait_for(struct trial *trial, const json_t *answer)
+{
+	const json_t *confirm = json_object_get(answer, "confirm");
+	json_int_t seconds = json_integer_value(json_object_get(confirm, "seconds"));
+
+	if (seconds > 0)
+		start(trial, (uint64_t)seconds * 1000);
+}
+
+static void revert(struct trial *trial, bool early)
 {
 	const struct pfw_request request = { .early = early };
 	struct pfw_error err = PFW_ERROR_INIT;
 	json_t *answer = NULL;
-	int ret = pfw_service_call(trial->service, PFW_VERB_REVERT, &request, &answer, &err);
 
-	if (ret)
+	if (pfw_service_call(trial->service, PFW_VERB_REVERT, &request, &answer, &err)) {
 		log_error(trial->log, "a reload was not confirmed, and what was before does not return", &err);
-	else if (json_is_true(json_object_get(answer, "reverted")))
+		start(trial, RETRY_MS);
+	} else if (json_is_true(json_object_get(answer, "reverted"))) {
 		tell(trial, early ? "stop" : "time");
+	} else {
+		wait_for(trial, answer);
+	}
 	json_decref(answer);
-	return ret;
 }
 
 static void on_time(uv_timer_t *timer)
 {
-	struct trial *trial = timer->data;
-
-	if (revert(trial, false))
-		uv_timer_start(timer, on_time, RETRY_MS, 0);
+	revert(timer->data, false);
 }
 
 void trial_start(struct trial *trial, uv_loop_t *loop)
@@ -44,19 +61,16 @@ void trial_start(struct trial *trial, uv_loop_t *loop)
 
 void trial_changed(struct trial *trial, enum pfw_verb verb, const json_t *answer)
 {
-	const json_t *confirm = json_object_get(answer, "confirm");
-	json_int_t seconds = json_integer_value(json_object_get(confirm, "seconds"));
-
 	if (verb == PFW_VERB_CONFIRM)
 		uv_timer_stop(&trial->timer);
-	else if (verb == PFW_VERB_RELOAD && seconds > 0)
-		uv_timer_start(&trial->timer, on_time, (uint64_t)seconds * 1000, 0);
+	else if (verb == PFW_VERB_RELOAD)
+		wait_for(trial, answer);
 }
 
 void trial_stop(struct trial *trial)
 {
 	if (!uv_is_active((const uv_handle_t *)&trial->timer))
 		return;
+	revert(trial, true);
 	uv_timer_stop(&trial->timer);
-	(void)revert(trial, true);
 }

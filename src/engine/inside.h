@@ -19,6 +19,7 @@ enum { ENGINE_PACKETS, ENGINE_OTHER, ENGINE_HOST, ENGINE_BACKENDS };
 struct engine_backend {
 	const struct pfw_backend *ops;	/* NULL: it is not open */
 	struct pfw_backend_handle *handle;
+	bool write;			/* it was opened to change something */
 };
 
 struct pfw_engine {
@@ -33,12 +34,30 @@ struct pfw_engine {
 	struct pfw_facts facts;		/* what the plan points into */
 	struct pfw_plan plan;
 	bool loaded;
+	bool words_only;		/* without a look at the kernel */
+	bool drafted;			/* what is loaded is a draft that is not saved yet */
+	bool locked;			/* the state is, and loaded */
+	bool bulky;			/* much memory was used, and given back */
+	int64_t first_expiry;		/* of all forwards that are enabled; INT64_MAX: none expires */
+	int64_t next_expiry;		/* of those that had not expired when the plan was made */
 	struct pfw_trial trial;		/* that we began, and watch */
 	unsigned int trial_seconds;	/* of the reload under way; 0: it is none on trial */
 	bool began_trial;		/* its mark was put up by it */
 	bool on_trial;			/* what stands waits to be confirmed */
 	bool returned;			/* what stood before was brought back before anything else */
 };
+
+/* Forgets ruleset, facts and plan. */
+void engine_unload(struct pfw_engine *engine);
+/* Locks the state, unless it is, and reads it. */
+int engine_lock_state(struct pfw_engine *engine, bool write, struct pfw_error *err);
+/* Remembers when this forward expires; when all do. */
+void engine_note_expiry(struct pfw_engine *engine, const struct pfw_forward *forward);
+void engine_note_expiries(struct pfw_engine *engine);
+/* Makes the plan one of the engine's facts, whatever it was made of. */
+int engine_follow_facts(struct pfw_engine *engine, struct pfw_error *err);
+/* Says in the report what was left out of a journal. -ENOMEM. */
+int engine_tell_notice(struct pfw_engine *engine, struct pfw_report *report, struct pfw_error *err);
 
 /* What stands and what should stand in one backend. Zero-initialise; side_free(). */
 struct side {
@@ -97,10 +116,9 @@ void engine_unguarded(const struct pfw_engine *engine, struct pfw_buffer *ret);
 int engine_tell_unguarded(const struct pfw_engine *engine, const struct side *host,
 			  struct pfw_report *report, struct pfw_error *err);
 
-/* Takes what locks the purpose of the load needs, unless they are held; gives all of them back. */
+/* Takes what locks the purpose of the load needs, unless they are held. */
 int engine_lock(struct pfw_engine *engine, const struct pfw_engine_load *load,
 		struct pfw_error *err);
-void engine_unlock(struct pfw_engine *engine);
 
 /*
  * Opens those that the loaded settings ask for. anew: auto decides anew, and what another backend

@@ -331,7 +331,7 @@ static int unmark(struct pfw_engine *engine, const struct words *words, struct p
 	if (!ret && !strcmp(now.text, words->text))
 		ret = pfw_store_unmark(engine->store, err);
 	words_free(&now);
-	engine_unlock(engine);
+	pfw_engine_release(engine);
 	return ret == -ENOENT && !err->count ? 0 : ret;
 }
 
@@ -365,6 +365,8 @@ static int let_return(struct pfw_engine *engine, const struct words *words, stru
 	else if (!ret)
 		ret = words->previous ? return_other(other, err) : return_nothing(other, err);
 	pfw_engine_close(other);
+	/* What this one knows is not so any more, whatever it will be asked for. */
+	engine_unload(engine);
 	if (!ret && !same)
 		ret = unmark(engine, words, err);
 	if (ret)
@@ -382,7 +384,7 @@ int trial_settle(struct pfw_engine *engine, const struct pfw_engine_load *load,
 	if (ret)
 		return ret == -ENOENT && !err->count ? 0 : ret;
 	if (words.over || !words.watched) {
-		engine_unlock(engine);
+		pfw_engine_release(engine);
 		engine->on_trial = false;
 		ret = let_return(engine, &words, err);
 		engine->returned = !ret;
@@ -450,7 +452,7 @@ int pfw_engine_confirm(struct pfw_engine *engine, struct pfw_error *err)
 	if (ret == -ENOENT && !err->count)
 		pfw_fail(err, PFW_FAILED, ret, "no reload waits to be confirmed");
 	if (!ret && words.over) {
-		engine_unlock(engine);
+		pfw_engine_release(engine);
 		ret = let_return(engine, &words, err);
 		if (!ret)
 			ret = pfw_fail(err, PFW_FAILED, -ETIME, "this comes too late: what was before "
@@ -477,7 +479,7 @@ int pfw_engine_revert(struct pfw_engine *engine, bool early, bool *ret_reverted,
 	if (ret == -ENOENT && !err->count) {
 		ret = 0;
 	} else if (!ret && (early || words.over || !words.watched)) {
-		engine_unlock(engine);
+		pfw_engine_release(engine);
 		ret = let_return(engine, &words, err);
 		reverted = !ret;
 	}

@@ -16,6 +16,8 @@ int local_call(struct local *service, enum pfw_verb verb, const struct pfw_reque
 	       json_t **ret_answer, struct pfw_error *err);
 int local_wait(struct local *service, int wake, enum pfw_wait *ret, struct pfw_error *err);
 int local_watch(struct local *service, struct pfw_watch **ret, struct pfw_error *err);
+int local_settle_begin(struct local *service, struct pfw_settling **ret, struct pfw_error *err);
+int local_settle_end(struct local *service, struct pfw_settling *settling, struct pfw_error *err);
 int local_read(struct local *service, bool dry_run, struct pfw_service_file *ret,
 	       struct pfw_error *err);
 
@@ -40,6 +42,8 @@ answer_function answer_revert;
 answer_function answer_read;
 answer_function answer_patch;
 answer_function answer_count;
+answer_function answer_repair;
+answer_function answer_settle;
 
 /* How long a reload waits yet to be confirmed; null for 0. */
 json_t *answer_trial(unsigned int seconds);

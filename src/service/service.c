@@ -23,6 +23,8 @@ static int copy_option(const char **to, const char *from)
 static int copy_options(const struct pfw_service_options *from, struct pfw_service_options *to)
 {
 	to->daemon = from->daemon;
+	to->keep = from->keep;
+	to->journal = from->journal;
 	return copy_option(&to->config, from->config) || copy_option(&to->netns, from->netns) ||
 	       copy_option(&to->run_dir, from->run_dir) ||
 	       copy_option(&to->backend, from->backend) ? -ENOMEM : 0;
@@ -91,6 +93,20 @@ int pfw_service_watch(struct pfw_service *service, struct pfw_watch **ret, struc
 	int code = need_local(service, err);
 
 	return code ? code : local_watch(service->local, ret, err);
+}
+
+int pfw_service_settle_begin(struct pfw_service *service, struct pfw_settling **ret,
+			     struct pfw_error *err)
+{
+	int code = need_local(service, err);
+
+	return code ? code : local_settle_begin(service->local, ret, err);
+}
+
+int pfw_service_settle_end(struct pfw_service *service, struct pfw_settling *settling,
+			   struct pfw_error *err)
+{
+	return local_settle_end(service->local, settling, err);
 }
 
 static int take_file(const json_t *answer, struct pfw_service_file *ret, struct pfw_error *err)

@@ -175,6 +175,17 @@ static int parse_names(json_t *value, struct pfw_request *ret, struct pfw_error 
 	return 0;
 }
 
+static int parse_seconds(json_t *value, unsigned int *ret, struct pfw_error *err)
+{
+	json_int_t seconds = json_integer_value(value);
+
+	if (seconds < 1 || seconds > PFW_CONFIRM_MAX)
+		return pfw_error_add(err, PFW_FAILED, "this is no number of seconds, 1 to %d",
+				     PFW_CONFIRM_MAX);
+	*ret = (unsigned int)seconds;
+	return 0;
+}
+
 static int parse_field(const struct field *field, json_t *value, struct pfw_request *ret,
 		       struct pfw_error *err)
 {
@@ -192,16 +203,12 @@ static int parse_field(const struct field *field, json_t *value, struct pfw_requ
 	case WORD:
 		*(const char **)at = json_string_value(value);
 		return json_is_string(value) ? 0 : pfw_error_add(err, PFW_FAILED, "this is no text");
-	case SECONDS:
-		if (json_integer_value(value) < 1 || json_integer_value(value) > PFW_CONFIRM_MAX)
-			return pfw_error_add(err, PFW_FAILED, "this is no number of seconds, 1 to %d",
-					     PFW_CONFIRM_MAX);
-		*(unsigned int *)at = (unsigned int)json_integer_value(value);
-		return 0;
 	case FLAG:
 		*(bool *)at = json_is_true(value);
 		return json_is_boolean(value) ? 0 : pfw_error_add(err, PFW_FAILED,
 								  "this is not true or false");
+	case SECONDS:
+		return parse_seconds(value, at, err);
 	}
 	return 0;
 }

@@ -25,10 +25,11 @@
 #include "portfwd/base/index.h"
 
 #define HEAD "portfwd 1\n"
+#define KEPT_JOURNAL "applied.journal"	/* changes beyond what is kept, that return with it */
 
 char *path_hidden(const struct pfw_store *store, const char *what)
 {
-	const char *path = store->files[0].path, *slash = strrchr(path, '/');
+	const char *path = store->path, *slash = strrchr(path, '/');
 	char *hidden;
 
 	return asprintf(&hidden, "%.*s/.%s.%s", (int)(slash - path), path, slash + 1, what) < 0 ?
@@ -47,10 +48,15 @@ static void print_stamp(const struct stat *st, char *ret, size_t size)
 		 (unsigned long)st->st_mtim.tv_nsec);
 }
 
-/* Whether the file is part of the configuration that is saved: not of what the next boot forgets. */
+/* Whether the file is there, and is saved: not what the next boot forgets. */
 static bool is_saved(const struct pfw_store *store, uint32_t number)
 {
-	return !pfw_store_is_runtime(store, number);
+	return store->now.files[number].seen.exists && !pfw_store_is_runtime(store, number);
+}
+
+static const char *entry_of(const struct file *file)
+{
+	return file->entry ? file->entry : "";
 }
 
 /* ---- Reading a copy */
@@ -233,11 +239,11 @@ int pfw_store_is_applied(const struct pfw_store *store, bool *ret, struct pfw_er
 		return code;
 	if (!kept_is_sound(&kept))
 		code = -ENOENT;
-	for (i = 0; !code && same && i < store->n_files; i++) {
-		if (!is_saved(store, i) || !store->files[i].exists)
+	for (i = 0; !code && same && i < store->now.n_files; i++) {
+		if (!is_saved(store, i))
 			continue;
-		file = kept_find(&kept, file_entry(store, i));
-		same = file && kept_says(file, store->files[i].path);
+		file = kept_find(&kept, entry_of(&store->now.files[i]));
+		same = file && kept_says(file, store->now.files[i].path);
 		n++;
 	}
 	same = same && n == kept.n;
@@ -249,7 +255,16 @@ int pfw_store_is_applied(const struct pfw_store *store, bool *ret, struct pfw_er
 
 /* ---- Writing a copy */
 
-/* Whether the copy has just these files, none of them written since. */
+static void forget_journal(const struct pfw_store *store)
+{
+	char *path = path_hidden(store, KEPT_JOURNAL);
+
+	if (path)
+		unlink(path);
+	free(path);
+}
+
+/* Whether the copy has just these files, as they were loaded or written. */
 static bool is_current(const struct pfw_store *store, enum pfw_kept which)
 {
 	struct pfw_error ignored = PFW_ERROR_INIT;
@@ -257,15 +272,14 @@ static bool is_current(const struct pfw_store *store, enum pfw_kept which)
 	struct kept kept = { 0 };
 	char stamp[sizeof(file->stamp)];
 	bool current = !kept_read(store, which, &kept, &ignored);
-	struct stat st;
 	size_t n = 0;
 	uint32_t i;
 
-	for (i = 0; current && i < store->n_files; i++) {
-		if (!is_saved(store, i) || stat(store->files[i].path, &st) < 0)
+	for (i = 0; current && i < store->now.n_files; i++) {
+		if (!is_saved(store, i))
 			continue;
-		file = kept_find(&kept, file_entry(store, i));
-		print_stamp(&st, stamp, sizeof(stamp));
+		file = kept_find(&kept, entry_of(&store->now.files[i]));
+		print_stamp(&store->now.files[i].seen.stat, stamp, sizeof(stamp));
 		current = file && !strcmp(file->stamp, stamp);
 		n++;
 	}
@@ -279,17 +293,20 @@ struct text {
 	size_t len;
 };
 
-/* One line of the head, and the file's bytes. */
-static int take_file(const struct pfw_store *store, uint32_t number, struct pfw_buffer *head,
-		     struct text *ret, struct pfw_error *err)
+/* One line of the head, and the file's bytes. What others wrote since it was loaded is not applied. */
+static int take_file(const struct file *file, struct pfw_buffer *head, struct text *ret,
+		     struct pfw_error *err)
 {
-	const char *entry = file_entry(store, number);
 	char stamp[sizeof(((struct kept_file *)0)->stamp)];
+	const char *entry = entry_of(file);
 	struct stat st;
-	int code = file_read(store->files[number].path, &ret->bytes, &ret->len, &st, err);
+	int code = file_read(file->path, &ret->bytes, &ret->len, &st, err);
 
+	if (!code && file_changed(file))
+		code = -ESTALE;
 	if (code)
-		return code;
+		return err->count ? code : pfw_fail(err, PFW_FAILED, code, "cannot keep a copy of %s: "
+						    "somebody else changed it meanwhile", file->path);
 	print_stamp(&st, stamp, sizeof(stamp));
 	pfw_buffer_printf(head, "%zu %016" PRIx64 " %o %u %u %s %zu %s\n", ret->len,
 			  pfw_hash(ret->bytes, ret->len), st.st_mode & 07777, st.st_uid, st.st_gid,
@@ -306,7 +323,8 @@ static int write_copy(int fd, const struct pfw_buffer *head, const struct text *
 	for (i = 0; !ret && i < n; i++)
 		ret = pfw_file_write(fd, texts[i].bytes, texts[i].len);
 	/* Whoever may write the configuration may have the copy; nobody misses it where that fails. */
-	if (!ret && like->exists && fchown(fd, like->stat.st_uid, like->stat.st_gid) < 0)
+	if (!ret && like->seen.exists &&
+	    fchown(fd, like->seen.stat.st_uid, like->seen.stat.st_gid) < 0)
 		errno = 0;
 	if (!ret && sync && fsync(fd) < 0)
 		ret = -errno;
@@ -327,7 +345,7 @@ static int replace(const struct pfw_store *store, const char *path, const struct
 		ret = -errno;
 		goto out;
 	}
-	ret = write_copy(fd, head, texts, store->n_files, &store->files[0], sync);
+	ret = write_copy(fd, head, texts, store->now.n_files, &store->now.files[0], sync);
 	if (close(fd) < 0 && !ret)
 		ret = -errno;
 	if (!ret && rename(temp, path) < 0)
@@ -343,20 +361,18 @@ out:
 
 static int copy_files(struct pfw_store *store, const char *path, bool sync, struct pfw_error *err)
 {
-	struct text *texts = calloc(store->n_files, sizeof(*texts));
+	const uint32_t n_files = store->now.n_files;
+	struct text *texts = calloc(n_files + 1, sizeof(*texts));
 	struct pfw_buffer head = { 0 };
 	uint32_t i, n = 0;
 	int ret = texts ? 0 : pfw_fail_memory(err);
 
 	pfw_buffer_puts(&head, HEAD);
-	for (i = 0; !ret && i < store->n_files; i++) {
+	for (i = 0; !ret && i < n_files; i++) {
 		if (!is_saved(store, i))
 			continue;
-		ret = take_file(store, i, &head, &texts[i], err);
-		if (ret == -ENOENT && !i)
-			ret = 0;
-		else
-			n++;
+		ret = take_file(&store->now.files[i], &head, &texts[i], err);
+		n++;
 	}
 	pfw_buffer_puts(&head, "\n");
 	if (!ret && head.failed)
@@ -368,7 +384,7 @@ static int copy_files(struct pfw_store *store, const char *path, bool sync, stru
 	} else if (!ret) {
 		unlink(path);
 	}
-	for (i = 0; texts && i < store->n_files; i++)
+	for (i = 0; texts && i < n_files; i++)
 		free(texts[i].bytes);
 	free(texts);
 	pfw_buffer_free(&head);
@@ -381,14 +397,96 @@ int pfw_store_keep(struct pfw_store *store, enum pfw_kept which, bool sync, stru
 	int ret;
 
 	if (store->lock_refused)
-		return pfw_fail_errno(err, store->lock_refused, "cannot keep a copy of %s",
-				      store->files[0].path);
+		return pfw_fail_errno(err, store->lock_refused, "cannot keep a copy of %s", store->path);
+	/* What is applied is in no file yet. */
+	store->keep_due = store->now.journal.len > 0;
+	if (store->keep_due)
+		return 0;
+	if (which == PFW_KEPT_APPLIED)
+		forget_journal(store);
 	if (!sync && is_current(store, which))
 		return 0;
 	path = copy_path(store, which);
 	ret = path ? copy_files(store, path, sync, err) : pfw_fail_memory(err);
 	if (ret && path)
 		unlink(path);
+	free(path);
+	return ret;
+}
+
+/* Whether something is kept; *ret_same: its main file has this text. */
+static bool is_kept(const struct pfw_store *store, uint64_t digest, bool *ret_same)
+{
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	const struct kept_file *file;
+	struct kept kept = { 0 };
+
+	if (kept_read(store, PFW_KEPT_APPLIED, &kept, &ignored))
+		return false;
+	file = kept_find(&kept, "");
+	*ret_same = file && file->digest == digest;
+	kept_free(&kept);
+	return true;
+}
+
+void applied_follow(struct pfw_store *store, uint64_t digest_before)
+{
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	bool same;
+
+	if (store->keep_due || (is_kept(store, digest_before, &same) && same))
+		pfw_store_keep(store, PFW_KEPT_APPLIED, false, &ignored);
+}
+
+static int append(const char *path, const char *text, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = pfw_file_write(fd, text, len);
+	if (!ret && fsync(fd) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/* Appends one file to another; nothing where there is none. */
+static int append_file(const char *to, const char *from, struct pfw_error *err)
+{
+	struct stat st;
+	char *text = NULL;
+	size_t len;
+	int ret = file_read(from, &text, &len, &st, err);
+
+	if (ret)
+		return ret == -ENOENT ? 0 : ret;
+	ret = append(to, text, len);
+	free(text);
+	return ret ? pfw_fail_errno(err, ret, "cannot save %s", to) : 0;
+}
+
+void applied_keep_journal(struct pfw_store *store)
+{
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	bool same;
+	char *path;
+
+	if (!store->now.journal.left || !is_kept(store, store->now.digest, &same) || same)
+		return;
+	path = path_hidden(store, KEPT_JOURNAL);
+	if (path)
+		append_file(path, store->journal_path, &ignored);
+	free(path);
+}
+
+int applied_return_journal(struct pfw_store *store, struct pfw_error *err)
+{
+	char *path = path_hidden(store, KEPT_JOURNAL);
+	int ret = path ? append_file(store->journal_path, path, err) : pfw_fail_memory(err);
+
+	if (!ret && !unlink(path))
+		ret = folder_sync(path);
 	free(path);
 	return ret;
 }
@@ -403,6 +501,8 @@ int pfw_store_keep_tried(struct pfw_store *store, struct pfw_error *err)
 	/* Of no files at all there is no copy. */
 	else if (rename(from, to) < 0 && (errno != ENOENT || (unlink(to) < 0 && errno != ENOENT)))
 		ret = pfw_fail_errno(err, -errno, "cannot save %s", to);
+	else
+		forget_journal(store);
 	free(from);
 	free(to);
 	return ret;

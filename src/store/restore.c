@@ -13,14 +13,14 @@
 
 #define ASIDE ".unconfirmed"	/* behind a name: no drop-in */
 
-static struct file *find_file(struct pfw_store *store, const char *entry)
+/* The path by which a file belongs to the configuration, be that a link; NULL without memory. */
+static char *path_of(const struct pfw_store *store, const char *entry)
 {
-	uint32_t i;
+	char *path;
 
-	for (i = 0; i < store->n_files; i++)
-		if (!strcmp(file_entry(store, i), entry))
-			return &store->files[i];
-	return NULL;
+	if (!*entry)
+		return strdup(store->path);
+	return asprintf(&path, "%s/" DROP_INS "/%s", store->folder, entry) < 0 ? NULL : path;
 }
 
 /* What stands at path keeps a second name, or with move only that one. */
@@ -44,37 +44,65 @@ static int put_aside(const char *path, bool move, struct pfw_error *err)
 	return ret;
 }
 
+/* A file on its way back. */
+struct back {
+	char *path;		/* links followed */
+	char *temp;		/* NULL: it says what it should already */
+	struct seen seen;
+};
+
 /* A file that is gone comes back with the rights that it had. */
-static int give_rights(const struct file *file, const struct kept_file *kept, struct pfw_error *err)
+static int give_rights(const struct back *back, const struct kept_file *kept, struct pfw_error *err)
 {
-	if (file->exists || (!chown(file->staged.temp, kept->uid, kept->gid) &&
-			     !chmod(file->staged.temp, kept->mode)))
+	if (back->seen.exists || (!chown(back->temp, kept->uid, kept->gid) &&
+				  !chmod(back->temp, kept->mode)))
 		return 0;
-	return pfw_fail_errno(err, -errno, "cannot save %s", file->path);
+	return pfw_fail_errno(err, -errno, "cannot save %s", back->path);
 }
 
-static int stage(struct file *file, const struct kept_file *kept, struct pfw_error *err)
+static int stage(const struct pfw_store *store, const struct kept_file *kept, struct back *back,
+		 struct pfw_error *err)
 {
-	struct pfw_buffer text = { .data = (char *)(uintptr_t)kept->bytes, .len = kept->size };
-	int ret;
+	char *path = path_of(store, kept->entry);
+	int ret = path ? path_resolve(path, &back->path, err) : pfw_fail_memory(err);
 
-	file->exists = !stat(file->path, &file->stat);
-	if (file->exists && kept_says(kept, file->path))
+	free(path);
+	if (ret)
+		return ret;
+	seen_take(&back->seen, back->path);
+	if (back->seen.exists && kept_says(kept, back->path))
 		return 0;
-	ret = file_stage(file, &text, err);
-	if (!ret)
-		ret = give_rights(file, kept, err);
-	if (!ret && file->exists)
-		ret = put_aside(file->path, false, err);
-	return ret;
+	temp_sweep(store, back->path);
+	ret = temp_write(back->path, &back->seen, kept->bytes, kept->size, &back->temp, err);
+	return ret ? ret : give_rights(back, kept, err);
 }
 
-/* Their folder may have gone with the last of them. */
-static int make_folder(const struct pfw_store *store, struct pfw_error *err)
+static int put_in_place(struct back *back, struct pfw_error *err)
 {
-	char *folder;
 	int ret = 0;
 
+	if (!back->temp)
+		return 0;
+	if (back->seen.exists)
+		ret = put_aside(back->path, false, err);
+	if (ret)
+		return ret;
+	if (rename(back->temp, back->path) < 0)
+		return pfw_fail_errno(err, -errno, "cannot save %s", back->path);
+	free(back->temp);
+	back->temp = NULL;
+	ret = folder_sync(back->path);
+	return ret ? pfw_fail_errno(err, ret, "cannot save %s", back->path) : 0;
+}
+
+/* The drop-ins' folder may have gone with the last of them. */
+static int make_folders(struct pfw_store *store, const struct kept *kept, struct pfw_error *err)
+{
+	char *folder;
+	int ret = folder_make(store, err);
+
+	if (ret || kept->n == (kept_find(kept, "") != NULL))
+		return ret;
 	if (asprintf(&folder, "%s/" DROP_INS, store->folder) < 0)
 		return pfw_fail_memory(err);
 	if (mkdir(folder, 0755) < 0 && errno != EEXIST)
@@ -83,78 +111,74 @@ static int make_folder(const struct pfw_store *store, struct pfw_error *err)
 	return ret;
 }
 
-static int stage_all(struct pfw_store *store, const struct kept *kept, struct pfw_error *err)
+/* All of them are on the disk before the first takes its place. */
+static int bring_back(struct pfw_store *store, const struct kept *kept, struct pfw_error *err)
 {
-	const struct kept_file *from;
-	struct file *to;
-	int ret = 0;
+	struct back *backs = calloc(kept->n + 1, sizeof(*backs));
+	int ret = backs ? 0 : pfw_fail_memory(err);
+	size_t i;
 
-	for (from = kept->files; !ret && from < kept->files + kept->n; from++) {
-		to = find_file(store, from->entry);
-		if (!to) {
-			ret = make_folder(store, err);
-			if (!ret)
-				ret = files_add(store, from->entry, err);
-			to = &store->files[store->n_files - 1];
-		}
-		if (!ret)
-			ret = stage(to, from, err);
+	if (!ret && kept->n)
+		ret = make_folders(store, kept, err);
+	for (i = 0; !ret && i < kept->n; i++)
+		ret = stage(store, &kept->files[i], &backs[i], err);
+	for (i = 0; !ret && i < kept->n; i++)
+		ret = put_in_place(&backs[i], err);
+	for (i = 0; backs && i < kept->n; i++) {
+		if (backs[i].temp)
+			unlink(backs[i].temp);
+		free(backs[i].temp);
+		free(backs[i].path);
 	}
+	free(backs);
 	return ret;
 }
 
-/* By the name that makes it a part of the configuration, be that a link. */
-static int put_entry_aside(const struct pfw_store *store, uint32_t number, struct pfw_error *err)
+struct dropping {
+	const struct pfw_store *store;
+	const struct kept *kept;
+	struct pfw_error *err;
+};
+
+static int drop_new(void *ctx, const char *entry)
 {
-	struct stat st;
+	const struct dropping *dropping = ctx;
 	char *path;
+	struct stat st;
 	int ret;
 
-	if (number)
-		ret = asprintf(&path, "%s/" DROP_INS "/%s", store->folder, file_entry(store, number));
-	else
-		ret = asprintf(&path, "%s", store->files[0].path);
-	if (ret < 0)
-		return pfw_fail_memory(err);
-	ret = lstat(path, &st) ? 0 : put_aside(path, true, err);
+	if (kept_find(dropping->kept, entry))
+		return 0;
+	path = path_of(dropping->store, entry);
+	if (!path)
+		return pfw_fail_memory(dropping->err);
+	ret = lstat(path, &st) ? 0 : put_aside(path, true, dropping->err);
 	if (!ret)
 		ret = folder_sync(path);
 	free(path);
 	return ret;
 }
 
-static int drop_new(struct pfw_store *store, const struct kept *kept, struct pfw_error *err)
-{
-	uint32_t i;
-	int ret = 0;
-
-	for (i = 0; !ret && i < store->n_files; i++)
-		if (!kept_find(kept, file_entry(store, i)))
-			ret = put_entry_aside(store, i, err);
-	return ret;
-}
-
 int pfw_store_restore(struct pfw_store *store, bool empty, struct pfw_error *err)
 {
 	struct kept kept = { 0 };
+	struct dropping dropping = { store, &kept, err };
 	int ret = empty ? 0 : kept_read(store, PFW_KEPT_APPLIED, &kept, err);
 
 	if (!ret && !kept_is_sound(&kept))
 		ret = -ENOENT;
 	if (ret == -ENOENT)
-		pfw_fail(err, PFW_FAILED, ret, "what %s said before is not known", store->files[0].path);
+		pfw_fail(err, PFW_FAILED, ret, "what %s said before is not known", store->path);
 	if (!ret && store->lock_refused)
-		ret = pfw_fail_errno(err, store->lock_refused, "cannot save %s", store->files[0].path);
+		ret = pfw_fail_errno(err, store->lock_refused, "cannot save %s", store->path);
 	if (!ret)
-		ret = files_find(store, err);
+		ret = bring_back(store, &kept, err);
 	if (!ret)
-		ret = stage_all(store, &kept, err);
+		ret = drop_new(&dropping, "");
 	if (!ret)
-		ret = pfw_store_commit(store, err);
-	else
-		pfw_store_abort(store);
+		ret = drop_ins_each(store, drop_new, &dropping, err);
 	if (!ret)
-		ret = drop_new(store, &kept, err);
+		ret = applied_return_journal(store, err);
 	kept_free(&kept);
 	return ret;
 }

@@ -3,6 +3,8 @@
 #
 # reload --confirm: what it brings stays if it is confirmed in time; else what was before
 # returns, in the kernel and in the files, whatever became of the command.
+#
+# Backends: nftables
 
 bats_require_minimum_version 1.5.0
 load helpers

@@ -278,7 +278,36 @@ pfw() { # ARGUMENT …
 pfw_in() { # HOST ARGUMENT …
 	local host=$1
 	shift
+	if [ -n "${PORTFWD_DAEMON-}" ]; then
+		daemon_behind "$host" || return
+	fi
 	ip netns exec "$host" "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" "$@"
+}
+
+# With PORTFWD_DAEMON set, a daemon answers whatever a test asks portfwd for: what a test says of the
+# command line alone should be as true of both together.
+daemon_behind() { # HOST
+	local socket=$RUN_DIR/portfwd.sock pid=$BATS_TEST_TMPDIR/daemon.$1 i
+
+	[ ! -e "$pid" ] || return 0
+	setsid ip netns exec "$1" "${PORTFWDD:-$(dirname -- "$PORTFWD")/portfwdd}" -c "$CONFIG" \
+		--run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" --foreground 3>&- < /dev/null > "$pid.log" 2>&1 &
+	echo "$!" > "$pid"
+	for i in {1..200}; do
+		[ ! -S "$socket" ] || return 0
+		sleep 0.05
+	done
+	echo "portfwdd in $1 does not serve:" >&2
+	cat "$pid.log" >&2
+	return 1
+}
+
+daemons_end() {
+	local pid
+
+	for pid in "$BATS_TEST_TMPDIR"/daemon.*[!g]; do
+		[ ! -e "$pid" ] || kill -KILL "$(cat "$pid")" 2> /dev/null || true
+	done
 }
 
 # Writes the configuration from standard input.
@@ -442,5 +471,6 @@ teardown() {
 		wait "$pid" 2> /dev/null || true
 	done
 	PIDS=()
+	daemons_end
 	hosts_remove
 }

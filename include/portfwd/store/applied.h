@@ -36,8 +36,8 @@ int pfw_store_is_applied(const struct pfw_store *store, bool *ret, struct pfw_er
 
 /*
  * Makes the files what is kept as applied. What they said stays beside them, as NAME.unconfirmed.
- * All of them or none; a file that says it already is not touched. With empty, what was applied had
- * no files at all. Load afterwards.
+ * A file that says it already is not touched. What fails, or is killed, is brought to its end by calling
+ * it again. With empty, what was applied had no files at all. Load afterwards.
  */
 int pfw_store_restore(struct pfw_store *store, bool empty, struct pfw_error *err);
 

@@ -6,6 +6,8 @@
 #include "../unit.h"
 
 TCase *applied_case(void);
+TCase *journal_case(void);
+TCase *killed_case(void);
 TCase *load_case(void);
 TCase *lock_case(void);
 TCase *save_case(void);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cases.h"
+#include "desk.h"
 #include "folder.h"
 #include "portfwd/store/applied.h"
 
@@ -256,6 +257,57 @@ START_TEST(test_mark)
 }
 END_TEST
 
+/*
+ * What is in the journal alone is in no file that could be copied: the copy follows once it is
+ * written, whoever does that, and not where somebody edited the file by hand meanwhile.
+ */
+START_TEST(test_copy_follows_the_journal)
+{
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct folder folder;
+	struct desk desk;
+	bool same = false;
+
+	folder_init(&folder);
+	folder_write(&folder, "p.json", OLD);
+	desk_open(&desk, &folder, true);
+	ck_assert_int_eq(pfw_store_keep(desk.store, PFW_KEPT_APPLIED, false, &err), 0);
+	desk_must(&desk, "c=5");
+	ck_assert_int_eq(pfw_store_keep(desk.store, PFW_KEPT_APPLIED, false, &err), 0);
+	ck_assert_int_eq(pfw_store_is_applied(desk.store, &same, &err), 0);
+	ck_assert(same);
+	folder_has(&folder, "p.json", OLD);
+	desk_must(&desk, "!");
+	ck_assert_int_eq(pfw_store_is_applied(desk.store, &same, &err), 0);
+	ck_assert(same);
+
+	/* One that was killed is brought to its end by the next. */
+	desk_must(&desk, "d=6");
+	desk_close(&desk);
+	desk_open(&desk, &folder, false);
+	ck_assert_int_eq(pfw_store_settle(desk.store, &err), 0);
+	ck_assert_int_eq(pfw_store_is_applied(desk.store, &same, &err), 0);
+	ck_assert(same);
+	desk_close(&desk);
+
+	desk_open(&desk, &folder, true);
+	desk_must(&desk, "e=7");
+	desk_close(&desk);
+	folder_write(&folder, "p.json", OLD);
+	desk_open(&desk, &folder, false);
+	ck_assert_int_eq(pfw_store_settle(desk.store, &err), 0);
+	ck_assert_int_eq(pfw_store_is_applied(desk.store, &same, &err), 0);
+	ck_assert(!same);
+	ck_assert_int_eq(pfw_store_restore(desk.store, false, &err), 0);
+	desk_close(&desk);
+	/* With what was acknowledged before the edit. */
+	desk_open(&desk, &folder, false);
+	desk_has(&desk, "a=1 c=5 d=6 e=7");
+	desk_close(&desk);
+	folder_free(&folder);
+}
+END_TEST
+
 TCase *applied_case(void)
 {
 	TCase *tcase;
@@ -263,7 +315,7 @@ TCase *applied_case(void)
 	UNIT_CASE(tcase, "applied", test_files_return, test_removed_files_return,
 		  test_names_of_drop_ins, test_copy_is_private_and_written_once,
 		  test_damaged_copy_is_none, test_what_was_tried_is_applied_once_confirmed,
-		  test_no_files_at_all, test_mark);
+		  test_no_files_at_all, test_copy_follows_the_journal, test_mark);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	return tcase;
 }
