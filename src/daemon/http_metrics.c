@@ -74,6 +74,8 @@ static void put_forwards(struct pfw_buffer *text, json_t *counts)
 {
 	put_one(text, "in_sync", "gauge", "Whether the kernel is as the configuration says.",
 		json_is_true(json_object_get(counts, "in_sync")));
+	put_one(text, "journal_lines", "gauge", "Changes that are not yet in the file itself.",
+		json_integer_value(json_object_get(counts, "journal")));
 	put_head(text, "ip_forward", "gauge", "Whether the machine routes packets.");
 	put_object(text, "ip_forward", "family", json_object_get(counts, "ip_forward"));
 	put_head(text, "forwards", "gauge", "Forwards by state.");

@@ -77,8 +77,9 @@ struct pfw_service_options {
  * PATCH    names (one name), forward: a merge patch (RFC 7396) of its canonical form, drain, dry_run
  *            -> as ADD with replace. What the forward takes from the settings it goes on taking
  *            from there, unless the patch says it.
- * COUNT    -> {"backend": NAME, "in_sync": BOOL, "ip_forward": {"ipv4": BOOL, "ipv6": BOOL}, "forwards": {"active", "disabled", "expired", "missing"}, "connections": {NAME: N}|null}:
- *            how many of them are in each state, and what each was used.
+ * COUNT    -> {"backend": NAME, "in_sync": BOOL, "journal": N, "ip_forward": {"ipv4": BOOL, "ipv6": BOOL},
+ *            "forwards": {"active", "disabled", "expired", "missing"}, "connections": {NAME: N}|null}:
+ *            how many forwards are in each state, and how many connections each took.
  * EXPORT   format "json" or "nft" -> {"format": ..., "text": TEXT}
  * REPAIR   dry_run -> as RELOAD. Kernel and host are compared with what was read last, whatever the
  *            files say by now, and put back; changes has the first of them in any case. Where nothing
