@@ -23,6 +23,7 @@ struct scan {
 	size_t at;
 	uint32_t file;
 	bool with_settings;
+	bool places_only;	/* nothing is taken into a ruleset */
 	bool seen_settings;
 	bool seen_forwards;
 	bool invalid;		/* an error was added, but the text can be read on */
@@ -246,6 +247,21 @@ static int read_at_once(struct scan *s, bool *ret_done)
 	return ret;
 }
 
+/* Where the forwards stand, and no more. */
+static int find_places(struct scan *s)
+{
+	struct pfw_document *doc = s->doc;
+	size_t begin = s->at++, n = 0;
+
+	if (next(s) == ']')
+		s->at++;
+	else if (parallel_find(doc->text, doc->len, begin, &doc->forwards, &n, &s->at))
+		return pfw_fail_memory(s->reader.err);
+	doc->list = (struct pfw_span){ begin, s->at - begin };
+	doc->n_forwards = doc->n_room = (uint32_t)n;
+	return 0;
+}
+
 static int read_forwards(struct scan *s)
 {
 	size_t begin = s->at;
@@ -288,11 +304,13 @@ static int read_member(struct scan *s, const char *key)
 	int ret;
 
 	if (forwards && next(s) == '[')
-		return read_forwards(s);
+		return s->places_only ? find_places(s) : read_forwards(s);
 	next(s);
 	ret = read_value(s, &json);
-	if (ret < 0)
+	if (ret < 0 || s->places_only) {
+		json_decref(json);
 		return ret;
+	}
 	mark = pfw_error_enter_key(s->reader.err, key);
 	if (forwards)
 		ret = value_wrong(&s->reader, json, "a list of forwards");
@@ -394,6 +412,15 @@ int pfw_document_parse(struct pfw_document *doc, const char *text, size_t len, u
 	if (ret < 0)
 		return ret;
 	return s.invalid ? -EINVAL : 0;
+}
+
+int pfw_document_scan(struct pfw_document *doc, const char *text, size_t len, struct pfw_error *err)
+{
+	struct scan s = { .doc = doc, .reader = { .err = err }, .places_only = true };
+
+	doc->text = text;
+	doc->len = len;
+	return read_whole(&s);
 }
 
 void pfw_document_free(struct pfw_document *doc)

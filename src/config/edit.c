@@ -20,20 +20,30 @@ static void copy(struct splice *s, size_t from, size_t to)
 	pfw_buffer_append(s->out, s->doc->text + from, to - from);
 }
 
-static int dump(const char *data, size_t len, void *ctx)
+char *pfw_forward_text(const struct pfw_forward *forward)
 {
-	pfw_buffer_append(ctx, data, len);
+	json_t *json = pfw_forward_json(forward, &pfw_settings_default, PFW_CONCISE);
+	char *text = json ? json_dumps(json, 0) : NULL;
+
+	json_decref(json);
+	return text;
+}
+
+static int put_forward(struct splice *s, const struct pfw_edit *edit)
+{
+	char *text = edit->text ? NULL : pfw_forward_text(edit->forward);
+
+	s->written++;
+	if (!edit->text && !text)
+		return -ENOMEM;
+	pfw_buffer_puts(s->out, edit->text ? edit->text : text);
+	free(text);
 	return 0;
 }
 
-static int put_forward(struct splice *s, const struct pfw_forward *forward)
+static bool removes(const struct pfw_edit *edit)
 {
-	json_t *json = pfw_forward_json(forward, &pfw_settings_default, PFW_CONCISE);
-	int ret = json ? json_dump_callback(json, dump, s->out, 0) : -1;
-
-	json_decref(json);
-	s->written++;
-	return ret < 0 ? -ENOMEM : 0;
+	return !edit->forward && !edit->text;
 }
 
 /* Between two elements, with the comma; or between "[" and the first. */
@@ -99,12 +109,12 @@ static int put_fresh(struct splice *s, struct pfw_span indent, unsigned int step
 
 	pfw_buffer_puts(s->out, "[");
 	for (i = 0; i < s->n; i++) {
-		if (!s->edits[i].forward)
+		if (removes(&s->edits[i]))
 			continue;
 		if (s->written)
 			pfw_buffer_puts(s->out, ",");
 		put_line(s, indent, steps + 1);
-		ret = put_forward(s, s->edits[i].forward);
+		ret = put_forward(s, &s->edits[i]);
 		if (ret < 0)
 			return ret;
 	}
@@ -114,7 +124,7 @@ static int put_fresh(struct splice *s, struct pfw_span indent, unsigned int step
 }
 
 /* One more behind the last, in the style of those that stood there. */
-static int append(struct splice *s, const struct pfw_forward *forward)
+static int append(struct splice *s, const struct pfw_edit *edit)
 {
 	const struct pfw_document *doc = s->doc;
 	struct pfw_span first = gap_before(doc, 0);
@@ -129,7 +139,7 @@ static int append(struct splice *s, const struct pfw_forward *forward)
 		if (memchr(doc->text + first.offset, '\n', first.len))
 			copy_gap(s, 0);
 	}
-	return put_forward(s, forward);
+	return put_forward(s, edit);
 }
 
 static int edit_list(struct splice *s)
@@ -149,14 +159,14 @@ static int edit_list(struct splice *s)
 			s->written++;
 			continue;
 		}
-		if (s->edits[edit].forward) {
+		if (!removes(&s->edits[edit])) {
 			put_gap(s, i);
-			ret = put_forward(s, s->edits[edit].forward);
+			ret = put_forward(s, &s->edits[edit]);
 		}
 		edit++;
 	}
 	for (; edit < s->n && !ret; edit++)
-		ret = append(s, s->edits[edit].forward);
+		ret = append(s, &s->edits[edit]);
 	if (s->written)
 		copy(s, last->offset + last->len, doc->list.offset + doc->list.len);
 	else
@@ -223,7 +233,7 @@ static bool edits_are_sound(const struct pfw_document *doc, const struct pfw_edi
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if (edits[i].position == PFW_EDIT_APPEND ? !edits[i].forward :
+		if (edits[i].position == PFW_EDIT_APPEND ? removes(&edits[i]) :
 		    edits[i].position >= doc->n_forwards)
 			return false;
 		if (i && edits[i].position <= edits[i - 1].position &&

@@ -41,9 +41,11 @@ static int open_backend(const struct pfw_backend *ops, bool write, struct engine
 {
 	int code = ops->open(write, &ret->handle, err);
 
-	if (!code)
-		ret->ops = ops;
-	return code;
+	if (code)
+		return code;
+	ret->ops = ops;
+	ret->write = write;
+	return 0;
 }
 
 static void close_backend(struct engine_backend *backend)
@@ -189,12 +191,28 @@ static int open_host(struct pfw_engine *engine, struct pfw_error *err)
 						&host->handle, err);
 }
 
+/* Whether the one that is open is the one that would be chosen, and can do what is to be done. */
+static bool is_right(const struct pfw_engine *engine, bool write, bool anew)
+{
+	const struct engine_backend *packets = &engine->backends[ENGINE_PACKETS];
+	const struct pfw_backend *named = engine_named_backend(engine);
+
+	if (!packets->handle || (write && !packets->write))
+		return false;
+	if (named)
+		return packets->ops == named;
+	return !anew && engine->state.config && engine->state.backend == packets->ops->name;
+}
+
 int engine_open_backends(struct pfw_engine *engine, bool write, bool anew, struct pfw_error *err)
 {
 	int ret = 0;
 
-	if (!engine->backends[ENGINE_PACKETS].handle)
+	close_backend(&engine->backends[ENGINE_OTHER]);
+	if (!is_right(engine, write, anew)) {
+		close_backend(&engine->backends[ENGINE_PACKETS]);
 		ret = choose(engine, write, anew, err);
+	}
 	if (ret)
 		return ret;
 	open_other(engine, write, anew);

@@ -106,6 +106,7 @@ static int mutate(struct pfw_engine *engine, struct work *work, size_t n, struct
 			ret = pfw_fail_memory(err);
 		else
 			ret = pfw_plan_put(&engine->plan, id, err);
+		engine_note_expiry(engine, &work[i].change.forward);
 		if (!ret && ops->refuse && pfw_plan_active(&engine->plan, &engine->ruleset.forwards[id]))
 			ret = ops->refuse(&engine->plan, &engine->ruleset.forwards[id], err);
 	}
@@ -118,14 +119,22 @@ static int stage(struct pfw_engine *engine, const struct work *work, size_t n,
 		 struct pfw_error *err)
 {
 	struct pfw_change *changes = calloc(n + 1, sizeof(*changes));
+	uint32_t id;
 	size_t i;
 	int ret;
 
 	if (!changes)
 		return pfw_fail_memory(err);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		changes[i] = work[i].change;
+		changes[i].was = work[i].old.name ? &work[i].old : NULL;
+	}
 	ret = pfw_store_stage(engine->store, changes, n, err);
+	for (i = 0; !ret && i < n; i++) {
+		id = pfw_ruleset_find(&engine->ruleset, changes[i].name);
+		if (id != PFW_INDEX_NONE)
+			engine->ruleset.forwards[id].origin = changes[i].forward.origin;
+	}
 	free(changes);
 	return ret;
 }
@@ -222,6 +231,8 @@ static int make_changes(struct pfw_engine *engine, struct work *work, size_t n,
 		ret = engine_tell_unguarded(engine, &sides[ENGINE_HOST], report, err);
 	if (!ret)
 		ret = engine_tell_fallback(engine, report, err);
+	if (!ret)
+		ret = engine_tell_notice(engine, report, err);
 out:
 	pfw_image_free(&planned);
 	pfw_touched_free(&keys);
@@ -274,6 +285,8 @@ static size_t find_expired(const struct pfw_engine *engine, const struct pfw_cha
 	size_t found = 0;
 	uint32_t id;
 
+	if (engine->first_expiry > engine->plan.facts.now)
+		return 0;
 	for (id = 0; id < engine->ruleset.n_forwards; id++) {
 		forward = &engine->ruleset.forwards[id];
 		if (!forward->name || !forward->enabled || !forward->expires ||

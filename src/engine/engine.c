@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "inside.h"
@@ -53,6 +51,8 @@ int pfw_engine_open(const struct pfw_engine_options *options, struct pfw_engine 
 	code = pfw_store_open(options->config, &engine->store, err);
 	if (code)
 		goto fail;
+	if (options->journal)
+		pfw_store_set_journal(engine->store);
 	*ret = engine;
 	return 0;
 fail:
@@ -60,7 +60,7 @@ fail:
 	return code;
 }
 
-static void unload(struct pfw_engine *engine)
+void engine_unload(struct pfw_engine *engine)
 {
 	pfw_plan_free(&engine->plan);
 	pfw_facts_free(&engine->facts);
@@ -72,7 +72,7 @@ void pfw_engine_close(struct pfw_engine *engine)
 {
 	if (!engine)
 		return;
-	unload(engine);
+	engine_unload(engine);
 	engine_close_backends(engine);
 	pfw_store_close(engine->store);
 	/* A first change that failed leaves nothing behind. */
@@ -146,253 +146,6 @@ int engine_commit(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
 		remember_again(engine, first, err);
 	}
 	return ret;
-}
-
-static int check_config(const struct pfw_engine *engine, struct pfw_error *err)
-{
-	const char *applied = engine->state.config, *ours = pfw_store_path(engine->store);
-
-	if (!applied || !strcmp(applied, ours))
-		return 0;
-	return pfw_fail(err, PFW_FAILED, -EINVAL,
-			"%s is applied in this network namespace, not %s; use \"portfwd -c %s\", or "
-			"\"portfwd -c %s reload\" to change over",
-			applied, ours, applied, ours);
-}
-
-/* How many forwards will be there after the next boot. */
-static uint32_t n_saved(const struct pfw_engine *engine)
-{
-	const struct pfw_forward *forward;
-	uint32_t id, n = 0;
-
-	for (id = 0; id < engine->ruleset.n_forwards; id++) {
-		forward = &engine->ruleset.forwards[id];
-		n += forward->name && !pfw_store_is_runtime(engine->store, forward->origin.file);
-	}
-	return n;
-}
-
-/*
- * Where nothing is left of an applied configuration, it is lost rather than empty: going on
- * would silently take all of its forwards away.
- */
-static int check_lost(const struct pfw_engine *engine, struct pfw_error *err)
-{
-	const char *applied = engine->state.config;
-
-	if (!applied || engine->state.fileless || !access(applied, F_OK) || errno != ENOENT ||
-	    n_saved(engine))
-		return 0;
-	return pfw_fail(err, PFW_FAILED, -ENOENT,
-			"%s is applied in this network namespace, but the file is gone; put it back, or "
-			"clear the kernel with \"portfwd flush\"",
-			applied);
-}
-
-/*
- * What was kept until the next boot is of another boot, or was flushed, where nothing is applied:
- * it counts for nothing, and must not come back once something is.
- */
-static int prepare_runtime(struct pfw_engine *engine, bool write, struct pfw_error *err)
-{
-	bool stale = !engine->state.config;
-	char *path = state_runtime(&engine->state);
-	int ret = path ? pfw_store_set_runtime(engine->store, path, stale) : -ENOMEM;
-
-	free(path);
-	if (ret)
-		return pfw_fail_memory(err);
-	return stale && write ? state_forget_runtime(&engine->state, NULL, err) : 0;
-}
-
-/* The order of the locks is the same for everybody: the namespace, then the files. */
-static int take_locks(struct pfw_engine *engine, const struct pfw_engine_load *load,
-		      struct pfw_error *err)
-{
-	bool write = load->purpose == PFW_ENGINE_WRITE;
-	int ret;
-
-	if (!engine->state.folder) {
-		ret = state_open(&engine->state, engine->run_dir, err);
-		if (!ret)
-			ret = state_lock(&engine->state, write, ENGINE_LOCK_SECONDS, err);
-		if (!ret)
-			ret = state_load(&engine->state, err);
-		if (ret)
-			return ret;
-	}
-	if (!load->any_config) {
-		ret = check_config(engine, err);
-		if (ret)
-			return ret;
-	}
-	ret = prepare_runtime(engine, write, err);
-	if (ret)
-		return ret;
-	return write ? pfw_store_lock(engine->store, ENGINE_LOCK_SECONDS, err) : 0;
-}
-
-static int adopt_family(struct pfw_engine *engine, const struct engine_backend *from, unsigned int f,
-			bool *ret_adopted, struct pfw_error *err)
-{
-	static const uint8_t families[] = { AF_INET, AF_INET6 };
-	struct pfw_links links = { 0 };
-	int ret = from->ops->guarded(from->handle, families[f], &links, err);
-
-	if (!ret && links.n) {
-		ret = pfw_host_adopt(&engine->state.host, families[f], &links,
-				     &engine->facts.links) ? pfw_fail_memory(err) : 0;
-		*ret_adopted = true;
-	}
-	pfw_links_free(&links);
-	return ret;
-}
-
-/* Where nothing at all is recorded, and the shield stands that only portfwd puts up. */
-static int adopt_localnets(struct pfw_engine *engine, const struct engine_backend *from,
-			   bool *ret_adopted, struct pfw_error *err)
-{
-	bool shielded = false;
-	int ret;
-
-	if (engine->state.config || engine->state.host.n_entries)
-		return 0;
-	ret = from->ops->shielded(from->handle, &shielded, err);
-	if (ret || !shielded)
-		return ret;
-	*ret_adopted = true;
-	return pfw_host_adopt_localnets(&engine->state.host, &engine->facts.inet, err);
-}
-
-int engine_gather_facts(struct pfw_engine *engine, struct pfw_error *err)
-{
-	const struct engine_backend *from;
-	bool adopted = false, adopted_family[2] = { false, false };
-	unsigned int f;
-	int ret = pfw_host_facts(&engine->state.host, &engine->facts, err);
-
-	for (from = engine->backends; !ret && from < &engine->backends[ENGINE_HOST]; from++) {
-		if (!from->ops || !from->ops->guarded)
-			continue;
-		ret = adopt_localnets(engine, from, &adopted, err);
-		for (f = 0; !ret && f < 2; f++)
-			if (engine->facts.routing_on[f] && !engine->facts.routing_held[f] &&
-			    !adopted_family[f])
-				ret = adopt_family(engine, from, f, &adopted_family[f], err);
-	}
-	if (ret || !(adopted || adopted_family[0] || adopted_family[1]))
-		return ret;
-	pfw_facts_free(&engine->facts);
-	return pfw_host_facts(&engine->state.host, &engine->facts, err);
-}
-
-static const char *file_name(const void *ctx, uint32_t file)
-{
-	return pfw_engine_file(ctx, file);
-}
-
-/* The way out, where what is wrong is in the file that nobody edits, or has to do with it. */
-static void advise_runtime(const struct pfw_engine *engine, struct pfw_error *err)
-{
-	const char *path = pfw_store_file(engine->store, PFW_ORIGIN_RUNTIME);
-	unsigned int i;
-
-	for (i = 0; path && i < err->count && i < PFW_ERROR_ITEMS; i++) {
-		if (strcmp(err->item[i].file, path) && !strstr(err->item[i].message, path))
-			continue;
-		pfw_error_add_advice(err, PFW_FAILED, "what was added with --runtime is in %s: change the "
-				     "configuration or this file, or remove it to be without them", path);
-		return;
-	}
-}
-
-/* Without a file that is missing, where it was missing when the configuration was applied. */
-static bool is_required(const struct pfw_engine *engine, const struct pfw_engine_load *load)
-{
-	const struct state *state = &engine->state;
-
-	return load->required && !(state->fileless && state->config &&
-				   !strcmp(state->config, pfw_store_path(engine->store)));
-}
-
-/* Of words alone nothing is switched on, so nothing needs a guard. */
-static void assume_facts(struct pfw_facts *facts)
-{
-	facts->routing_on[0] = facts->routing_on[1] = true;
-}
-
-/* What the kernel and the host say, once the settings are known. */
-static int face_kernel(struct pfw_engine *engine, const struct pfw_engine_load *load,
-		       struct pfw_error *err)
-{
-	int ret = engine_open_backends(engine, load->purpose == PFW_ENGINE_WRITE, load->anew, err);
-
-	if (!ret)
-		ret = engine_gather_facts(engine, err);
-	engine->facts.draining = engine->state.draining;
-	return ret;
-}
-
-static int load_words(struct pfw_engine *engine, const struct pfw_engine_load *load,
-		      struct pfw_error *err)
-{
-	int ret;
-
-	pfw_store_set_draft(engine->store, load->draft);
-	ret = pfw_store_load(engine->store, is_required(engine, load), &engine->ruleset, err);
-	/* Of a draft, the administrator knows that it starts anew. */
-	if (!ret && load->purpose != PFW_ENGINE_WORDS && !load->draft)
-		ret = check_lost(engine, err);
-	return ret ? ret : engine_check_backend(engine, err);
-}
-
-static int make_plan(struct pfw_engine *engine, struct pfw_error *err)
-{
-	const struct pfw_backend *ops = engine->backends[ENGINE_PACKETS].ops;
-	int ret;
-
-	engine->facts.now = time(NULL);
-	ret = pfw_plan_make(&engine->ruleset, &engine->facts, file_name, engine, &engine->plan, err);
-	if (!ops)
-		ops = engine_named_backend(engine);
-	return ret || !ops ? ret : engine_refuse(engine, ops, err);
-}
-
-int pfw_engine_load(struct pfw_engine *engine, const struct pfw_engine_load *load,
-		    struct pfw_error *err)
-{
-	bool words = load->purpose == PFW_ENGINE_WORDS;
-	int ret;
-
-	unload(engine);
-	ret = words ? 0 : take_locks(engine, load, err);
-	if (!ret)
-		ret = load_words(engine, load, err);
-	if (!ret && words)
-		assume_facts(&engine->facts);
-	else if (!ret)
-		ret = face_kernel(engine, load, err);
-	if (!ret)
-		ret = make_plan(engine, err);
-	if (ret) {
-		advise_runtime(engine, err);
-		unload(engine);
-		return ret;
-	}
-	engine->loaded = true;
-	return 0;
-}
-
-int pfw_engine_read(struct pfw_engine *engine, bool dry_run, struct pfw_buffer *ret,
-		    struct pfw_error *err)
-{
-	const struct pfw_engine_load load = {
-		.purpose = dry_run ? PFW_ENGINE_LOOK : PFW_ENGINE_WRITE,
-	};
-	int code = take_locks(engine, &load, err);
-
-	return code ? code : pfw_store_read(engine->store, !dry_run, ret, err);
 }
 
 const struct pfw_ruleset *pfw_engine_ruleset(const struct pfw_engine *engine)

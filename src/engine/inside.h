@@ -18,6 +18,7 @@ enum { ENGINE_PACKETS, ENGINE_OTHER, ENGINE_HOST, ENGINE_BACKENDS };
 struct engine_backend {
 	const struct pfw_backend *ops;	/* NULL: it is not open */
 	struct pfw_backend_handle *handle;
+	bool write;			/* it was opened to change something */
 };
 
 struct pfw_engine {
@@ -32,7 +33,25 @@ struct pfw_engine {
 	struct pfw_facts facts;		/* what the plan points into */
 	struct pfw_plan plan;
 	bool loaded;
+	bool words_only;		/* without a look at the kernel */
+	bool drafted;			/* what is loaded is a draft that is not saved yet */
+	bool locked;			/* the state is, and loaded */
+	bool bulky;			/* much memory was used, and given back */
+	int64_t first_expiry;		/* of all forwards that are enabled; INT64_MAX: none expires */
+	int64_t next_expiry;		/* of those that had not expired when the plan was made */
 };
+
+/* Forgets ruleset, facts and plan. */
+void engine_unload(struct pfw_engine *engine);
+/* Locks the state, unless it is, and reads it. */
+int engine_lock_state(struct pfw_engine *engine, bool write, struct pfw_error *err);
+/* Remembers when this forward expires; when all do. */
+void engine_note_expiry(struct pfw_engine *engine, const struct pfw_forward *forward);
+void engine_note_expiries(struct pfw_engine *engine);
+/* Makes the plan one of the engine's facts, whatever it was made of. */
+int engine_follow_facts(struct pfw_engine *engine, struct pfw_error *err);
+/* Says in the report what was left out of a journal. -ENOMEM. */
+int engine_tell_notice(struct pfw_engine *engine, struct pfw_report *report, struct pfw_error *err);
 
 /* What stands and what should stand in one backend. Zero-initialise; side_free(). */
 struct side {

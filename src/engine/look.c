@@ -222,6 +222,7 @@ int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_
 		code = pfw_fail_memory(err);
 		goto out;
 	}
+	engine->bulky = true;
 	view.unguarded = unguarded.data;
 	unguarded = (struct pfw_buffer){ 0 };
 	*ret = view;

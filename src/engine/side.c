@@ -259,7 +259,7 @@ static int report_steps(const struct pfw_backend *ops, const struct pfw_differen
 {
 	int ret = 0;
 
-	for (; !ret && from < to; from++)
+	for (; !ret && from < to && (!report->max_lines || report->n_lines < report->max_lines); from++)
 		ret = report_step(ops, &difference->steps[from], report);
 	return ret;
 }

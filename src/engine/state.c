@@ -32,14 +32,29 @@ int state_open(struct state *state, const char *run_dir, struct pfw_error *err)
 	return 0;
 }
 
-void state_free(struct state *state)
+void state_unlock(struct state *state)
 {
 	if (state->lock >= 0)
 		close(state->lock);
-	free(state->folder);
+	state->lock = -1;
+	state->exclusive = false;
+}
+
+static void forget(struct state *state)
+{
 	free(state->config);
 	free(state->why);
 	pfw_host_record_free(&state->host);
+	state->config = state->why = NULL;
+	state->backend = NULL;
+	state->fileless = state->draining = false;
+}
+
+void state_free(struct state *state)
+{
+	state_unlock(state);
+	forget(state);
+	free(state->folder);
 	*state = (struct state){ .lock = -1 };
 }
 
@@ -398,6 +413,7 @@ int state_load(struct state *state, struct pfw_error *err)
 	FILE *file;
 	int ret = 0;
 
+	forget(state);
 	if (asprintf(&path, "%s/state.json", state->folder) < 0)
 		return pfw_fail_memory(err);
 	file = open_plain(path);

@@ -78,6 +78,7 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 		pfw_store_abort(engine->store);
 		engine->plan.facts.draining = draining;
 	} else {
+		engine->drafted = false;
 		engine_cut(engine, sides, NULL, &engine->plan, manner->drain, report);
 		if (!pictured || sides[ENGINE_PACKETS].difference.n_steps)
 			picture_save(engine, &sides[ENGINE_PACKETS].after);
@@ -88,6 +89,9 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 		ret = engine_tell_unguarded(engine, &sides[ENGINE_HOST], report, err);
 	if (!ret)
 		ret = engine_tell_fallback(engine, report, err);
+	if (!ret)
+		ret = engine_tell_notice(engine, report, err);
+	engine->bulky = true;
 	sides_free(sides);
 	return ret;
 }
@@ -163,17 +167,10 @@ static int flush_locked(struct pfw_engine *engine, bool dry_run, struct pfw_repo
 int pfw_engine_flush(struct pfw_engine *engine, bool dry_run, struct pfw_report *report,
 		     bool *ret_forgot, struct pfw_error *err)
 {
-	struct state *state = &engine->state;
-	int ret = 0;
-
 	/* The files may be broken or gone: a flush must work all the same. */
-	if (!state->folder) {
-		ret = state_open(state, engine->run_dir, err);
-		if (!ret)
-			ret = state_lock(state, !dry_run, ENGINE_LOCK_SECONDS, err);
-		if (!ret)
-			ret = state_load(state, err);
-	}
+	int ret = engine_lock_state(engine, !dry_run, err);
+
+	engine_close_backends(engine);
 	if (!ret)
 		ret = engine_open_all(engine, err);
 	if (!ret)

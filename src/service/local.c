@@ -9,10 +9,15 @@
 #include "portfwd/service/watch.h"
 #include "portfwd/store/store.h"
 
+#define REPAIRS_MAX 100	/* that are told of one by one */
+
 struct pfw_service {
 	char *config;
 	char *run_dir;
 	char *backend;
+	bool keep;
+	bool journal;
+	struct pfw_engine *kept;	/* NULL: not yet, or none is */
 	int back;	/* to the network namespace that we came from; -1: we are in it */
 	struct pfw_watch *watch;	/* borrowed; or NULL */
 };
@@ -38,6 +43,10 @@ int pfw_service_open(const struct pfw_service_options *options, struct pfw_servi
 	    copy_option(&service->run_dir, options->run_dir, PFW_RUN_DIR_DEFAULT) ||
 	    copy_option(&service->backend, options->backend, NULL))
 		code = pfw_fail_memory(err);
+	if (!code) {
+		service->keep = options->keep || options->journal;
+		service->journal = options->journal;
+	}
 	if (!code && options->netns)
 		code = pfw_engine_enter(options->netns, &service->back, err);
 	if (code) {
@@ -48,10 +57,23 @@ int pfw_service_open(const struct pfw_service_options *options, struct pfw_servi
 	return 0;
 }
 
+/* What cannot be settled stays in the journal, for whoever comes next. */
+static void settle_last(struct pfw_engine *engine)
+{
+	const struct pfw_engine_load load = { .purpose = PFW_ENGINE_WRITE };
+	struct pfw_error ignored = PFW_ERROR_INIT;
+
+	if (!pfw_engine_load(engine, &load, &ignored))
+		pfw_engine_settle(engine, true, &ignored);
+}
+
 void pfw_service_close(struct pfw_service *service)
 {
 	if (!service)
 		return;
+	if (service->kept && service->journal)
+		settle_last(service->kept);
+	pfw_engine_close(service->kept);
 	pfw_engine_leave(service->back);
 	free(service->config);
 	free(service->run_dir);
@@ -74,6 +96,7 @@ static const struct verb {
 	bool required;
 	bool any_config;
 	bool anew;	/* which backend is decided anew */
+	bool standing;	/* what is loaded counts, whatever the files say */
 	bool bare;	/* nothing is loaded at all */
 	bool draft;	/* the request has a text for the main file */
 	answer_function *answer;
@@ -94,7 +117,46 @@ static const struct verb {
 	[PFW_VERB_EXPORT] = { .purpose = PFW_ENGINE_WORDS, .answer = answer_export },
 	[PFW_VERB_PATCH] = { .purpose = PFW_ENGINE_WRITE, .answer = answer_patch },
 	[PFW_VERB_COUNT] = { .purpose = PFW_ENGINE_LOOK, .answer = answer_count },
+	[PFW_VERB_REPAIR] = { .purpose = PFW_ENGINE_WRITE, .standing = true,
+			      .answer = answer_repair },
+	[PFW_VERB_SETTLE] = { .purpose = PFW_ENGINE_WRITE, .answer = answer_settle },
 };
+
+/*
+ * The engine for a request: the one that stays, or one that lives as long as the request. Of words
+ * alone, which may be those of another file, nothing is kept.
+ */
+static int engine_begin(struct pfw_service *service, const char *file, bool keep,
+			struct pfw_engine **ret, struct pfw_error *err)
+{
+	const struct pfw_engine_options options = {
+		.config = file ? file : service->config,
+		.run_dir = service->run_dir,
+		.backend = service->backend,
+		.journal = keep && service->journal,
+	};
+
+	if (!keep || !service->keep)
+		return pfw_engine_open(&options, ret, err);
+	if (!service->kept) {
+		int code = pfw_engine_open(&options, &service->kept, err);
+
+		if (code)
+			return code;
+	}
+	*ret = service->kept;
+	return 0;
+}
+
+static void engine_end(struct pfw_service *service, struct pfw_engine *engine)
+{
+	if (!engine)
+		return;
+	if (engine == service->kept)
+		pfw_engine_release(engine);
+	else
+		pfw_engine_close(engine);
+}
 
 int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
 		     const struct pfw_request *request, json_t **ret_answer, struct pfw_error *err)
@@ -113,25 +175,21 @@ int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
 		.required = row->required,
 		.any_config = row->any_config,
 		.anew = row->anew,
+		.standing = row->standing,
 		.draft = row->draft ? &draft : NULL,
-	};
-	const struct pfw_engine_options options = {
-		.config = request->file ? request->file : service->config,
-		.run_dir = service->run_dir,
-		.backend = service->backend,
 	};
 	struct pfw_engine *engine = NULL;
 	json_t *answer = NULL;
 	int ret;
 
-	ret = pfw_engine_open(&options, &engine, err);
+	ret = engine_begin(service, request->file, row->purpose != PFW_ENGINE_WORDS, &engine, err);
 	if (!ret && !row->bare)
 		ret = pfw_engine_load(engine, &load, err);
 	if (!ret)
 		ret = row->answer(engine, request, &answer, err);
 	if (engine && service->watch)
 		pfw_watch_follow(service->watch, engine);
-	pfw_engine_close(engine);
+	engine_end(service, engine);
 	if (ret)
 		return ret;
 	if (!answer)
@@ -143,14 +201,9 @@ int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
 int pfw_service_read(struct pfw_service *service, bool dry_run, struct pfw_service_file *ret,
 		     struct pfw_error *err)
 {
-	const struct pfw_engine_options options = {
-		.config = service->config,
-		.run_dir = service->run_dir,
-		.backend = service->backend,
-	};
 	struct pfw_service_file file = { .exists = true };
 	struct pfw_engine *engine = NULL;
-	int code = pfw_engine_open(&options, &engine, err);
+	int code = engine_begin(service, NULL, true, &engine, err);
 
 	if (!code)
 		code = pfw_engine_read(engine, dry_run, &file.text, err);
@@ -163,7 +216,7 @@ int pfw_service_read(struct pfw_service *service, bool dry_run, struct pfw_servi
 		if (!file.path)
 			code = pfw_fail_memory(err);
 	}
-	pfw_engine_close(engine);
+	engine_end(service, engine);
 	if (code)
 		pfw_service_file_free(&file);
 	else
@@ -278,6 +331,82 @@ int answer_reload(struct pfw_engine *engine, const struct pfw_request *request, 
 	return finish(json_pack("{s:b, s:I}", "changed", (int)(report.n_steps > 0), "forwards",
 				(json_int_t)pfw_engine_ruleset(engine)->n_live),
 		      &report, ret, err);
+}
+
+/* Where nothing is applied, nothing is missing: somebody flushed it. */
+int answer_repair(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
+		  struct pfw_error *err)
+{
+	struct pfw_report report = { .verbose = true, .max_lines = REPAIRS_MAX };
+	const struct pfw_manner manner = answer_manner(request);
+	int code = 0;
+
+	if (pfw_engine_is_applied(engine))
+		code = pfw_engine_reload(engine, &manner, &report, err);
+	if (code) {
+		pfw_report_free(&report);
+		return code;
+	}
+	return finish(json_pack("{s:b, s:I}", "changed", (int)(report.n_steps > 0), "forwards",
+				(json_int_t)pfw_engine_ruleset(engine)->n_live),
+		      &report, ret, err);
+}
+
+int answer_settle(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
+		  struct pfw_error *err)
+{
+	size_t n = pfw_engine_journal(engine);
+	int code = pfw_engine_settle(engine, false, err);
+
+	(void)request;
+	if (!code)
+		*ret = json_pack("{s:I}", "settled", (json_int_t)n);
+	return code;
+}
+
+/* A load to write, and one of the steps of settling. */
+static int load_to_settle(struct pfw_service *service, struct pfw_engine **ret, struct pfw_error *err)
+{
+	const struct pfw_engine_load load = { .purpose = PFW_ENGINE_WRITE };
+	int code = engine_begin(service, NULL, true, ret, err);
+
+	return code ? code : pfw_engine_load(*ret, &load, err);
+}
+
+int pfw_service_settle_begin(struct pfw_service *service, struct pfw_settling **ret,
+			     struct pfw_error *err)
+{
+	struct pfw_engine *engine = NULL;
+	int code = load_to_settle(service, &engine, err);
+
+	*ret = NULL;
+	if (!code)
+		code = pfw_engine_settle_begin(engine, ret, err);
+	engine_end(service, engine);
+	return code;
+}
+
+int pfw_service_settle_prepare(struct pfw_settling *settling, struct pfw_error *err)
+{
+	return pfw_settling_prepare(settling, err);
+}
+
+int pfw_service_settle_end(struct pfw_service *service, struct pfw_settling *settling,
+			   struct pfw_error *err)
+{
+	struct pfw_engine *engine = NULL;
+	int code = load_to_settle(service, &engine, err);
+
+	if (!code)
+		code = pfw_engine_settle_end(engine, settling, err);
+	engine_end(service, engine);
+	pfw_settling_free(settling);
+	return code;
+}
+
+void pfw_service_settle_free(struct pfw_settling *settling)
+{
+	pfw_settling_free(settling);
 }
 
 int answer_write(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,

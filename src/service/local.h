@@ -24,6 +24,8 @@ answer_function answer_flush;
 answer_function answer_export;
 answer_function answer_patch;
 answer_function answer_count;
+answer_function answer_repair;
+answer_function answer_settle;
 
 /* How the request wants its changes made. */
 struct pfw_manner answer_manner(const struct pfw_request *request);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Requests that only look: list and status. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 
@@ -179,8 +180,9 @@ static int add_warning(json_t *warnings, struct pfw_buffer *text)
 }
 
 /* What an administrator should know; NULL without memory. */
-static json_t *status_warnings(const struct pfw_engine *engine, const struct pfw_view *view)
+static json_t *status_warnings(struct pfw_engine *engine, const struct pfw_view *view)
 {
+	char *notice = pfw_engine_take_notice(engine);
 	const struct pfw_facts *facts = &pfw_engine_plan(engine)->facts;
 	bool ours = (facts->routing_on[0] && facts->routing_held[0]) ||
 		    (facts->routing_on[1] && facts->routing_held[1]);
@@ -207,6 +209,9 @@ static json_t *status_warnings(const struct pfw_engine *engine, const struct pfw
 				  "for everybody; rename it, then \"portfwd reload\"", view->unguarded);
 		ret = add_warning(warnings, &text);
 	}
+	if (!ret && notice)
+		ret = json_array_append_new(warnings, json_string(notice));
+	free(notice);
 	if (ret) {
 		json_decref(warnings);
 		return NULL;
@@ -253,12 +258,13 @@ int answer_status(struct pfw_engine *engine, const struct pfw_request *request, 
 		active += pfw_plan_active(pfw_engine_plan(engine), &ruleset->forwards[id]) &&
 			  !view.missing[id];
 	backend = pfw_engine_backend(engine, &why);
-	*ret = json_pack("{s:s, s:s?, s:s, s:{s:I, s:I}, s:b, s:{s:b, s:b}, s:b, s:o, s:{s:b, s:n}, s:o}", "backend",
+	*ret = json_pack("{s:s, s:s?, s:s, s:{s:I, s:I}, s:b, s:{s:b, s:b}, s:b, s:o, s:I, s:{s:b, s:n}, s:o}", "backend",
 			 backend, "fallback", why, "kernel", uname(&system) ? "" : system.release,
 			 "forwards", "configured", (json_int_t)ruleset->n_live, "active", active,
 			 "in_sync", (int)view.in_sync, "ip_forward", "ipv4",
 			 (int)facts->routing_on[0], "ipv6", (int)facts->routing_on[1], "guard",
-			 (int)view.guard, "route_localnet", list_links(&view.localnets), "daemon", "running", 0, "pid", "warnings",
+			 (int)view.guard, "route_localnet", list_links(&view.localnets), "journal",
+			 (json_int_t)pfw_engine_journal(engine), "daemon", "running", 0, "pid", "warnings",
 			 status_warnings(engine, &view));
 out:
 	pfw_view_free(&view);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "files.h"
@@ -113,22 +114,90 @@ out:
 	return ret;
 }
 
+void seen_take(struct seen *seen, const char *path)
+{
+	*seen = (struct seen){ 0 };
+	seen->exists = !stat(path, &seen->stat);
+}
+
+static bool is_before(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
+}
+
+/* The times of files go by a clock that stands still for some milliseconds. */
+void seen_judge(struct seen *seen)
+{
+	struct timespec now;
+
+	seen->racy = seen->exists && (clock_gettime(CLOCK_REALTIME_COARSE, &now) ||
+				      !is_before(&seen->stat.st_ctim, &now));
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool same_content(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       same_time(&a->st_mtim, &b->st_mtim);
+}
+
+bool seen_is_current(const struct seen *seen, const char *path)
+{
+	struct seen now;
+
+	seen_take(&now, path);
+	if (!now.exists || !seen->exists)
+		return now.exists == seen->exists;
+	return !seen->racy && same_content(&now.stat, &seen->stat) &&
+	       same_time(&now.stat.st_ctim, &seen->stat.st_ctim);
+}
+
 bool file_changed(const struct file *file)
 {
-	const struct stat *old = &file->stat;
-	struct stat now;
+	struct seen now;
 
-	if (stat(file->path, &now) < 0)
-		return file->exists;
-	return !file->exists || now.st_dev != old->st_dev || now.st_ino != old->st_ino ||
-	       now.st_size != old->st_size || now.st_mtim.tv_sec != old->st_mtim.tv_sec ||
-	       now.st_mtim.tv_nsec != old->st_mtim.tv_nsec;
+	seen_take(&now, file->path);
+	if (!now.exists || !file->seen.exists)
+		return now.exists != file->seen.exists;
+	return !same_content(&now.stat, &file->seen.stat);
+}
+
+int file_open_text(struct file *file, struct pfw_error *err)
+{
+	struct stat stat;
+	size_t len;
+	int ret;
+
+	if (file->text || !file->seen.exists)
+		return 0;
+	ret = file_read(file->path, &file->text, &len, &stat, err);
+	if (!ret && !same_content(&stat, &file->seen.stat))
+		ret = -ESTALE;
+	if (!ret)
+		ret = pfw_document_scan(&file->doc, file->text, len, err);
+	if (!ret && file->doc.n_forwards != file->tickets.n)
+		ret = -ESTALE;
+	if (ret)
+		file_forget_text(file);
+	return ret;
+}
+
+void file_forget_text(struct file *file)
+{
+	pfw_document_free(&file->doc);
+	free(file->text);
+	file->text = NULL;
 }
 
 void file_free(struct file *file)
 {
-	pfw_document_free(&file->doc);
-	free(file->text);
+	file_forget_text(file);
+	tickets_free(&file->tickets);
+	tickets_free(&file->staged.tickets);
 	free(file->path);
 	free(file->staged.temp);
 	free(file->staged.backup);

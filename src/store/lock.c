@@ -196,7 +196,7 @@ static void drop_made(struct pfw_store *store)
 	struct stat st;
 	char *path;
 
-	if (!store->made || !lstat(store->files[0].path, &st) ||
+	if (!store->made || !lstat(store->path, &st) ||
 	    asprintf(&path, "%s/" LOCK_FILE, store->home) < 0)
 		return;
 	unlink(path);
@@ -206,10 +206,20 @@ static void drop_made(struct pfw_store *store)
 
 void lock_release(struct pfw_store *store)
 {
-	if (store->files && store->home)
+	if (store->path && store->home)
 		drop_made(store);
 	release(&store->lock[0]);
 	release(&store->lock[1]);
 	store->lock_refused = 0;
 	store->made = 0;
+}
+
+bool lock_is_held(const struct pfw_store *store)
+{
+	return store->lock[0] >= 0;
+}
+
+void pfw_store_unlock(struct pfw_store *store)
+{
+	lock_release(store);
 }

@@ -17,54 +17,6 @@
 
 #define NAME_TRIES 8
 
-/* An edit and who asked last: of two for one element the later counts. */
-struct ordered {
-	struct pfw_edit edit;
-	size_t order;
-};
-
-static int compare_edits(const void *a, const void *b)
-{
-	const struct ordered *x = a, *y = b;
-
-	if (x->edit.position != y->edit.position)
-		return x->edit.position < y->edit.position ? -1 : 1;
-	return x->order < y->order ? -1 : 1;
-}
-
-static size_t collect(const struct pfw_store *store, const struct pfw_change *changes, size_t n,
-		      uint32_t file, struct ordered *to)
-{
-	const struct pfw_forward *forward;
-	size_t found = 0, i;
-	bool fresh;
-
-	for (i = 0; i < n; i++) {
-		forward = &changes[i].forward;
-		if (origin_file(store, &forward->origin, &fresh) != file)
-			continue;
-		to[found].edit.position = fresh ? PFW_EDIT_APPEND : forward->origin.position;
-		to[found].edit.forward = changes[i].what == PFW_PUT ? forward : NULL;
-		to[found++].order = i;
-	}
-	return found;
-}
-
-/* Sorted, and only the last edit of each element. */
-static size_t settle(struct ordered *from, size_t n, struct pfw_edit *to)
-{
-	size_t kept = 0, i;
-
-	qsort(from, n, sizeof(*from), compare_edits);
-	for (i = 0; i < n; i++) {
-		if (kept && from[i].edit.position != PFW_EDIT_APPEND &&
-		    to[kept - 1].position == from[i].edit.position)
-			kept--;
-		to[kept++] = from[i].edit;
-	}
-	return kept;
-}
-
 /* ".NAME.RANDOM" beside the file: hidden, so no drop-in either. NULL without memory. */
 static char *name_beside(const char *path)
 {
@@ -90,27 +42,27 @@ static bool is_beside(const char *name, const char *base)
 }
 
 /* Whether nobody else can be saving a file of this folder. */
-static bool is_locked(const struct pfw_store *store, const struct file *file, const char *folder)
+static bool is_locked(const struct pfw_store *store, const char *path, const char *folder)
 {
 	size_t len = strlen(store->folder);
 
-	if (store->runtime && strcmp(file->path, store->runtime) == 0)
+	if (store->runtime && strcmp(path, store->runtime) == 0)
 		return true;
-	return store->lock[0] >= 0 && (strcmp(folder, store->home) == 0 ||
+	return lock_is_held(store) && (strcmp(folder, store->home) == 0 ||
 				       (strncmp(folder, store->folder, len) == 0 &&
 					strcmp(folder + len, "/" DROP_INS) == 0));
 }
 
-/* Removes what a save left that was killed. Whoever does not succeed here misses nothing. */
-static void sweep(const struct pfw_store *store, const struct file *file)
+/* Whoever does not succeed here misses nothing. */
+void temp_sweep(const struct pfw_store *store, const char *path)
 {
-	char *folder = path_folder(file->path);
-	const char *base = strrchr(file->path, '/') + 1;
+	char *folder = path_folder(path);
+	const char *base = strrchr(path, '/') + 1;
 	struct dirent *entry;
 	struct stat st;
 	DIR *dir = NULL;
 
-	if (folder && is_locked(store, file, folder))
+	if (folder && is_locked(store, path, folder))
 		dir = opendir(folder);
 	while (dir && (entry = readdir(dir)))
 		if (is_beside(entry->d_name, base) &&
@@ -145,30 +97,31 @@ static int open_temp(const char *path, char **ret_name)
 }
 
 /* The owner first: changing it takes special bits of the mode away. */
-static int keep_rights(int fd, const struct file *file)
+static int keep_rights(int fd, const struct seen *like)
 {
 	struct stat now;
 
-	if (!file->exists)
+	if (!like->exists)
 		return fchmod(fd, 0644) < 0 ? -errno : 0;
 	if (fstat(fd, &now) < 0)
 		return -errno;
-	if ((now.st_uid != file->stat.st_uid || now.st_gid != file->stat.st_gid) &&
-	    fchown(fd, file->stat.st_uid, file->stat.st_gid) < 0)
+	if ((now.st_uid != like->stat.st_uid || now.st_gid != like->stat.st_gid) &&
+	    fchown(fd, like->stat.st_uid, like->stat.st_gid) < 0)
 		return -errno;
-	return fchmod(fd, file->stat.st_mode & 07777) < 0 ? -errno : 0;
+	return fchmod(fd, like->stat.st_mode & 07777) < 0 ? -errno : 0;
 }
 
-static int write_temp(struct file *file, const struct pfw_buffer *text, struct pfw_error *err)
+int temp_write(const char *path, const struct seen *like, const char *text, size_t len,
+	       char **ret_name, struct pfw_error *err)
 {
 	char *name = NULL;
-	int fd = open_temp(file->path, &name), ret;
+	int fd = open_temp(path, &name), ret;
 
 	if (fd < 0)
-		return pfw_fail_errno(err, fd, "cannot save %s", file->path);
-	ret = pfw_file_write(fd, text->data, text->len);
+		return pfw_fail_errno(err, fd, "cannot save %s", path);
+	ret = pfw_file_write(fd, text, len);
 	if (!ret)
-		ret = keep_rights(fd, file);
+		ret = keep_rights(fd, like);
 	if (!ret && fsync(fd) < 0)
 		ret = -errno;
 	if (close(fd) < 0 && !ret)
@@ -176,9 +129,9 @@ static int write_temp(struct file *file, const struct pfw_buffer *text, struct p
 	if (ret < 0) {
 		unlink(name);
 		free(name);
-		return pfw_fail_errno(err, ret, "cannot save %s", file->path);
+		return pfw_fail_errno(err, ret, "cannot save %s", path);
 	}
-	file->staged.temp = name;
+	*ret_name = name;
 	return 0;
 }
 
@@ -188,60 +141,146 @@ static int refuse_changed(const struct file *file, struct pfw_error *err)
 			"meanwhile; run the command again", file->path);
 }
 
-static int stage_file(struct pfw_store *store, uint32_t number, const struct pfw_change *changes,
-		      size_t n, struct pfw_error *err)
+/* What the changes want of this file; a new element gets its ticket, and its forward's origin tells it. */
+static size_t collect(struct pfw_store *store, struct pfw_change *changes, size_t n, uint32_t number,
+		      struct wish *to)
 {
-	struct file *file = &store->files[number];
-	struct ordered *found = calloc(n, sizeof(*found));
-	struct pfw_edit *edits = calloc(n, sizeof(*edits));
-	struct pfw_buffer text = { 0 };
-	size_t n_edits;
-	int ret = 0;
+	struct tickets *tickets = &store->now.files[number].tickets;
+	struct pfw_forward *forward;
+	size_t found = 0, i;
+	bool fresh;
 
-	if (!found || !edits) {
-		ret = pfw_fail_memory(err);
+	for (i = 0; i < n; i++) {
+		forward = &changes[i].forward;
+		if (origin_file(store, &forward->origin, &fresh) != number)
+			continue;
+		if (fresh)
+			forward->origin = (struct pfw_origin){ number, tickets->next++ };
+		to[found] = (struct wish){ .ticket = forward->origin.position, .order = i };
+		if (changes[i].what == PFW_PUT)
+			to[found].forward = forward;
+		found++;
+	}
+	return found;
+}
+
+/* The file's new text, its digest and its elements. */
+static int edit_file(struct file *file, struct wish *wishes, size_t n, struct pfw_buffer *ret,
+		     struct pfw_error *err)
+{
+	uint32_t *appended = calloc(n, sizeof(*appended));
+	struct pfw_edit *edits = calloc(n, sizeof(*edits));
+	struct staged *staged = &file->staged;
+	int code;
+
+	if (!appended || !edits) {
+		code = pfw_fail_memory(err);
 		goto out;
 	}
-	n_edits = settle(found, collect(store, changes, n, number, found), edits);
-	if (!n_edits)
+	n = edits_make(&file->tickets, wishes, n, edits, appended);
+	code = file_open_text(file, err);
+	if (code == -ESTALE)
+		refuse_changed(file, err);
+	if (!code)
+		code = pfw_document_edit(&file->doc, edits, n, ret, err);
+	if (!code && tickets_edit(&file->tickets, edits, n, appended, &staged->tickets))
+		code = pfw_fail_memory(err);
+	staged->edited = true;
+	staged->digest = pfw_hash(ret->data, ret->len);
+out:
+	free(edits);
+	free(appended);
+	return code;
+}
+
+static int stage_file(struct pfw_store *store, uint32_t number, struct pfw_change *changes, size_t n,
+		      struct pfw_error *err)
+{
+	struct file *file = &store->now.files[number];
+	struct wish *wishes = calloc(n + 1, sizeof(*wishes));
+	struct pfw_buffer text = { 0 };
+	size_t n_wishes;
+	int ret = 0;
+
+	if (!wishes)
+		return pfw_fail_memory(err);
+	n_wishes = collect(store, changes, n, number, wishes);
+	if (!n_wishes)
 		goto out;
 	if (file_changed(file)) {
 		ret = refuse_changed(file, err);
 		goto out;
 	}
-	sweep(store, file);
-	ret = pfw_document_edit(&file->doc, edits, n_edits, &text, err);
+	temp_sweep(store, file->path);
+	ret = edit_file(file, wishes, n_wishes, &text, err);
 	if (!ret)
-		ret = write_temp(file, &text, err);
+		ret = temp_write(file->path, &file->seen, text.data, text.len, &file->staged.temp, err);
 out:
 	pfw_buffer_free(&text);
-	free(edits);
-	free(found);
+	free(wishes);
 	return ret;
 }
 
-int pfw_store_stage(struct pfw_store *store, const struct pfw_change *changes, size_t n,
+/* Every change must be of a file that is there, and of an element that it has. */
+static int check_changes(struct pfw_store *store, const struct pfw_change *changes, size_t n,
+			 bool *ret_in_main, struct pfw_error *err)
+{
+	const struct pfw_origin *origin;
+	bool fresh, known;
+	uint32_t number;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		origin = &changes[i].forward.origin;
+		number = origin_file(store, origin, &fresh);
+		known = number < store->now.n_files &&
+			(fresh || origin->position < store->now.files[number].tickets.next);
+		if (!known)
+			return pfw_fail(err, PFW_FAILED, -EINVAL, "\"%s\" is in no file",
+					changes[i].name ? changes[i].name : "?");
+		*ret_in_main |= number == 0;
+	}
+	return 0;
+}
+
+static int may_save(const struct pfw_store *store, struct pfw_error *err)
+{
+	if (!store->now.files)
+		return pfw_fail(err, PFW_FAILED, -EINVAL, "nothing is loaded that could be saved");
+	return store->lock_refused ? pfw_fail_errno(err, store->lock_refused, "cannot save %s",
+						    store->path) : 0;
+}
+
+/* What is in a journal that was left is first written to the file by whoever loads it to write. */
+static int stage_main(struct pfw_store *store, struct pfw_change *changes, size_t n,
+		      struct pfw_error *err)
+{
+	struct file *file = &store->now.files[0];
+	int ret;
+
+	if (store->journals && file->seen.exists)
+		return file_changed(file) ? refuse_changed(file, err) :
+					    journal_stage(store, changes, n, err);
+	if (store->now.journal.pendings.n)
+		return refuse_changed(file, err);
+	ret = folder_make(store, err);
+	return ret ? ret : stage_file(store, 0, changes, n, err);
+}
+
+int pfw_store_stage(struct pfw_store *store, struct pfw_change *changes, size_t n,
 		    struct pfw_error *err)
 {
-	bool fresh, in_main = false;
-	uint32_t i, file;
-	int ret = 0;
+	bool in_main = false;
+	int ret = may_save(store, err);
+	uint32_t i;
 
-	if (!store->loaded)
-		return pfw_fail(err, PFW_FAILED, -EINVAL, "nothing is loaded that could be saved");
+	if (ret)
+		return ret;
 	pfw_store_abort(store);
-	for (i = 0; i < n && !ret; i++) {
-		file = origin_file(store, &changes[i].forward.origin, &fresh);
-		in_main |= file == 0;
-		if (file >= store->n_files)
-			ret = pfw_fail(err, PFW_FAILED, -EINVAL, "\"%s\" is in no file",
-				       changes[i].name ? changes[i].name : "?");
-	}
-	if (!ret && store->lock_refused)
-		ret = pfw_fail_errno(err, store->lock_refused, "cannot save %s", store->files[0].path);
+	ret = check_changes(store, changes, n, &in_main, err);
 	if (!ret && in_main)
-		ret = folder_make(store, err);
-	for (i = 0; i < store->n_files && !ret; i++)
+		ret = stage_main(store, changes, n, err);
+	for (i = 1; i < store->now.n_files && !ret; i++)
 		ret = stage_file(store, i, changes, n, err);
 	if (ret < 0)
 		pfw_store_abort(store);
@@ -250,28 +289,26 @@ int pfw_store_stage(struct pfw_store *store, const struct pfw_change *changes, s
 
 int pfw_store_stage_draft(struct pfw_store *store, struct pfw_error *err)
 {
-	struct file *file = &store->files[0];
-	struct pfw_buffer text;
+	struct file *file = &store->now.files[0];
 	int ret;
 
 	if (!store->draft)
 		return 0;
-	if (!store->loaded)
-		return pfw_fail(err, PFW_FAILED, -EINVAL, "nothing is loaded that could be saved");
-	pfw_store_abort(store);
-	if (store->lock_refused)
-		return pfw_fail_errno(err, store->lock_refused, "cannot save %s", file->path);
-	ret = folder_make(store, err);
+	ret = may_save(store, err);
+	if (!ret) {
+		pfw_store_abort(store);
+		ret = folder_make(store, err);
+	}
 	if (ret < 0)
 		return ret;
 	if (file_changed(file))
 		return refuse_changed(file, err);
-	sweep(store, file);
-	text = (struct pfw_buffer){ .data = file->text, .len = store->draft->len };
-	return write_temp(file, &text, err);
+	temp_sweep(store, file->path);
+	return temp_write(file->path, &file->seen, store->draft->text, store->draft->len,
+			  &file->staged.temp, err);
 }
 
-static int sync_folder(const char *path)
+int folder_sync(const char *path)
 {
 	char *folder = path_folder(path);
 	int fd, ret = 0;
@@ -311,7 +348,7 @@ static int put_in_place(struct file *file, bool alone)
 	struct staged *staged = &file->staged;
 	int ret;
 
-	if (file->exists) {
+	if (file->seen.exists) {
 		ret = keep_backup(file);
 		if (ret < 0 && !alone)
 			return ret;
@@ -319,7 +356,7 @@ static int put_in_place(struct file *file, bool alone)
 	if (rename(staged->temp, file->path) < 0)
 		return -errno;
 	staged->renamed = true;
-	return sync_folder(file->path);
+	return folder_sync(file->path);
 }
 
 static void put_back(struct file *file)
@@ -328,29 +365,70 @@ static void put_back(struct file *file)
 		return;
 	if (file->staged.backup)
 		rename(file->staged.backup, file->path);
-	else if (!file->exists)
+	else if (!file->seen.exists)
 		unlink(file->path);
-	sync_folder(file->path);
+	folder_sync(file->path);
+}
+
+/* The file is what was staged: so it was loaded, as it were. */
+static void take_staged(struct pfw_store *store, struct file *file)
+{
+	struct staged *staged = &file->staged;
+
+	seen_take(&file->seen, file->path);
+	if (file == store->now.files)
+		store->n_loads++;
+	if (!staged->edited)
+		return;
+	file_forget_text(file);
+	tickets_free(&file->tickets);
+	file->tickets = staged->tickets;
+	staged->tickets = (struct tickets){ 0 };
+	if (file == store->now.files)
+		store->now.digest = staged->digest;
+}
+
+static int replace_files(struct pfw_store *store, struct pfw_error *err)
+{
+	struct file *files = store->now.files;
+	uint32_t n_staged = store->now.journal.line != NULL, i;
+	int ret = 0;
+
+	for (i = 0; i < store->now.n_files; i++)
+		n_staged += files[i].staged.temp != NULL;
+	for (i = 0; i < store->now.n_files && !ret; i++)
+		if (files[i].staged.temp)
+			ret = put_in_place(&files[i], n_staged == 1);
+	if (!ret)
+		return 0;
+	pfw_fail_errno(err, ret, "cannot save %s", files[i - 1].path);
+	while (i--)
+		put_back(&files[i]);
+	return ret;
 }
 
 int pfw_store_commit(struct pfw_store *store, struct pfw_error *err)
 {
-	uint32_t n_staged = 0, i;
+	struct journal *journal = &store->now.journal;
+	off_t len = journal->len;
+	uint32_t i;
 	int ret = 0;
 
-	for (i = 0; i < store->n_files; i++)
-		n_staged += store->files[i].staged.temp != NULL;
-	for (i = 0; i < store->n_files && !ret; i++)
-		if (store->files[i].staged.temp)
-			ret = put_in_place(&store->files[i], n_staged == 1);
-	if (ret < 0) {
-		pfw_fail_errno(err, ret, "cannot save %s", store->files[i - 1].path);
-		while (i--)
-			put_back(&store->files[i]);
+	if (journal->line)
+		ret = journal_append(store, err);
+	if (!ret) {
+		ret = replace_files(store, err);
+		if (ret && journal->line)
+			journal_cut(store, len);
+	}
+	for (i = 0; !ret && i < store->now.n_files; i++)
+		if (store->now.files[i].staged.temp)
+			take_staged(store, &store->now.files[i]);
+	if (!ret && journal->line) {
+		pendings_join(&journal->pendings, &journal->more);
+		journal->n_lines++;
 	}
 	pfw_store_abort(store);
-	if (!ret)
-		store->loaded = false;
 	return ret;
 }
 
@@ -359,14 +437,16 @@ void pfw_store_abort(struct pfw_store *store)
 	struct staged *staged;
 	uint32_t i;
 
-	for (i = 0; i < store->n_files; i++) {
-		staged = &store->files[i].staged;
+	journal_unstage(&store->now.journal);
+	for (i = 0; i < store->now.n_files; i++) {
+		staged = &store->now.files[i].staged;
 		if (staged->temp && !staged->renamed)
 			unlink(staged->temp);
 		if (staged->backup)
 			unlink(staged->backup);
 		free(staged->temp);
 		free(staged->backup);
+		tickets_free(&staged->tickets);
 		*staged = (struct staged){ 0 };
 	}
 }

@@ -48,6 +48,11 @@ struct pfw_document {
  */
 int pfw_document_parse(struct pfw_document *doc, const char *text, size_t len, uint32_t file,
 		       bool with_settings, struct pfw_ruleset *ruleset, struct pfw_error *err);
+/*
+ * Only finds where the forwards stand, in a text that was parsed before; what they say is neither
+ * read nor checked.
+ */
+int pfw_document_scan(struct pfw_document *doc, const char *text, size_t len, struct pfw_error *err);
 void pfw_document_free(struct pfw_document *doc);
 
 /*
@@ -61,7 +66,8 @@ int pfw_config_finish(struct pfw_ruleset *ruleset, const char *const *files,
 /* One change of a document: the element at position, or a new one at the end. */
 struct pfw_edit {
 	uint32_t position;		/* PFW_EDIT_APPEND: behind the last */
-	const struct pfw_forward *forward;	/* NULL: remove the element */
+	const struct pfw_forward *forward;	/* NULL, and text too: remove the element */
+	const char *text;		/* how the forward is written, where that is known already */
 };
 #define PFW_EDIT_APPEND UINT32_MAX
 
@@ -73,6 +79,8 @@ struct pfw_edit {
  */
 int pfw_document_edit(const struct pfw_document *doc, const struct pfw_edit *edits, size_t n,
 		      struct pfw_buffer *ret, struct pfw_error *err);
+/* A forward as pfw_document_edit() writes it, to be freed; NULL without memory. */
+char *pfw_forward_text(const struct pfw_forward *forward);
 
 /*
  * One forward from JSON (an element of the list, the body of a request, or what

@@ -13,12 +13,14 @@
 #include "portfwd/plan/plan.h"
 
 struct pfw_draft;
+struct pfw_settling;
 struct pfw_engine;
 
 struct pfw_engine_options {
 	const char *config;		/* path of the main file */
 	const char *run_dir;
 	const char *backend;		/* NULL: as the settings say */
+	bool journal;			/* changes of the main file are settled later */
 };
 
 /*
@@ -35,9 +37,16 @@ void pfw_engine_leave(int back);
 int pfw_engine_open(const struct pfw_engine_options *options, struct pfw_engine **ret,
 		    struct pfw_error *err);
 void pfw_engine_close(struct pfw_engine *engine);
+/*
+ * Gives all locks back, and keeps what is loaded: the next load reads only what has changed. Between
+ * the two, other processes may change anything.
+ */
+void pfw_engine_release(struct pfw_engine *engine);
 
 /*
- * Reads the configuration, and plans it.
+ * Reads the configuration, and plans it; what is loaded already and stands in the files is not read
+ * again. On failure what was loaded before still is. Whoever writes settles a journal first that
+ * somebody left.
  * PFW_ENGINE_WORDS: the files only, nothing of the kernel or the run directory;
  * PFW_ENGINE_LOOK: to compare with the kernel; a shared lock keeps changes out meanwhile;
  * PFW_ENGINE_WRITE: to change it; locked against everybody else.
@@ -48,6 +57,7 @@ struct pfw_engine_load {
 	bool required;		/* the main file must be there */
 	bool any_config;	/* even if another configuration is applied in this namespace */
 	bool anew;		/* auto decides anew which backend; otherwise what stands goes on */
+	bool standing;		/* what is loaded counts, whatever the files say by now */
 	const struct pfw_draft *draft;	/* what the main file shall say, or NULL */
 };
 int pfw_engine_load(struct pfw_engine *engine, const struct pfw_engine_load *load,
@@ -59,6 +69,22 @@ int pfw_engine_load(struct pfw_engine *engine, const struct pfw_engine_load *loa
  */
 int pfw_engine_read(struct pfw_engine *engine, bool dry_run, struct pfw_buffer *ret,
 		    struct pfw_error *err);
+
+/*
+ * Writes the journal to the file; loaded to write. last: the journal goes, none will follow. The
+ * other two do it in parts: see pfw_store_settle_begin() and pfw_settling_prepare().
+ */
+int pfw_engine_settle(struct pfw_engine *engine, bool last, struct pfw_error *err);
+int pfw_engine_settle_begin(struct pfw_engine *engine, struct pfw_settling **ret,
+			    struct pfw_error *err);
+int pfw_engine_settle_end(struct pfw_engine *engine, struct pfw_settling *settling,
+			  struct pfw_error *err);
+/* How many lines of the journal are not settled. */
+size_t pfw_engine_journal(const struct pfw_engine *engine);
+/* What a load left out of a journal, told once, to be freed; or NULL. Changes report it by themselves. */
+char *pfw_engine_take_notice(struct pfw_engine *engine);
+/* Whether a configuration is applied in this namespace at all. */
+bool pfw_engine_is_applied(const struct pfw_engine *engine);
 
 /* What was loaded; holds until the next call that changes it. */
 const struct pfw_ruleset *pfw_engine_ruleset(const struct pfw_engine *engine);
@@ -81,6 +107,7 @@ struct pfw_report_line {
 /* Zero-initialise, set verbose; free with pfw_report_free(). */
 struct pfw_report {
 	bool verbose;		/* lines are wanted, not their number only */
+	size_t max_lines;	/* so many at most; 0: all */
 	size_t n_steps;
 	int routing[2];		/* of IPv4 and IPv6: switched on (1) or off (-1), or neither (0) */
 	struct pfw_report_line *lines;

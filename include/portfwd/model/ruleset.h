@@ -73,6 +73,7 @@ struct pfw_change {
 	enum { PFW_PUT, PFW_DROP } what;
 	const char *name;		/* of the forward */
 	struct pfw_forward forward;	/* PFW_PUT only */
+	const struct pfw_forward *was;	/* what it takes the place of, for who writes it down; or NULL */
 };
 
 #endif

@@ -21,6 +21,8 @@ struct pfw_service_options {
 	const char *netns;	/* name or path of a network namespace; NULL: this one */
 	const char *run_dir;	/* NULL: PFW_RUN_DIR_DEFAULT */
 	const char *backend;	/* overrides the settings; NULL: as they say */
+	bool keep;		/* for a process that stays: what was read is read again only if it changed */
+	bool journal;		/* and changes of the main file are written to it later: see SETTLE */
 };
 #define PFW_CONFIG_DEFAULT "/etc/portfwd/portfwd.json"
 #define PFW_RUN_DIR_DEFAULT "/run/portfwd"
@@ -52,7 +54,8 @@ struct pfw_service_options {
  *            "connections" a count or null.
  * STATUS   -> {"backend": NAME, "fallback": WHY|null, "kernel": RELEASE, "forwards": {"configured", "active"},
  *            "in_sync": BOOL, "ip_forward": {"ipv4": BOOL, "ipv6": BOOL}, "guard": BOOL,
- *            "daemon": {"running": BOOL, "pid": N|null}, "warnings": [TEXT]}
+ *            "journal": N, "daemon": {"running": BOOL, "pid": N|null}, "warnings": [TEXT]}. journal:
+ *            lines that are not settled yet.
  * CHECK    file (NULL: the configuration) -> {"file": PATH, "forwards": N}
  * WRITE    text, base, drain, dry_run -> {"changed": BOOL, "forwards": N, "file": PATH, "changes"}.
  *            The main file gets this text, and is reloaded: both, or neither. -ESTALE if the file does
@@ -67,6 +70,10 @@ struct pfw_service_options {
  * COUNT    -> {"backend": NAME, "in_sync": BOOL, "ip_forward": {"ipv4": BOOL, "ipv6": BOOL}, "forwards": {"active", "disabled", "expired", "missing"}, "connections": {NAME: N}|null}:
  *            how many of them are in each state, and what each was used.
  * EXPORT   format "json" or "nft" -> {"format": ..., "text": TEXT}
+ * REPAIR   dry_run -> as RELOAD. Kernel and host are compared with what was read last, whatever the
+ *            files say by now, and put back; changes has the first of them in any case. Where nothing
+ *            is applied, nothing is missing.
+ * SETTLE   -> {"settled": N}. The lines of the journal are written to the file.
  */
 enum pfw_verb {
 	PFW_VERB_ADD,
@@ -83,8 +90,10 @@ enum pfw_verb {
 	PFW_VERB_EXPORT,
 	PFW_VERB_PATCH,
 	PFW_VERB_COUNT,
+	PFW_VERB_REPAIR,
+	PFW_VERB_SETTLE,
 };
-#define PFW_VERBS (PFW_VERB_COUNT + 1)
+#define PFW_VERBS (PFW_VERB_SETTLE + 1)
 
 struct pfw_request {
 	json_t *forward;		/* borrowed; as in portfwd.json(5), name optional */
@@ -122,6 +131,20 @@ struct pfw_request {
 int pfw_service_open(const struct pfw_service_options *options, struct pfw_service **ret,
 		     struct pfw_error *err);
 void pfw_service_close(struct pfw_service *service);
+
+/*
+ * SETTLE in three parts, of which the second may take its time in another thread while others are
+ * answered. *ret is NULL where there is nothing to do. Ending frees in any case; -ESTALE: somebody
+ * else changed the file meanwhile, so begin anew. What is not ended goes with
+ * pfw_service_settle_free().
+ */
+struct pfw_settling;
+int pfw_service_settle_begin(struct pfw_service *service, struct pfw_settling **ret,
+			     struct pfw_error *err);
+int pfw_service_settle_prepare(struct pfw_settling *settling, struct pfw_error *err);
+int pfw_service_settle_end(struct pfw_service *service, struct pfw_settling *settling,
+			   struct pfw_error *err);
+void pfw_service_settle_free(struct pfw_settling *settling);
 
 /* Asks; *ret_answer is a new reference. A refused request changed nothing. */
 int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Changing a file's text: what is not changed stays byte for byte. */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "cases.h"
 #include "portfwd/config/config.h"
@@ -100,6 +101,28 @@ static void parse(struct pfw_document *doc, const char *text)
 	pfw_ruleset_free(&ruleset);
 }
 
+/* The same of a document that was only scanned, and with what is new as text. */
+static void edit_scanned(const char *before, struct pfw_edit *edits, size_t n, const char *after)
+{
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_document doc = { 0 };
+	struct pfw_buffer text = { 0 };
+	char *new = json_of(NEW);
+	size_t i;
+
+	if (*before)
+		ck_assert_msg(!pfw_document_scan(&doc, before, strlen(before), &err), "%s: %s",
+			      before, err.item[0].message);
+	for (i = 0; i < n; i++)
+		if (edits[i].forward)
+			edits[i] = (struct pfw_edit){ edits[i].position, NULL, new };
+	ck_assert_int_eq(pfw_document_edit(&doc, edits, n, &text, &err), 0);
+	ck_assert_str_eq(text.data, after);
+	pfw_document_free(&doc);
+	pfw_buffer_free(&text);
+	free(new);
+}
+
 START_TEST(test_edits)
 {
 	struct pfw_error err = PFW_ERROR_INIT;
@@ -123,6 +146,7 @@ START_TEST(test_edits)
 		pfw_document_free(&again);
 		pfw_document_free(&doc);
 		pfw_buffer_free(&text);
+		edit_scanned(before, edits, n, after);
 		free(after);
 		free(before);
 	}

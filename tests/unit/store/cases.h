@@ -5,6 +5,8 @@
 
 #include "../unit.h"
 
+TCase *journal_case(void);
+TCase *killed_case(void);
 TCase *load_case(void);
 TCase *lock_case(void);
 TCase *save_case(void);

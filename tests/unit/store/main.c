@@ -4,7 +4,8 @@
 
 int main(void)
 {
-	TCase *const cases[] = { load_case(), lock_case(), save_case() };
+	TCase *const cases[] = { journal_case(), killed_case(), load_case(), lock_case(),
+				 save_case() };
 
 	return unit_run("store", cases, COUNT(cases));
 }

@@ -34,11 +34,22 @@ static struct pfw_change drop_of(const struct pfw_ruleset *ruleset, const char *
 	return (struct pfw_change){ PFW_DROP, name, ruleset->forwards[id] };
 }
 
+/* Of a copy: a new forward is told where it comes to stand. */
+static int stage(struct pfw_store *store, const struct pfw_change *changes, size_t n,
+		 struct pfw_error *err)
+{
+	struct pfw_change copy[8];
+
+	ck_assert_uint_le(n, COUNT(copy));
+	memcpy(copy, changes, n * sizeof(*copy));
+	return pfw_store_stage(store, copy, n, err);
+}
+
 static void save(struct pfw_store *store, const struct pfw_change *changes, size_t n)
 {
 	struct pfw_error err = PFW_ERROR_INIT;
 
-	ck_assert_msg(pfw_store_stage(store, changes, n, &err) == 0, "%s", err.item[0].message);
+	ck_assert_msg(stage(store, changes, n, &err) == 0, "%s", err.item[0].message);
 	ck_assert_msg(pfw_store_commit(store, &err) == 0, "%s", err.item[0].message);
 }
 
@@ -133,7 +144,7 @@ START_TEST(test_left_overs)
 	changes[0] = add;
 	changes[1] = drop_of(&ruleset, "c");
 	/* Without the lock, somebody may be about to rename them. */
-	ck_assert_int_eq(pfw_store_stage(store, changes, 2, &err), 0);
+	ck_assert_int_eq(stage(store, changes, 2, &err), 0);
 	folder_has(&f, left[0], "old");
 	pfw_store_abort(store);
 	ck_assert_int_eq(pfw_store_lock(store, 0, &err), 0);
@@ -163,7 +174,7 @@ START_TEST(test_runtime_file)
 	change.forward.origin.file = PFW_ORIGIN_RUNTIME;
 	store = store_of(&f, "etc/p.json");
 	load(store, &ruleset);
-	ck_assert_int_eq(pfw_store_stage(store, &change, 1, &err), -EINVAL);
+	ck_assert_int_eq(stage(store, &change, 1, &err), -EINVAL);
 	pfw_ruleset_free(&ruleset);
 	ck_assert_int_eq(pfw_store_set_runtime(store, folder_path(&f, "run/r.json"), false), 0);
 	load(store, &ruleset);
@@ -228,13 +239,13 @@ START_TEST(test_abort_leaves_nothing)
 	folder_init(&f);
 	folder_write(&f, "p.json", "{}");
 	store = store_of(&f, "p.json");
-	ck_assert_int_lt(pfw_store_stage(store, &add, 1, &err), 0);
+	ck_assert_int_lt(stage(store, &add, 1, &err), 0);
 	load(store, &ruleset);
-	ck_assert_int_eq(pfw_store_stage(store, &add, 1, &err), 0);
+	ck_assert_int_eq(stage(store, &add, 1, &err), 0);
 	ck_assert_uint_eq(folder_count(&f, "."), 2);
 	pfw_store_abort(store);
 	ck_assert_uint_eq(folder_count(&f, "."), 1);
-	ck_assert_int_eq(pfw_store_stage(store, &add, 1, &err), 0);
+	ck_assert_int_eq(stage(store, &add, 1, &err), 0);
 	pfw_store_close(store);
 	ck_assert_uint_eq(folder_count(&f, "."), 1);
 	folder_has(&f, "p.json", "{}");
@@ -256,7 +267,7 @@ START_TEST(test_changed_meanwhile)
 	store = store_of(&f, "p.json");
 	load(store, &ruleset);
 	folder_write(&f, "p.json", "{ \"forwards\": [] }");
-	ck_assert_int_eq(pfw_store_stage(store, &add, 1, &err), -ESTALE);
+	ck_assert_int_eq(stage(store, &add, 1, &err), -ESTALE);
 	unit_has_error(&err, "somebody else changed it meanwhile");
 	folder_has(&f, "p.json", "{ \"forwards\": [] }");
 	pfw_ruleset_free(&ruleset);
@@ -280,7 +291,7 @@ START_TEST(test_failed_write)
 	/* A limit stands for the full disk: a write that stops half way. */
 	signal(SIGXFSZ, SIG_IGN);
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-	ck_assert_int_eq(pfw_store_stage(store, &add, 1, &err), -EFBIG);
+	ck_assert_int_eq(stage(store, &add, 1, &err), -EFBIG);
 	unit_has_error(&err, "p.json: File too large");
 	ck_assert_uint_eq(folder_count(&f, "."), 1);
 	folder_has(&f, "p.json", "{}");
@@ -306,7 +317,7 @@ START_TEST(test_failed_commit_puts_back)
 	load(store, &ruleset);
 	changes[0] = add;
 	changes[1] = drop_of(&ruleset, "c");
-	ck_assert_int_eq(pfw_store_stage(store, changes, 2, &err), 0);
+	ck_assert_int_eq(stage(store, changes, 2, &err), 0);
 	/* The second file cannot be renamed over a folder; the first is put back. */
 	folder_unlink(&f, "portfwd.d/x.json");
 	folder_mkdir(&f, "portfwd.d/x.json");
