@@ -18,6 +18,7 @@
 #include "notify.h"
 #include "options.h"
 #include "rights.h"
+#include "settle.h"
 #include "socket.h"
 
 struct daemon {
@@ -32,6 +33,7 @@ struct daemon {
 	struct pfw_service *service;
 	struct pfw_watch *watch;
 	struct keep *keep;
+	struct settle settle;
 	struct files *files;
 	struct http *http;
 	int lock;			/* of the run directory, or -1 */
@@ -68,6 +70,7 @@ static int settle_paths(struct daemon *daemon, struct pfw_error *err)
 	struct pfw_service_options *to = &daemon->options.service;
 	int ret;
 
+	to->keep = to->journal = true;
 	to->config = to->config ? to->config : PFW_CONFIG_DEFAULT;
 	to->run_dir = to->run_dir ? to->run_dir : PFW_RUN_DIR_DEFAULT;
 	ret = make_absolute(&to->config, &daemon->own_paths[0], err);
@@ -184,7 +187,9 @@ static void on_saved(void *ctx)
 {
 	struct daemon *daemon = ctx;
 
-	keep_reload(daemon->keep, "file");
+	/* What the daemon itself has written is no news. */
+	if (!pfw_service_is_current(daemon->service))
+		keep_reload(daemon->keep, "file");
 }
 
 static int start_keep(struct daemon *daemon, struct pfw_error *err)
@@ -205,6 +210,12 @@ static int start_keep(struct daemon *daemon, struct pfw_error *err)
 				      &daemon->files, err);
 }
 
+static void start_settle(struct daemon *daemon)
+{
+	daemon->settle = (struct settle){ .service = daemon->service, .log = &daemon->log };
+	settle_start(&daemon->settle, &daemon->loop);
+}
+
 static int start(struct daemon *daemon, struct pfw_error *err)
 {
 	int ret = socket_lock(daemon->options.service.run_dir, &daemon->lock, err);
@@ -221,6 +232,7 @@ static int start(struct daemon *daemon, struct pfw_error *err)
 		ret = start_keep(daemon, err);
 	if (ret)
 		return ret;
+	start_settle(daemon);
 	keep_reload(daemon->keep, "start");
 	ret = start_serving(daemon, err);
 	return ret ? ret : rights_drop(err);
@@ -278,6 +290,7 @@ static int run(struct daemon *daemon, struct pfw_error *err)
 	daemon->ready = -1;
 	notify_send(&daemon->notify, "READY=1\nMAINPID=%ld", (long)getpid());
 	uv_run(&daemon->loop, UV_RUN_DEFAULT);
+	settle_stop(&daemon->settle);
 	if (daemon->options.flush_on_exit)
 		flush(daemon);
 	return 0;

@@ -4,10 +4,13 @@
 #include <string.h>
 
 #include "keep.h"
+#include "portfwd/base/buffer.h"
+#include "portfwd/base/text.h"
 
 #define QUIET_MS 5		/* others mostly change several things at once */
 #define QUIET_MOST_MS 50
 #define BLIND_MS 30000		/* where the kernel tells nothing */
+#define TOLD 3			/* things that were put back, one by one */
 #define RETRY_MS 1000		/* after a repair that failed */
 /*
  * Whoever changes things again as soon as they are repaired, so often, fights with us: from then on
@@ -25,7 +28,7 @@ struct keep {
 	uv_timer_t repair;
 	uv_timer_t look;		/* where the kernel tells nothing */
 	size_t open_handles;		/* set once all are closing */
-	bool loaded;			/* there is something to keep */
+	bool loaded;			/* it is known what is to be kept */
 	struct pfw_monitor_news news;	/* what the next repair is for */
 	uint64_t since;			/* when the first of it came, in ms of the loop; 0: none */
 	uint64_t repaired;		/* when the last repair was over */
@@ -105,13 +108,9 @@ void keep_reload(struct keep *keep, const char *why)
 
 void keep_changed(struct keep *keep, enum pfw_verb verb, const json_t *answer)
 {
-	if (verb == PFW_VERB_FLUSH) {
-		/* Nothing is to be put back before somebody loads it again. */
-		keep->loaded = false;
-		notify_send(keep->to.notify, "STATUS=Flushed");
-		return;
-	}
 	on_loaded(keep);
+	if (verb == PFW_VERB_FLUSH)
+		notify_send(keep->to.notify, "STATUS=Flushed");
 	if (verb == PFW_VERB_RELOAD || verb == PFW_VERB_WRITE)
 		tell_status(keep, answer);
 }
@@ -156,12 +155,38 @@ static void count_round(struct keep *keep, uint64_t since)
 			       (int)keep->news.process, "repairs", FIGHT_ROUNDS));
 }
 
+/* The first few things that were put back, as "diff" shows them; NULL without memory. */
+static json_t *list_changes(const json_t *changes)
+{
+	struct pfw_buffer text = { 0 };
+	const char *action;
+	json_t *change, *list;
+	size_t i;
+
+	json_array_foreach(changes, i, change) {
+		if (i == TOLD)
+			break;
+		action = json_string_value(json_object_get(change, "action"));
+		pfw_buffer_printf(&text, "%s%c %.100s", i ? "; " : "",
+				  !strcmp(action, "add") ? '+' : !strcmp(action, "remove") ? '-' : '~',
+				  json_string_value(json_object_get(change, "text")));
+	}
+	if (json_array_size(changes) > TOLD)
+		pfw_buffer_puts(&text, "; ...");
+	if (text.data)
+		pfw_text_clean(text.data);
+	list = text.failed || !text.data ? NULL : json_string(text.data);
+	pfw_buffer_free(&text);
+	return list;
+}
+
 static void tell_repair(struct keep *keep, const json_t *answer)
 {
 	const struct pfw_monitor_news *news = &keep->news;
-	json_t *values = json_pack("{s:s, s:o*, s:o*}", "cause",
+	json_t *values = json_pack("{s:s, s:o*, s:o*, s:o*}", "cause",
 				   news->rules ? "rules" : news->host ? "host" : "look",
-				   "objects", copy_of(answer, "objects"), "warning",
+				   "objects", copy_of(answer, "objects"), "what",
+				   list_changes(json_object_get(answer, "changes")), "warning",
 				   copy_of(answer, "warning"));
 
 	if (values && *news->by)
@@ -201,7 +226,7 @@ static void on_repair(uv_timer_t *timer)
 	keep->since = 0;
 	if (!keep->loaded)
 		return;
-	if (pfw_service_call(keep->to.service, PFW_VERB_RELOAD, &request, &answer, &err)) {
+	if (pfw_service_call(keep->to.service, PFW_VERB_REPAIR, &request, &answer, &err)) {
 		tell_failure(keep, &err);
 		uv_timer_start(timer, on_repair, RETRY_MS, 0);
 		return;

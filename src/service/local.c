@@ -198,6 +198,16 @@ int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
 	return 0;
 }
 
+bool pfw_service_is_current(const struct pfw_service *service)
+{
+	return service->kept && pfw_engine_is_current(service->kept);
+}
+
+size_t pfw_service_journal(const struct pfw_service *service)
+{
+	return service->kept ? pfw_engine_journal(service->kept) : 0;
+}
+
 int pfw_service_read(struct pfw_service *service, bool dry_run, struct pfw_service_file *ret,
 		     struct pfw_error *err)
 {

@@ -132,6 +132,11 @@ int pfw_service_open(const struct pfw_service_options *options, struct pfw_servi
 		     struct pfw_error *err);
 void pfw_service_close(struct pfw_service *service);
 
+/* Of a service that keeps its engine: whether the files say what was loaded and changed since. */
+bool pfw_service_is_current(const struct pfw_service *service);
+/* And how many lines of the journal are not written to the file yet. */
+size_t pfw_service_journal(const struct pfw_service *service);
+
 /*
  * SETTLE in three parts, of which the second may take its time in another thread while others are
  * answered. *ret is NULL where there is nothing to do. Ending frees in any case; -ESTALE: somebody
