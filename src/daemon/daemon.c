@@ -82,7 +82,7 @@ static void on_signal(uv_signal_t *handle, int number)
 	struct daemon *daemon = handle->data;
 
 	if (number == SIGHUP) {
-		keep_reload(daemon->keep, "signal");
+		(void)keep_reload(daemon->keep, "signal");
 		return;
 	}
 	log_event(&daemon->log, LOG_INFO, "stopping", json_pack("{s:s}", "signal", strsignal(number)));
@@ -189,7 +189,7 @@ static void on_saved(void *ctx)
 
 	/* What the daemon itself has written is no news. */
 	if (!pfw_service_is_current(daemon->service))
-		keep_reload(daemon->keep, "file");
+		(void)keep_reload(daemon->keep, KEEP_SAVED);
 }
 
 static int start_keep(struct daemon *daemon, struct pfw_error *err)
@@ -233,7 +233,7 @@ static int start(struct daemon *daemon, struct pfw_error *err)
 	if (ret)
 		return ret;
 	start_settle(daemon);
-	keep_reload(daemon->keep, "start");
+	(void)keep_reload(daemon->keep, "start");
 	ret = start_serving(daemon, err);
 	return ret ? ret : rights_drop(err);
 }

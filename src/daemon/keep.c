@@ -83,20 +83,22 @@ static void on_loaded(struct keep *keep)
 	look_now_and_then(keep);
 }
 
-void keep_reload(struct keep *keep, const char *why)
+int keep_reload(struct keep *keep, const char *why)
 {
 	const struct pfw_request request = { 0 };
 	struct pfw_error err = PFW_ERROR_INIT;
 	json_t *answer = NULL;
+	int ret;
 
 	notify_reloading(keep->to.notify);
-	if (pfw_service_call(keep->to.service, PFW_VERB_RELOAD, &request, &answer, &err)) {
+	ret = pfw_service_call(keep->to.service, PFW_VERB_RELOAD, &request, &answer, &err);
+	if (ret) {
 		log_error(keep->to.log, "not loaded", &err);
 		tell(keep, LOG_WARNING, "reload", "what stands in the kernel stays",
 		     json_pack("{s:s, s:s, s:i}", "why", why, "error", err.item[0].message, "errors",
 			       (int)err.count));
 		notify_send(keep->to.notify, "READY=1\nSTATUS=Not loaded, see the log");
-		return;
+		return ret;
 	}
 	on_loaded(keep);
 	tell(keep, LOG_NOTICE, "reload", "loaded",
@@ -104,6 +106,7 @@ void keep_reload(struct keep *keep, const char *why)
 		       "objects", copy_of(answer, "objects"), "warning", copy_of(answer, "warning")));
 	tell_status(keep, answer);
 	json_decref(answer);
+	return 0;
 }
 
 void keep_changed(struct keep *keep, enum pfw_verb verb, const json_t *answer)
@@ -214,10 +217,27 @@ static void take_over(struct pfw_monitor_news *to, const struct pfw_monitor_news
 	memcpy(to->by, from->by, sizeof(to->by));
 }
 
+/*
+ * Who has changed the files changed the kernel for it, or meant to: they are loaded then, and only
+ * if that fails what was loaded before is put back. *ret_answer NULL: it was loaded.
+ */
+static int repair(struct keep *keep, json_t **ret_answer, struct pfw_error *err)
+{
+	struct pfw_request request = { .current = true };
+	int ret = pfw_service_call(keep->to.service, PFW_VERB_REPAIR, &request, ret_answer, err);
+
+	if (ret != -ESTALE)
+		return ret;
+	if (!keep_reload(keep, KEEP_SAVED))
+		return 0;
+	pfw_error_clear(err);
+	request.current = false;
+	return pfw_service_call(keep->to.service, PFW_VERB_REPAIR, &request, ret_answer, err);
+}
+
 static void on_repair(uv_timer_t *timer)
 {
 	struct keep *keep = timer->data;
-	const struct pfw_request request = { 0 };
 	struct pfw_monitor_news later = { 0 };
 	struct pfw_error err = PFW_ERROR_INIT;
 	uint64_t since = keep->since;
@@ -226,7 +246,7 @@ static void on_repair(uv_timer_t *timer)
 	keep->since = 0;
 	if (!keep->loaded)
 		return;
-	if (pfw_service_call(keep->to.service, PFW_VERB_REPAIR, &request, &answer, &err)) {
+	if (repair(keep, &answer, &err)) {
 		tell_failure(keep, &err);
 		uv_timer_start(timer, on_repair, RETRY_MS, 0);
 		return;
@@ -252,8 +272,10 @@ static void on_news(uv_poll_t *poll, int status, int events)
 	struct pfw_monitor_news *news = &keep->news;
 
 	(void)events;
-	(void)status;
 	pfw_watch_read(keep->to.watch, news);
+	/* That something was lost is an error of the socket, with which libuv lets go of it. */
+	if (status < 0)
+		uv_poll_start(poll, UV_READABLE, on_news);
 	if (keep->loaded && (news->rules || news->host))
 		repair_soon(keep);
 }

@@ -185,6 +185,8 @@ int pfw_service_call(struct pfw_service *service, enum pfw_verb verb,
 	ret = engine_begin(service, request->file, row->purpose != PFW_ENGINE_WORDS, &engine, err);
 	if (!ret && !row->bare)
 		ret = pfw_engine_load(engine, &load, err);
+	if (!ret && request->current && !pfw_engine_is_current(engine))
+		ret = pfw_fail(err, PFW_FAILED, -ESTALE, "the files have changed since they were read");
 	if (!ret)
 		ret = row->answer(engine, request, &answer, err);
 	if (engine && service->watch)

@@ -70,9 +70,10 @@ struct pfw_service_options {
  * COUNT    -> {"backend": NAME, "in_sync": BOOL, "ip_forward": {"ipv4": BOOL, "ipv6": BOOL}, "forwards": {"active", "disabled", "expired", "missing"}, "connections": {NAME: N}|null}:
  *            how many of them are in each state, and what each was used.
  * EXPORT   format "json" or "nft" -> {"format": ..., "text": TEXT}
- * REPAIR   dry_run -> as RELOAD. Kernel and host are compared with what was read last, whatever the
+ * REPAIR   dry_run, current -> as RELOAD. Kernel and host are compared with what was read last, whatever the
  *            files say by now, and put back; changes has the first of them in any case. Where nothing
- *            is applied, nothing is missing.
+ *            is applied, nothing is missing. current: -ESTALE, and nothing is done, if the files
+ *            do not say any more what was read: whoever changed them may have changed the kernel for it
  * SETTLE   -> {"settled": N}. The lines of the journal are written to the file.
  */
 enum pfw_verb {
@@ -122,6 +123,7 @@ struct pfw_request {
 	bool runtime;			/* kept until the next boot or flush only */
 	bool drain;
 	bool dry_run;
+	bool current;			/* only if the files say what is loaded */
 };
 
 /*
