@@ -16,7 +16,7 @@
  * Whoever changes things again as soon as they are repaired, so often, fights with us: from then on
  * each repair waits twice as long as the last one.
  */
-#define FIGHT_MS 50
+#define FIGHT_MS 100
 #define FIGHT_ROUNDS 20
 #define FIGHT_DELAY_MS 10
 #define FIGHT_DELAY_MOST_MS 1000

@@ -276,7 +276,7 @@ repaired() { # TIMES [PORT]
 		done
 	}
 	export -f fight has_logged logged in_ns
-	DAEMON_LOG=$DAEMON_LOG timeout 60 bash -c 'fight & fight & wait'
+	DAEMON_LOG=$DAEMON_LOG timeout 60 bash -c fight
 	eventually 5 pfw diff
 	equal 1 "$(logged "again and again")"
 	contains "$(daemon_log)" "by=nft"
