@@ -92,7 +92,6 @@ static int place_watch(struct place *place, int fd)
 static void find_linked(const struct files *files, char **ret_path)
 {
 	struct stat st;
-
 	bool link = !lstat(files->config, &st) && S_ISLNK(st.st_mode);
 
 	*ret_path = link ? realpath(files->config, NULL) : NULL;
