@@ -76,7 +76,7 @@ static bool is_readable(unsigned int which)
 	return poll(&poll_fd, 1, 0) == 1;
 }
 
-/* If this fails, what others do to our table stays as it is, or the daemon looks at what is not its own. */
+/* If this fails, what others do to our table stays, or the daemon looks at what is not its own. */
 START_TEST(test_rules)
 {
 	struct pfw_netlink *nl;
