@@ -101,7 +101,6 @@ send_on() { # HOST SOCAT-ADDRESS
 }
 
 @test "--drain with disable, add --replace and reload" {
-	alone
 	serve_tcp web server "$SERVER4" 80
 	serve_tcp new second "$SECOND4" 80
 	pfw add web "$WAN4:8080" "$SERVER4:80"

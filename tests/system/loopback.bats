@@ -398,7 +398,6 @@ talk() { # LINE: the answer
 }
 
 @test "removing cuts open connections; with --drain they finish, and their way in stays until reload" {
-	alone
 	inner
 	attacker
 	pfw add inner 8080 127.0.0.1:9000
