@@ -18,6 +18,7 @@
 #include "notify.h"
 #include "options.h"
 #include "rights.h"
+#include "settle.h"
 #include "socket.h"
 #include "trial.h"
 
@@ -34,6 +35,7 @@ struct daemon {
 	struct pfw_watch *watch;
 	struct keep *keep;
 	struct trial trial;
+	struct settle settle;
 	struct files *files;
 	struct http *http;
 	json_t *early;			/* the event of the first load, which is before there are clients */
@@ -72,6 +74,7 @@ static int settle_paths(struct daemon *daemon, struct pfw_error *err)
 	int ret;
 
 	to->daemon = true;
+	to->keep = to->journal = true;
 	to->config = to->config ? to->config : PFW_CONFIG_DEFAULT;
 	to->run_dir = to->run_dir ? to->run_dir : PFW_RUN_DIR_DEFAULT;
 	ret = make_absolute(&to->config, &daemon->own_paths[0], err);
@@ -83,7 +86,7 @@ static void on_signal(uv_signal_t *handle, int number)
 	struct daemon *daemon = handle->data;
 
 	if (number == SIGHUP) {
-		keep_reload(daemon->keep, "signal");
+		(void)keep_reload(daemon->keep, "signal");
 		return;
 	}
 	log_event(&daemon->log, LOG_INFO, "stopping", json_pack("{s:s}", "signal", strsignal(number)));
@@ -187,7 +190,9 @@ static void on_saved(void *ctx)
 {
 	struct daemon *daemon = ctx;
 
-	keep_reload(daemon->keep, KEEP_SAVED);
+	/* What the daemon itself has written is no news. */
+	if (!pfw_service_is_current(daemon->service))
+		(void)keep_reload(daemon->keep, KEEP_SAVED);
 }
 
 static void on_event(void *ctx, json_t *event)
@@ -228,6 +233,12 @@ static void start_trial(struct daemon *daemon)
 	trial_start(&daemon->trial, &daemon->loop);
 }
 
+static void start_settle(struct daemon *daemon)
+{
+	daemon->settle = (struct settle){ .service = daemon->service, .log = &daemon->log };
+	settle_start(&daemon->settle, &daemon->loop);
+}
+
 static int start(struct daemon *daemon, struct pfw_error *err)
 {
 	int ret = socket_lock(daemon->options.service.run_dir, &daemon->lock, err);
@@ -248,7 +259,8 @@ static int start(struct daemon *daemon, struct pfw_error *err)
 	if (ret)
 		return ret;
 	start_trial(daemon);
-	keep_reload(daemon->keep, "start");
+	start_settle(daemon);
+	(void)keep_reload(daemon->keep, "start");
 	ret = start_serving(daemon, err);
 	return ret ? ret : rights_drop(err);
 }
@@ -308,6 +320,7 @@ static int run(struct daemon *daemon, struct pfw_error *err)
 	notify_send(&daemon->notify, "READY=1\nMAINPID=%ld", (long)getpid());
 	uv_run(&daemon->loop, UV_RUN_DEFAULT);
 	trial_stop(&daemon->trial);
+	settle_stop(&daemon->settle);
 	if (daemon->options.flush_on_exit)
 		flush(daemon);
 	return 0;

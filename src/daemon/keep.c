@@ -4,16 +4,19 @@
 #include <string.h>
 
 #include "keep.h"
+#include "portfwd/base/buffer.h"
+#include "portfwd/base/text.h"
 
 #define QUIET_MS 5		/* others mostly change several things at once */
 #define QUIET_MOST_MS 50
 #define BLIND_MS 30000		/* where the kernel tells nothing */
+#define TOLD 3			/* things that were put back, one by one */
 #define RETRY_MS 1000		/* after a repair that failed */
 /*
  * Whoever changes things again as soon as they are repaired, so often, fights with us: from then on
  * each repair waits twice as long as the last one.
  */
-#define FIGHT_MS 50
+#define FIGHT_MS 100
 #define FIGHT_ROUNDS 20
 #define FIGHT_DELAY_MS 10
 #define FIGHT_DELAY_MOST_MS 1000
@@ -25,7 +28,7 @@ struct keep {
 	uv_timer_t repair;
 	uv_timer_t look;		/* where the kernel tells nothing */
 	size_t open_handles;		/* set once all are closing */
-	bool loaded;			/* there is something to keep */
+	bool loaded;			/* it is known what is to be kept */
 	struct pfw_monitor_news news;	/* what the next repair is for */
 	uint64_t since;			/* when the first of it came, in ms of the loop; 0: none */
 	uint64_t repaired;		/* when the last repair was over */
@@ -80,20 +83,22 @@ static void on_loaded(struct keep *keep)
 	look_now_and_then(keep);
 }
 
-void keep_reload(struct keep *keep, const char *why)
+int keep_reload(struct keep *keep, const char *why)
 {
 	const struct pfw_request request = { .unasked = !strcmp(why, KEEP_SAVED) };
 	struct pfw_error err = PFW_ERROR_INIT;
 	json_t *answer = NULL;
+	int ret;
 
 	notify_reloading(keep->to.notify);
-	if (pfw_service_call(keep->to.service, PFW_VERB_RELOAD, &request, &answer, &err)) {
+	ret = pfw_service_call(keep->to.service, PFW_VERB_RELOAD, &request, &answer, &err);
+	if (ret) {
 		log_error(keep->to.log, "not loaded", &err);
 		tell(keep, LOG_WARNING, "reload", "what stands in the kernel stays",
 		     json_pack("{s:s, s:s, s:i}", "why", why, "error", err.item[0].message, "errors",
 			       (int)err.count));
 		notify_send(keep->to.notify, "READY=1\nSTATUS=Not loaded, see the log");
-		return;
+		return ret;
 	}
 	on_loaded(keep);
 	tell(keep, LOG_NOTICE, "reload", "loaded",
@@ -101,17 +106,14 @@ void keep_reload(struct keep *keep, const char *why)
 		       "objects", copy_of(answer, "objects"), "warning", copy_of(answer, "warning")));
 	tell_status(keep, answer);
 	json_decref(answer);
+	return 0;
 }
 
 void keep_changed(struct keep *keep, enum pfw_verb verb, const json_t *answer)
 {
-	if (verb == PFW_VERB_FLUSH) {
-		/* Nothing is to be put back before somebody loads it again. */
-		keep->loaded = false;
-		notify_send(keep->to.notify, "STATUS=Flushed");
-		return;
-	}
 	on_loaded(keep);
+	if (verb == PFW_VERB_FLUSH)
+		notify_send(keep->to.notify, "STATUS=Flushed");
 	if (verb == PFW_VERB_RELOAD || verb == PFW_VERB_WRITE)
 		tell_status(keep, answer);
 }
@@ -156,12 +158,38 @@ static void count_round(struct keep *keep, uint64_t since)
 			       (int)keep->news.process, "repairs", FIGHT_ROUNDS));
 }
 
+/* The first few things that were put back, as "diff" shows them; NULL without memory. */
+static json_t *list_changes(const json_t *changes)
+{
+	struct pfw_buffer text = { 0 };
+	const char *action;
+	json_t *change, *list;
+	size_t i;
+
+	json_array_foreach(changes, i, change) {
+		if (i == TOLD)
+			break;
+		action = json_string_value(json_object_get(change, "action"));
+		pfw_buffer_printf(&text, "%s%c %.100s", i ? "; " : "",
+				  !strcmp(action, "add") ? '+' : !strcmp(action, "remove") ? '-' : '~',
+				  json_string_value(json_object_get(change, "text")));
+	}
+	if (json_array_size(changes) > TOLD)
+		pfw_buffer_puts(&text, "; ...");
+	if (text.data)
+		pfw_text_clean(text.data);
+	list = text.failed || !text.data ? NULL : json_string(text.data);
+	pfw_buffer_free(&text);
+	return list;
+}
+
 static void tell_repair(struct keep *keep, const json_t *answer)
 {
 	const struct pfw_monitor_news *news = &keep->news;
-	json_t *values = json_pack("{s:s, s:o*, s:o*}", "cause",
+	json_t *values = json_pack("{s:s, s:o*, s:o*, s:o*}", "cause",
 				   news->rules ? "rules" : news->host ? "host" : "look",
-				   "objects", copy_of(answer, "objects"), "warning",
+				   "objects", copy_of(answer, "objects"), "what",
+				   list_changes(json_object_get(answer, "changes")), "warning",
 				   copy_of(answer, "warning"));
 
 	if (values && *news->by)
@@ -189,10 +217,27 @@ static void take_over(struct pfw_monitor_news *to, const struct pfw_monitor_news
 	memcpy(to->by, from->by, sizeof(to->by));
 }
 
+/*
+ * Who has changed the files changed the kernel for it, or meant to: they are loaded then, and only
+ * if that fails what was loaded before is put back. *ret_answer NULL: it was loaded.
+ */
+static int repair(struct keep *keep, json_t **ret_answer, struct pfw_error *err)
+{
+	struct pfw_request request = { .unasked = true, .current = true };
+	int ret = pfw_service_call(keep->to.service, PFW_VERB_REPAIR, &request, ret_answer, err);
+
+	if (ret != -ESTALE)
+		return ret;
+	if (!keep_reload(keep, KEEP_SAVED))
+		return 0;
+	pfw_error_clear(err);
+	request.current = false;
+	return pfw_service_call(keep->to.service, PFW_VERB_REPAIR, &request, ret_answer, err);
+}
+
 static void on_repair(uv_timer_t *timer)
 {
 	struct keep *keep = timer->data;
-	const struct pfw_request request = { .unasked = true };
 	struct pfw_monitor_news later = { 0 };
 	struct pfw_error err = PFW_ERROR_INIT;
 	uint64_t since = keep->since;
@@ -201,7 +246,7 @@ static void on_repair(uv_timer_t *timer)
 	keep->since = 0;
 	if (!keep->loaded)
 		return;
-	if (pfw_service_call(keep->to.service, PFW_VERB_RELOAD, &request, &answer, &err)) {
+	if (repair(keep, &answer, &err)) {
 		tell_failure(keep, &err);
 		uv_timer_start(timer, on_repair, RETRY_MS, 0);
 		return;
@@ -227,8 +272,10 @@ static void on_news(uv_poll_t *poll, int status, int events)
 	struct pfw_monitor_news *news = &keep->news;
 
 	(void)events;
-	(void)status;
 	pfw_watch_read(keep->to.watch, news);
+	/* That something was lost is an error of the socket, with which libuv lets go of it. */
+	if (status < 0)
+		uv_poll_start(poll, UV_READABLE, on_news);
 	if (keep->loaded && (news->rules || news->host))
 		repair_soon(keep);
 }

@@ -143,6 +143,11 @@ size_t pfw_engine_journal(const struct pfw_engine *engine)
 	return pfw_store_n_lines(engine->store);
 }
 
+bool pfw_engine_is_current(const struct pfw_engine *engine)
+{
+	return engine->loaded && pfw_store_is_current(engine->store);
+}
+
 bool pfw_engine_is_applied(const struct pfw_engine *engine)
 {
 	return engine->state.config;

@@ -203,6 +203,8 @@ int local_call(struct local *service, enum pfw_verb verb, const struct pfw_reque
 	ret = engine_begin(service, request->file, row->purpose != PFW_ENGINE_WORDS, &engine, err);
 	if (!ret && !row->bare)
 		ret = pfw_engine_load(engine, &load, err);
+	if (!ret && request->current && !pfw_engine_is_current(engine))
+		ret = pfw_fail(err, PFW_FAILED, -ESTALE, "the files have changed since they were read");
 	if (!ret)
 		ret = row->answer(engine, request, &answer, err);
 	if (!ret)
@@ -235,6 +237,16 @@ int local_wait(struct local *service, int wake, enum pfw_wait *ret, struct pfw_e
 	if (!code)
 		*ret = ends[end];
 	return code;
+}
+
+bool local_is_current(const struct local *service)
+{
+	return service->kept && pfw_engine_is_current(service->kept);
+}
+
+size_t local_journal(const struct local *service)
+{
+	return service->kept ? pfw_engine_journal(service->kept) : 0;
 }
 
 int local_read(struct local *service, bool dry_run, struct pfw_service_file *ret,

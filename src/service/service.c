@@ -95,6 +95,16 @@ int pfw_service_watch(struct pfw_service *service, struct pfw_watch **ret, struc
 	return code ? code : local_watch(service->local, ret, err);
 }
 
+bool pfw_service_is_current(const struct pfw_service *service)
+{
+	return service->local && local_is_current(service->local);
+}
+
+size_t pfw_service_journal(const struct pfw_service *service)
+{
+	return service->local ? local_journal(service->local) : 0;
+}
+
 int pfw_service_settle_begin(struct pfw_service *service, struct pfw_settling **ret,
 			     struct pfw_error *err)
 {

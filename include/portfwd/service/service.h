@@ -80,9 +80,10 @@ struct pfw_service_options {
  * COUNT    -> {"backend": NAME, "in_sync": BOOL, "ip_forward": {"ipv4": BOOL, "ipv6": BOOL}, "forwards": {"active", "disabled", "expired", "missing"}, "connections": {NAME: N}|null}:
  *            how many of them are in each state, and what each was used.
  * EXPORT   format "json" or "nft" -> {"format": ..., "text": TEXT}
- * REPAIR   dry_run -> as RELOAD. Kernel and host are compared with what was read last, whatever the
+ * REPAIR   dry_run, current -> as RELOAD. Kernel and host are compared with what was read last, whatever the
  *            files say by now, and put back; changes has the first of them in any case. Where nothing
- *            is applied, nothing is missing.
+ *            is applied, nothing is missing. current: -ESTALE, and nothing is done, if the files
+ *            do not say any more what was read: whoever changed them may have changed the kernel for it
  * SETTLE   -> {"settled": N}. The lines of the journal are written to the file.
  */
 enum pfw_verb {
@@ -140,6 +141,7 @@ struct pfw_request {
 	unsigned int confirm;		/* seconds, PFW_CONFIRM_MAX at most; 0: for good at once */
 	bool unasked;
 	bool early;
+	bool current;			/* only if the files say what is loaded */
 };
 
 /*
@@ -150,6 +152,11 @@ struct pfw_request {
 int pfw_service_open(const struct pfw_service_options *options, struct pfw_service **ret,
 		     struct pfw_error *err);
 void pfw_service_close(struct pfw_service *service);
+
+/* Of a service that keeps its engine: whether the files say what was loaded and changed since. */
+bool pfw_service_is_current(const struct pfw_service *service);
+/* And how many lines of the journal are not written to the file yet. */
+size_t pfw_service_journal(const struct pfw_service *service);
 
 /*
  * SETTLE in three parts, of which the second may take its time in another thread while others are
