@@ -107,7 +107,7 @@ static void put_daemon(struct pfw_buffer *text, const struct http *http)
 static void put_requests(struct pfw_buffer *text, const struct http *http)
 {
 	const struct pfw_route other = { .method = "", .path = "" }, *route;
-	char code[8];
+	char code[12];
 	uint64_t n;
 	int row, status;
 

@@ -26,7 +26,7 @@ teardown() {
 	local pid
 
 	for pid in "${PIDS[@]}"; do
-		kill "$pid" 2> /dev/null || true
+		kill -- "-$pid" 2> /dev/null || kill "$pid" 2> /dev/null || true
 		wait "$pid" 2> /dev/null || true
 	done
 	PIDS=()
