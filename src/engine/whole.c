@@ -37,6 +37,8 @@ static int bring_about(struct pfw_engine *engine, const struct pfw_manner *manne
 {
 	const struct engine_backend *to = &engine->backends[ENGINE_PACKETS];
 	struct side *packets = &sides[ENGINE_PACKETS];
+	/* Whom an administrator lets finish, nobody else cuts off. */
+	const bool drain = manner->drain || (manner->unasked && engine->plan.facts.draining);
 	bool known = false;
 	unsigned int attempt;
 	int ret = picture_load(engine, &packets->before, &known, err);
@@ -44,7 +46,7 @@ static int bring_about(struct pfw_engine *engine, const struct pfw_manner *manne
 	for (attempt = 0; attempt ? ret == -ESTALE && attempt < ENGINE_ATTEMPTS : !ret; attempt++) {
 		pfw_error_clear(err);
 		known = known && !attempt;
-		ret = fill_packets(engine, manner->drain, !known, packets, err);
+		ret = fill_packets(engine, drain, !known, packets, err);
 		if (!ret)
 			ret = side_fill_gone(engine, ENGINE_OTHER, &sides[ENGINE_OTHER], err);
 		if (!ret)

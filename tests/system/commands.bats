@@ -153,6 +153,7 @@ two_forwards() {
 }
 
 @test "diff" {
+	alone
 	two_forwards
 	pfw diff
 	in_ns gw nft delete table inet portfwd
@@ -181,6 +182,7 @@ two_forwards() {
 }
 
 @test "flush leaves no folder, also where a command was killed while it saved" {
+	alone
 	pfw add own 8080 self:80
 	echo half > "$(echo "$RUN_DIR"/net-*)/state.json.new"
 	pfw flush
@@ -225,6 +227,7 @@ two_forwards() {
 }
 
 @test "without permission for netlink: exit code 5, and nothing changed" {
+	alone
 	two_forwards
 	local before
 	before=$(everything)
@@ -236,6 +239,7 @@ two_forwards() {
 }
 
 @test "routing that is switched is told, once and for each family" {
+	alone
 	run pfw --dry-run add web 8080 "$SERVER4:80"
 	contains "$output" "would switch on routing of IPv4; \"portfwd flush\" switches it off again"
 	run pfw add web 8080 "$SERVER4:80,[$SERVER6]:80"

@@ -638,6 +638,7 @@ traced() { # STRACE-OPTION … -- ARGUMENT …
 }
 
 @test "no change, no look at the connections" {
+	alone
 	command -v strace > /dev/null || skip "needs strace"
 	local calls=$BATS_TEST_TMPDIR/calls
 	looks() {
@@ -657,6 +658,7 @@ traced() { # STRACE-OPTION … -- ARGUMENT …
 }
 
 @test "a cut that fails is a warning: the change stands" {
+	alone
 	serve_tcp web server "$SERVER4" 80
 	command -v strace > /dev/null || skip "needs strace"
 	pfw add web "$WAN4:8080" "$SERVER4:80"

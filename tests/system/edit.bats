@@ -151,6 +151,7 @@ refused() { # CODE SAYS PART [ARGUMENT …]
 }
 
 @test "the kernel refuses: the file is as it was" {
+	alone
 	web
 	"${CC:-cc}" -shared -fPIC -o "$BATS_TEST_TMPDIR/refuse.so" "$BATS_TEST_DIRNAME/refuse.c" -ldl
 	export EDITOR='unset LD_PRELOAD; sed -i s/8080/8081/' ASAN_OPTIONS=${ASAN_OPTIONS-}:verify_asan_link_order=0

@@ -68,6 +68,7 @@ all_forward() {
 }
 
 @test "export needs nothing in the kernel" {
+	alone
 	all_kinds
 	host_add draft
 	pfw_in draft export --format nft > "$BATS_TEST_TMPDIR/before.nft"

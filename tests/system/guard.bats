@@ -235,6 +235,7 @@ rename() { # HOST OLD NEW
 }
 
 @test "an interface that is renamed is guarded again by the next command; status and diff tell" {
+	alone
 	servers
 	both_families
 	rename gw wan0 up0
@@ -494,6 +495,7 @@ rename() { # HOST OLD NEW
 }
 
 @test "status tells that the guard is gone while routing is on, and reload brings it back" {
+	alone
 	serve_tcp web4 server "$SERVER4" 80
 	pfw add web 8080 "$SERVER4:80"
 	run pfw status
@@ -519,6 +521,7 @@ rename() { # HOST OLD NEW
 }
 
 @test "an administrator who switches routing off, and a forward that needs it: then it is guarded" {
+	alone
 	servers
 	routing_on gw
 	both_families
@@ -536,6 +539,7 @@ rename() { # HOST OLD NEW
 
 # bats test_tags=nftables
 @test "a guarded table is known by its stamp: a change sends the difference and reads nothing back" {
+	alone
 	pfw add web 8080 "$SERVER4:80"
 	pfw add dns 5353/udp "$SERVER4:53"
 	box_add
@@ -777,6 +781,7 @@ by_advertisement() {
 }
 
 @test "an accept_ra that went back to 1 is told by diff and mended; a 0 is somebody's own" {
+	alone
 	in_ns gw sh -c 'echo 1 > /proc/sys/net/ipv6/conf/wan0/accept_ra
 		echo 1 > /proc/sys/net/ipv6/conf/lan0/accept_ra'
 	pfw add 8080 "[$SERVER6]:80"

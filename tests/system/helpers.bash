@@ -288,24 +288,31 @@ pfw_in() { # HOST ARGUMENT …
 # command line alone should be as true of both together.
 daemon_behind() { # HOST
 	local socket=$RUN_DIR/portfwd.sock pid=$BATS_TEST_TMPDIR/daemon.$1 i
+	local log=$BATS_TEST_TMPDIR/log-of-daemon.$1
 
 	[ ! -e "$pid" ] || return 0
 	setsid ip netns exec "$1" "${PORTFWDD:-$(dirname -- "$PORTFWD")/portfwdd}" -c "$CONFIG" \
-		--run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" --foreground 3>&- < /dev/null > "$pid.log" 2>&1 &
+		--run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" --foreground 3>&- < /dev/null > "$log" 2>&1 &
 	echo "$!" > "$pid"
 	for i in {1..200}; do
 		[ ! -S "$socket" ] || return 0
 		sleep 0.05
 	done
 	echo "portfwdd in $1 does not serve:" >&2
-	cat "$pid.log" >&2
+	cat "$log" >&2
 	return 1
+}
+
+# For what is true of the command line alone: a daemon loads what is saved, puts back what others change,
+# and has rights of its own.
+alone() {
+	[ -z "${PORTFWD_DAEMON-}" ] || skip "a daemon would see to it"
 }
 
 daemons_end() {
 	local pid
 
-	for pid in "$BATS_TEST_TMPDIR"/daemon.*[!g]; do
+	for pid in "$BATS_TEST_TMPDIR"/daemon.*; do
 		[ ! -e "$pid" ] || kill -KILL "$(cat "$pid")" 2> /dev/null || true
 	done
 }

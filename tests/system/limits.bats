@@ -205,6 +205,7 @@ answered() { # LINES
 }
 
 @test "expires: stops within a second with no process running; list says so; the next save prunes it" {
+	alone
 	local until port answer begin end line
 	servers
 	peer_serve gw own tcp "$WAN4" 8080-8085 own tcp "$WAN6" 8086-8087
@@ -296,6 +297,7 @@ answered() { # LINES
 
 # bats test_tags=nftables
 @test "a forward is missing when it cannot work, not when others added something" {
+	alone
 	pfw add one 8080 "$SERVER4:80"
 	pfw add two 8081 "$SERVER4:80,$SECOND4:80"
 	local states='[.forwards[].state] | join(" ")'

@@ -119,6 +119,7 @@ two_forwards() {
 }
 
 @test "route_localnet is set on each interface, never on all or default; status, diff and flush know it" {
+	alone
 	inner
 	equal "0 0 0 0" "$(localnet all default wan0 lan0)"
 	run pfw --dry-run add inner 8080 127.0.0.1:9000
@@ -179,6 +180,7 @@ two_forwards() {
 }
 
 @test "an interface made later is told by diff, and taken in by the next command" {
+	alone
 	inner
 	two_forwards
 	host_add box
@@ -222,6 +224,7 @@ two_forwards() {
 }
 
 @test "it is the shield that keeps them out, and status tells when it is gone" {
+	alone
 	local before
 	attacker
 	two_forwards
@@ -277,6 +280,7 @@ table_number() { # NAME
 
 # bats test_tags=nftables
 @test "a change that fails leaves neither route_localnet nor table; the table came first" {
+	alone
 	local before after
 	before=$(table_number one)
 	run in_ns gw sh -ec 'cd /proc/sys/net/ipv4/conf/wan0
@@ -309,6 +313,7 @@ table_number() { # NAME
 
 # bats test_tags=nftables
 @test "a removal that fails leaves the forward and the file, and has not touched the shield" {
+	alone
 	local before after
 	inner
 	pfw add inner 8080 127.0.0.1:9000
@@ -419,6 +424,7 @@ talk() { # LINE: the answer
 }
 
 @test "a record that is lost is made anew from the shield" {
+	alone
 	inner
 	two_forwards
 	rm -rf "$RUN_DIR"

@@ -72,6 +72,7 @@ refused() { # CODE SAYS ARGUMENT …
 }
 
 @test "reload keeps it, flush forgets it" {
+	alone
 	pfw add saved 9090 "$SERVER4:80"
 	pfw add --runtime web 8080 "$SERVER4:80"
 	wipe
@@ -168,6 +169,7 @@ refused() { # CODE SAYS ARGUMENT …
 }
 
 @test "another configuration: reload takes it over, what was added stays" {
+	alone
 	pfw add saved 9090 "$SERVER4:80"
 	pfw add --runtime web 8080 "$SERVER4:80"
 	echo '{ "forwards": [ { "name": "other", "listen": "7070", "target": "self:80" } ] }' > "$BATS_TEST_TMPDIR/other.json"
@@ -200,6 +202,7 @@ refused() { # CODE SAYS ARGUMENT …
 }
 
 @test "kernel and file together: what is refused leaves both" {
+	alone
 	pfw add --runtime web 8080 "$SERVER4:80"
 	"${CC:-cc}" -shared -fPIC -o "$BATS_TEST_TMPDIR/refuse.so" "$BATS_TEST_DIRNAME/refuse.c" -ldl
 	export ASAN_OPTIONS=${ASAN_OPTIONS-}:verify_asan_link_order=0
