@@ -32,7 +32,7 @@ beyond() {
 		["limit.rate", forward + { limit: { rate: "1/day", burst: 2 } }],
 		["limit.rate", forward + { limit: { rate: "7/day", burst: 8 } }],
 		["log", forward + { name: "a-name-of-20-letters", log: true }],
-		["source", forward + { snat: "masquerade", source: [range(1025) | "10.\(. / 100 | floor).\(. % 100 * 2).1"] }],
+		["source", forward + { snat: "masquerade", source: ["0.0.0.0/0", (range(60) | "!10.\(. * 4).0.1")] }],
 		["target", forward + { listen: "192.0.2.1:2000-3024", target: "self:4000-5024" }] |
 		"\(.[0]) \(.[1])"'
 }
