@@ -18,12 +18,14 @@ START_TEST(test_limits)
 		{ { .name = NAME20, .log = true }, "log" },
 		{ { .name = "a123456789012345678", .log = true }, NULL },
 		{ { .name = NAME20 }, NULL },
-		{ { .balance = PFW_BALANCE_SOURCE, .targets = "10.0.0.2*31 10.0.0.3*2" }, "balance" },
+		{ { .balance = PFW_BALANCE_SOURCE, .targets = "10.0.0.2*31 10.0.0.3*2" },
+		  "balance" },
 		{ { .balance = PFW_BALANCE_SOURCE, .targets = "10.0.0.2*930 10.0.0.3*30" }, NULL },
 		{ { .balance = PFW_BALANCE_SOURCE, .targets = "fd00::2*1000 10.0.0.3" }, NULL },
 		{ { .balance = PFW_BALANCE_ROUND_ROBIN, .targets = "10.0.0.2*999 10.0.0.3*26" },
 		  "balance" },
-		{ { .balance = PFW_BALANCE_ROUND_ROBIN, .targets = "10.0.0.2*999 10.0.0.3*25" }, NULL },
+		{ { .balance = PFW_BALANCE_ROUND_ROBIN, .targets = "10.0.0.2*999 10.0.0.3*25" },
+		  NULL },
 		{ { .targets = "10.0.0.2*999 10.0.0.3*26" }, NULL },
 		{ { .expires = INT64_C(2147483648) }, "expires" },
 		{ { .expires = INT64_C(2147483647) }, NULL },
@@ -33,7 +35,8 @@ START_TEST(test_limits)
 		{ { .limit = { .rate = 1, .per = 86400, .burst = 1 } }, NULL },
 		{ { .targets = "self@3000-4024", .ports = "1000-2024", .addresses = "192.0.2.1" },
 		  "target" },
-		{ { .targets = "self@3000-4023", .ports = "1000-2023", .addresses = "192.0.2.1" }, NULL },
+		{ { .targets = "self@3000-4023", .ports = "1000-2023", .addresses = "192.0.2.1" },
+		  NULL },
 		{ { .targets = "self@3000-4024", .ports = "1000-2024" }, NULL },
 		{ { .targets = "self", .ports = "1000-2024", .addresses = "192.0.2.1" }, NULL },
 	};
@@ -68,7 +71,8 @@ static void exclude_many(struct pfw_forward *forward, struct pfw_prefix *list, u
 
 	for (i = 0; i < n; i++)
 		list[i] = (struct pfw_prefix){
-			.addr = { AF_INET, { 10, (uint8_t)(i >> 6), (uint8_t)(i << 2), 1 } }, .len = 32,
+			.addr = { AF_INET, { 10, (uint8_t)(i >> 6), (uint8_t)(i << 2), 1 } },
+			.len = 32,
 		};
 	forward->excluded = list;
 	forward->n_excluded = n;
@@ -78,7 +82,9 @@ static void exclude_many(struct pfw_forward *forward, struct pfw_prefix *list, u
 START_TEST(test_many_prefixes)
 {
 	static struct pfw_prefix list[256];
-	struct sample sample = { .name = "but", .targets = "10.0.0.2", .snat = PFW_SNAT_MASQUERADE };
+	struct sample sample = {
+		.name = "but", .targets = "10.0.0.2", .snat = PFW_SNAT_MASQUERADE,
+	};
 	struct pfw_error err = PFW_ERROR_INIT;
 	struct pfw_image image = { 0 };
 	struct pfw_ruleset ruleset;
@@ -126,7 +132,8 @@ static void any_prefixes(struct sample_random *random, struct pfw_prefix *list, 
 		list[i].addr.bytes[3] = (uint8_t)sample_below(random, 256);
 		if (list[i].len < 24)
 			list[i].addr.bytes[2] = 0;
-		list[i].addr.bytes[3] &= list[i].len <= 24 ? 0 : (uint8_t)(0xff << (32 - list[i].len));
+		list[i].addr.bytes[3] &= list[i].len <= 24 ?
+						 0 : (uint8_t)(0xff << (32 - list[i].len));
 	}
 }
 
@@ -153,7 +160,8 @@ START_TEST(test_admitted)
 			wanted = (!forward.n_sources ||
 				  covered(sources, forward.n_sources, &address, &times)) &&
 				 !covered(excluded, forward.n_excluded, &address, &times);
-			ck_assert_int_eq(covered(admitted.list, admitted.n, &address, &times), wanted);
+			ck_assert_int_eq(covered(admitted.list, admitted.n, &address, &times),
+					 wanted);
 			ck_assert_uint_le(times, 1);
 		}
 		free(admitted.list);
