@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What iptables cannot express, names of chains, and who is admitted as a list of prefixes. */
+#include <ctype.h>
 #include <errno.h>
 #include <sys/socket.h>
 
@@ -187,10 +188,80 @@ START_TEST(test_names)
 }
 END_TEST
 
+/* Letters and digits, small ones, with one blank between words. */
+static void add_words(struct pfw_buffer *to, const char *text)
+{
+	char letter[2] = "";
+
+	for (; *text; text++) {
+		*letter = (char)tolower((unsigned char)*text);
+		if (isalnum((unsigned char)*letter))
+			pfw_buffer_puts(to, letter);
+		else if (to->len && to->data[to->len - 1] != ' ')
+			pfw_buffer_puts(to, " ");
+	}
+}
+
+/* What the manual lists, as words: its lines from LIMITS to the end of the list. */
+static void read_limits(struct pfw_buffer *ret)
+{
+	const char *root = getenv("top_srcdir");
+	char line[1024];
+	bool within = false;
+	FILE *file;
+
+	snprintf(line, sizeof(line), "%s/man/portfwd-iptables.7", root ? root : ".");
+	file = fopen(line, "r");
+	ck_assert_msg(file != NULL, "cannot read %s", line);
+	while (fgets(line, sizeof(line), file)) {
+		within |= !strcmp(line, ".Sh LIMITS\n");
+		if (within && !strcmp(line, ".El\n"))
+			break;
+		if (!within || !strcmp(line, ".Pp\n"))
+			continue;
+		if (!strncmp(line, ".Cm", 3))
+			memset(line, ' ', 3);
+		add_words(ret, line);
+	}
+	fclose(file);
+	ck_assert(within);
+}
+
+/* Each row in the order of the table; one of the same key as before stands below that. */
+START_TEST(test_manual)
+{
+	struct pfw_buffer page = { 0 }, row;
+	const struct ipt_limit *limit;
+	const char *at, *key = "";
+	unsigned int items = 0, keys = 0;
+
+	read_limits(&page);
+	for (limit = ipt_limits, at = page.data; limit->key; key = limit++->key) {
+		row = (struct pfw_buffer){ 0 };
+		if (strcmp(key, limit->key) != 0) {
+			keys++;
+			add_words(&row, "it cm ");
+			add_words(&row, limit->key);
+			add_words(&row, " ");
+		}
+		add_words(&row, limit->says);
+		at = strstr(at, row.data);
+		ck_assert_msg(at != NULL, "\"%s\" is not where it should be in:\n%s", row.data,
+			      page.data);
+		pfw_buffer_free(&row);
+	}
+	for (at = page.data; (at = strstr(at, " it cm ")); at++)
+		items++;
+	ck_assert_uint_eq(items, keys);
+	pfw_buffer_free(&page);
+}
+END_TEST
+
 TCase *ipt_limits_case(void)
 {
 	TCase *tcase;
 
-	UNIT_CASE(tcase, "ipt limits", test_limits, test_many_prefixes, test_admitted, test_names);
+	UNIT_CASE(tcase, "ipt limits", test_limits, test_many_prefixes, test_admitted, test_names,
+		  test_manual);
 	return tcase;
 }
