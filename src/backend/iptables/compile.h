@@ -29,11 +29,11 @@ struct ipt_build {
 	const struct pfw_plan *plan;
 	struct pfw_image image;
 	bool failed;
-	const struct pfw_forward *refused;	/* it admits more prefixes than there are rules for */
+	const struct pfw_forward *refused;	/* admits more prefixes than there are rules for */
 	struct ipt_cell **cells;	/* that have no chain yet */
 	size_t n_cells;
 	size_t n_cells_room;
-	size_t n_rules[2][2];		/* of these, by family, and whether they are of the source */
+	size_t n_rules[2][2];		/* of these, by family, and whether of the source */
 	bool *needs_chain[2];		/* by family and forward: a rule leads to its own chain */
 	bool needs_drop[2];
 	/* Who is admitted, of the forward that was asked for last. */
@@ -82,7 +82,7 @@ void ipt_find_admitted(struct ipt_build *build, const struct pfw_forward *forwar
 struct ipt_claim {
 	const struct pfw_slot *slot;
 	const struct pfw_forward *forward;
-	uint16_t *ranks;	/* of the slot: how many claims have rules so far, by whether of the source */
+	uint16_t *ranks;	/* of the slot: claims with rules so far; 1: of the source */
 };
 
 /* Adds a RULE item; without a chain it finds its own later, in a tree. */

@@ -205,6 +205,7 @@ static void add_address(struct way *way, const struct pfw_target *target, struct
 /* Of what is left by the targets before, this one's share. */
 static void add_random(struct way *way, const struct choice *of)
 {
+	const uint64_t whole = 0x80000000;
 	uint64_t left = of->all;
 	size_t i;
 
@@ -213,7 +214,7 @@ static void add_random(struct way *way, const struct choice *of)
 
 		if (i + 1 < of->n) {
 			rule.asks = IPT_RANDOM;
-			rule.share = (uint32_t)(((uint64_t)of->shares[i] * 0x80000000 + left / 2) / left);
+			rule.share = (uint32_t)((of->shares[i] * whole + left / 2) / left);
 		}
 		add_address(way, of->targets[i], rule);
 	}

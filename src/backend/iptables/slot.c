@@ -12,7 +12,7 @@ static void match_key(struct ipt_rule *rule, const struct pfw_key *key)
 	if (ipt_tier_has_address(key->tier)) {
 		ipt_match_destination(rule, key->address, key->family);
 	} else {
-		/* A service on a loopback address stays there unless a forward names the address. */
+		/* A service on a loopback address stays there unless a forward names it. */
 		rule->asks |= IPT_TO_LOCAL | IPT_NOT_DESTINATION;
 		rule->destination_len = ipv6 ? 128 : 8;
 		memcpy(rule->destination, loopback[ipv6], sizeof(rule->destination));

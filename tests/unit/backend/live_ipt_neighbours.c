@@ -102,10 +102,10 @@ static const char *const strangers[] = {
 	"iptables-legacy -t nat -N PORTFWD-strange",
 	"iptables-legacy -t nat -N PORTFWD-strange && iptables-legacy -t nat -A PORTFWD-strange -j ACCEPT && "
 	"iptables-legacy -t nat -A PORTFWD-DNAT -j PORTFWD-strange",
-	/* The order of precedence. */
-	"iptables-legacy-save -t nat | grep -- '-A PORTFWD-DNAT' | tail -1 | sed 's/-A/-D/;s/^/iptables-legacy -t nat /' | sh && "
-	"iptables-legacy -t nat -I PORTFWD-DNAT ! -d 127.0.0.0/8 -p tcp -m tcp --dport 8080 -m addrtype "
-	"--dst-type LOCAL -m comment --comment portfwd:web -j DNAT --to-destination 10.0.0.3",
+	/* The order of precedence: the last rule becomes the first. */
+	"r=$(iptables-legacy-save -t nat | grep -- '-A PORTFWD-DNAT' | tail -1 | cut -d' ' -f3-) && "
+	"eval \"iptables-legacy -t nat -D PORTFWD-DNAT $r\" && "
+	"eval \"iptables-legacy -t nat -I PORTFWD-DNAT $r\"",
 };
 
 /* If this fails, others change our chains, and neither diff nor reload notices. */

@@ -190,8 +190,8 @@ static const struct pfw_forward *expected(const struct pfw_plan *plan, const str
 			for (i = 0; i < plan->n_slots; i++) {
 				const struct pfw_slot *slot = &plan->slots[i];
 
-				if (pfw_key_is_range(&slot->key) != range || slot->key.tier != tier ||
-				    !slot_takes(slot, packet))
+				if (pfw_key_is_range(&slot->key) != range ||
+				    slot->key.tier != tier || !slot_takes(slot, packet))
 					continue;
 				found = claim_of(plan, slot, packet);
 				if (found)
@@ -205,8 +205,9 @@ static const struct pfw_forward *expected(const struct pfw_plan *plan, const str
 static void any_source(struct sample_random *random, const struct pfw_forward *forward,
 		       struct packet *packet)
 {
-	const struct pfw_prefix *list = sample_below(random, 2) ? forward->sources : forward->excluded;
-	uint16_t n = list == forward->sources ? forward->n_sources : forward->n_excluded;
+	bool may = sample_below(random, 2);
+	const struct pfw_prefix *list = may ? forward->sources : forward->excluded;
+	uint16_t n = may ? forward->n_sources : forward->n_excluded;
 	const struct pfw_prefix *prefix = n ? &list[sample_below(random, n)] : NULL;
 	unsigned int i, size = (unsigned int)pfw_addr_size(packet->family);
 
@@ -288,8 +289,8 @@ static void check_packet(const struct pfw_plan *plan, const struct ipt_chains *c
 	const struct pfw_forward *forward = expected(plan, packet);
 
 	ck_assert_msg(!end == !forward && (!end || !strcmp(end->owner, forward->name)),
-		      "port %u in by \"%s\": \"%s\" and not \"%s\" takes it", packet->port, packet->in,
-		      end ? end->owner : "nobody", forward ? forward->name : "nobody");
+		      "port %u in by \"%s\": \"%s\" and not \"%s\" takes it", packet->port,
+		      packet->in, end ? end->owner : "nobody", forward ? forward->name : "nobody");
 	ck_assert_msg(!most || walk.steps <= most, "%u rules are asked", walk.steps);
 	if (end)
 		check_source(plan, chains, forward, packet, end);
@@ -335,7 +336,8 @@ static void check_ways(const struct pfw_image *image, const struct ipt_chains *c
 			place = chains->list[i].place;
 			memset(place.chain, 0, sizeof(place.chain));
 			strncpy(place.chain, rule->chain, sizeof(place.chain) - 1);
-			ck_assert_msg(ipt_chains_find(chains, &place) != NULL, "no %s", rule->chain);
+			ck_assert_msg(ipt_chains_find(chains, &place) != NULL, "no %s",
+				      rule->chain);
 		}
 	}
 	/* A rule that stands in no chain of the image would have made one more. */
@@ -615,7 +617,8 @@ START_TEST(test_nothing)
 	pfw_image_free(&image);
 	plan.facts.draining = true;
 	text = text_of(&plan, AF_INET6);
-	has(text, "-A PORTFWD-DNAT -m conntrack --ctstate DNAT -m comment --comment portfwd -j RETURN\n");
+	has(text, "-A PORTFWD-DNAT -m conntrack --ctstate DNAT -m comment --comment portfwd "
+		  "-j RETURN\n");
 	has(text, "-I PREROUTING -m comment --comment portfwd -j PORTFWD-DNAT\n");
 	free(text);
 	pfw_plan_free(&plan);
@@ -633,8 +636,8 @@ static void add_link(struct pfw_facts *facts, const char *name, bool routed)
 START_TEST(test_guard)
 {
 	const struct sample samples[] = {
-		{ .name = "same", .addresses = "10.0.0.2", .targets = "10.0.0.2", .ports = "80 90-99",
-		  .sources = "203.0.113.0/24", .excluded = "203.0.113.128/25" },
+		{ .name = "same", .addresses = "10.0.0.2", .targets = "10.0.0.2",
+		  .ports = "80 90-99", .sources = "203.0.113.0/24", .excluded = "203.0.113.128/25" },
 		{ .name = "one", .addresses = "10.0.0.3", .targets = "10.0.0.3", .ports = "20-29",
 		  .port = 25 },
 	};
@@ -649,12 +652,15 @@ START_TEST(test_guard)
 	sample_ruleset(&ruleset, samples, COUNT(samples));
 	ck_assert_int_eq(pfw_plan_make(&ruleset, &facts, NULL, NULL, &plan, &err), 0);
 	text = text_of(&plan, AF_INET);
-	has(text, "-A PORTFWD-GUARD -m conntrack --ctstate RELATED,ESTABLISHED -m comment --comment "
-		  "portfwd -j RETURN\n"
-		  "-A PORTFWD-GUARD -m conntrack --ctstate DNAT -m comment --comment portfwd -j RETURN\n"
+	has(text, "-A PORTFWD-GUARD -m conntrack --ctstate RELATED,ESTABLISHED "
+		  "-m comment --comment portfwd -j RETURN\n"
+		  "-A PORTFWD-GUARD -m conntrack --ctstate DNAT "
+		  "-m comment --comment portfwd -j RETURN\n"
 		  "-A PORTFWD-GUARD -i wan0 -m comment --comment portfwd -g PORTFWD-GUARDED\n");
-	has(text, "-A PORTFWD-GUARDED -s 203.0.113.0/25 -d 10.0.0.2/32 -p tcp -m tcp --dport 80 ");
-	has(text, "-A PORTFWD-GUARDED -s 203.0.113.0/25 -d 10.0.0.2/32 -p tcp -m tcp --dport 90:99 ");
+	has(text, "-A PORTFWD-GUARDED -s 203.0.113.0/25 -d 10.0.0.2/32 -p tcp -m tcp "
+		  "--dport 80 ");
+	has(text, "-A PORTFWD-GUARDED -s 203.0.113.0/25 -d 10.0.0.2/32 -p tcp -m tcp "
+		  "--dport 90:99 ");
 	has(text, "-A PORTFWD-GUARDED -d 10.0.0.3/32 -p tcp -m tcp --dport 25 ");
 	has(text, "-A PORTFWD-GUARDED -o tun0 -m comment --comment portfwd -j DROP\n"
 		  "-A PORTFWD-GUARDED -o wan0 -m comment --comment portfwd -j DROP\n");
@@ -673,7 +679,7 @@ TCase *ipt_compile_case(void)
 {
 	TCase *tcase;
 
-	UNIT_CASE(tcase, "ipt compile", test_any, test_large, test_one_more, test_only, test_nothing,
-		  test_guard);
+	UNIT_CASE(tcase, "ipt compile", test_any, test_large, test_one_more, test_only,
+		  test_nothing, test_guard);
 	return tcase;
 }
