@@ -156,18 +156,34 @@ static const struct pfw_backend *other_than(const struct pfw_backend *ops)
 	return NULL;
 }
 
+/* Whether anything of it stands. It is only looked at, so nobody who changes it is waited for. */
+static bool has_left(const struct pfw_backend *ops)
+{
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	struct engine_backend other = { 0 };
+	struct pfw_image image = { 0 };
+	bool left;
+
+	left = !open_backend(ops, false, &other, &ignored) &&
+	       !ops->read(other.handle, &image, &ignored) && image.n_items;
+	pfw_image_free(&image);
+	close_backend(&other);
+	return left;
+}
+
 /*
- * Where the rules that stand are known, or may be found, to be of another backend. What
- * cannot be opened can have no rules, as far as anybody can tell.
+ * Where the rules that stand are known, or found, to be of another backend. What cannot be opened
+ * can have no rules, as far as anybody can tell.
  */
 static void open_other(struct pfw_engine *engine, bool write, bool anew)
 {
 	const struct pfw_backend *ops = other_than(engine->backends[ENGINE_PACKETS].ops);
 	struct pfw_error ignored = PFW_ERROR_INIT;
-	const struct state *state = &engine->state;
+	const char *known = engine->state.backend;
 
-	if (!ops || engine->backends[ENGINE_OTHER].handle ||
-	    !(anew || (state->backend && !strcmp(state->backend, ops->name))))
+	if (!ops || engine->backends[ENGINE_OTHER].handle)
+		return;
+	if (!(known && !strcmp(known, ops->name)) && !(anew && has_left(ops)))
 		return;
 	if (open_backend(ops, write, &engine->backends[ENGINE_OTHER], &ignored))
 		close_backend(&engine->backends[ENGINE_OTHER]);

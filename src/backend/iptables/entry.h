@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The matches and targets that entries are made of: one row each says how it is put, got and printed. */
+/* The matches and targets of entries: a row of a table says how each is put, got and printed. */
 #ifndef PORTFWD_BACKEND_IPTABLES_ENTRY_H
 #define PORTFWD_BACKEND_IPTABLES_ENTRY_H
 
@@ -37,7 +37,7 @@ struct ipt_module {
 	void (*print)(const struct ipt_rule *rule, uint8_t family, struct pfw_buffer *ret);
 };
 
-/* The mask of a prefix of this length, into zero-filled bytes; and how many bits a mask begins with. */
+/* The mask of a prefix of this length, into zero-filled bytes; and the length of such a mask. */
 void ipt_mask_put(uint8_t *mask, uint8_t len);
 uint8_t ipt_mask_get(const uint8_t *mask, size_t size);
 

@@ -16,6 +16,7 @@ void ipt_add_hairpin(struct ipt_build *build, uint8_t family)
 {
 	const struct pfw_links *links = &build->plan->facts.links;
 	struct ipt_chain chain;
+	bool any = false;
 	size_t i;
 
 	ipt_chain_begin(&chain, build, family, IPT_TABLE_NAT, IPT_CHAIN_HAIRPIN, NULL);
@@ -28,7 +29,9 @@ void ipt_add_hairpin(struct ipt_build *build, uint8_t family)
 		memcpy(rule.out, rule.in, sizeof(rule.out));
 		ipt_rule_lead(&rule, IPT_GOTO, IPT_CHAIN_TARGETS);
 		ipt_chain_add(&chain, &rule);
+		any = true;
 	}
 	ipt_chain_end(&chain);
-	ipt_add_masquerades(build, family);
+	if (any)
+		ipt_add_masquerades(build, family);
 }

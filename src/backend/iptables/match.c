@@ -138,7 +138,8 @@ static void print_addrtype(const struct ipt_rule *rule, uint8_t family, struct p
 
 /* ---- -m conntrack */
 
-#define STATE_REPLY (XT_CONNTRACK_STATE_BIT(IP_CT_RELATED) | XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED))
+#define STATE_REPLY \
+	(XT_CONNTRACK_STATE_BIT(IP_CT_RELATED) | XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED))
 
 static void put_conntrack(const struct ipt_rule *rule, uint8_t family, void *data)
 {
@@ -283,7 +284,7 @@ static void put_statistic(const struct ipt_rule *rule, uint8_t family, void *dat
 		statistic->mode = XT_STATISTIC_MODE_RANDOM;
 		statistic->u.random.probability = rule->share;
 	}
-	/* Where the kernel begins to count: the first packet is one. iptables writes it in both modes. */
+	/* Where the kernel begins to count: the first packet is one. iptables says it for both. */
 	statistic->u.nth.count = statistic->u.nth.every;
 }
 
@@ -358,8 +359,9 @@ static uint32_t burst_of(const struct pfw_limit *limit)
 /* Milliseconds until who is idle may be forgotten: the burst must have come back by then. */
 static uint32_t rate_expire(const struct pfw_limit *limit, uint32_t ordinary)
 {
-	uint64_t full = (UINT64_C(1000) * burst_of(limit) * limit->per + limit->rate - 1) / limit->rate;
+	uint64_t full = UINT64_C(1000) * burst_of(limit) * limit->per;
 
+	full = (full + limit->rate - 1) / limit->rate;
 	if (full <= ordinary)
 		return ordinary;
 	return full < INT32_MAX ? (uint32_t)full : INT32_MAX;

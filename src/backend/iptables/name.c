@@ -40,6 +40,22 @@ static int compare(unsigned int a, unsigned int b)
 	return (a > b) - (a < b);
 }
 
+/* In the order of numbers, for who reads them. */
+static int compare_keys(const struct pfw_key *a, const struct pfw_key *b)
+{
+	int order = compare(a->family, b->family);
+
+	if (!order)
+		order = compare(a->protocol, b->protocol);
+	if (!order)
+		order = compare(a->port.lo, b->port.lo);
+	if (!order)
+		order = compare(a->port.hi, b->port.hi);
+	if (!order)
+		order = memcmp(a->address, b->address, sizeof(a->address));
+	return order ? order : memcmp(a->ifname, b->ifname, sizeof(a->ifname));
+}
+
 int ipt_rule_order(const struct ipt_rule_key *a, const struct ipt_rule_value *va,
 		   const struct ipt_rule_key *b, const struct ipt_rule_value *vb)
 {
@@ -48,7 +64,7 @@ int ipt_rule_order(const struct ipt_rule_key *a, const struct ipt_rule_value *va
 	if (!order)
 		order = compare(a->key.tier, b->key.tier);
 	if (!order)
-		order = memcmp(&a->key, &b->key, sizeof(a->key));
+		order = compare_keys(&a->key, &b->key);
 	if (!order)
 		order = compare(va->rank, vb->rank);
 	if (!order)

@@ -326,8 +326,8 @@ static bool is_own_chain(const char *name)
 }
 
 /*
- * Whether it says a verdict or a chain: in the kernel's entries by an offset that changes with other
- * rules, so only libiptc can tell which.
+ * Whether it says a verdict or a chain: in the kernel's entries by an offset that changes with
+ * other rules, so only libiptc can tell which.
  */
 static bool is_standard(const struct part *part, const char *target)
 {

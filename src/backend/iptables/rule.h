@@ -15,7 +15,10 @@
 /* A chain's name is up to 28 bytes; libiptc reads 32 of them. */
 #define IPT_CHAIN_SIZE 32
 
-/* What a rule asks for, bits; beside the protocol, which is asked for unless it is 0. */
+/*
+ * What a rule asks for, bits; beside the protocol, which is asked for unless it is 0. Of DNATED and
+ * REPLY, and of RANDOM and NTH, one at most.
+ */
 enum {
 	IPT_SOURCE = 1u << 0,		/* -s source/source_len */
 	IPT_DESTINATION = 1u << 1,	/* -d destination/destination_len */
@@ -33,7 +36,7 @@ enum {
 	IPT_RANDOM = 1u << 13,		/* statistic --mode random: share of 2^31 */
 	IPT_NTH = 1u << 14,		/* statistic --mode nth: one of every, packet 0 */
 	IPT_CLUSTER = 1u << 15,		/* cluster: nodes of total */
-	IPT_RATE = 1u << 16,		/* hashlimit --hashlimit-upto, no mode, name: the owner's */
+	IPT_RATE = 1u << 16,		/* hashlimit --hashlimit-upto, by owner and rate */
 	IPT_CONNECTIONS = 1u << 17,	/* connlimit --connlimit-upto, by source address */
 	IPT_UNTIL = 1u << 18,		/* time --datestop: until is the first second without it */
 	IPT_LOG_RATE = 1u << 19,	/* limit --limit 10/second, burst 5: enough for a log */
@@ -43,14 +46,14 @@ enum ipt_target {
 	IPT_RETURN,	/* zero, so that the plainest rule is all zeroes */
 	IPT_ACCEPT,
 	IPT_DROP,
-	IPT_JUMP,	/* -j chain */
-	IPT_GOTO,	/* -g chain */
+	IPT_JUMP,	/* -j chain, one of ours */
+	IPT_GOTO,	/* -g chain, one of ours */
 	IPT_DNAT,	/* revision 2: to address (if any) and ports (if any) */
 	IPT_REDIRECT,	/* to port (lo == hi), or as it is (lo 0) */
 	IPT_SNAT,	/* to address */
 	IPT_MASQUERADE,
 	IPT_LOG,	/* --log-prefix "portfwd OWNER: " */
-	IPT_FOREIGN,	/* read from the kernel, and nothing that we would make; digest tells two apart */
+	IPT_FOREIGN,	/* read from the kernel, and none that we make; digest tells two apart */
 };
 
 /* Zero-filled, so that rules compare as bytes. Addresses in network byte order. */
@@ -71,9 +74,9 @@ struct ipt_rule {
 	uint32_t nodes;			/* IPT_CLUSTER: mask, of the first IPT_CLUSTER_SHARES_MAX */
 	uint32_t total;			/* of up to 32 */
 	uint8_t original_len;
-	uint8_t seed;			/* IPT_CLUSTER: rules of different ones choose independently */
+	uint8_t seed;			/* IPT_CLUSTER: with another, the choice is another */
 	uint8_t zero[2];
-	struct pfw_limit limit;		/* IPT_RATE, IPT_CONNECTIONS: what they need of it, else 0 */
+	struct pfw_limit limit;		/* what IPT_RATE, IPT_CONNECTIONS need of it, else 0 */
 	int64_t until;			/* seconds since 1970 UTC */
 	char chain[IPT_CHAIN_SIZE];	/* IPT_JUMP, IPT_GOTO */
 	uint8_t address[16];		/* IPT_DNAT, IPT_SNAT */
@@ -94,7 +97,7 @@ _Static_assert(sizeof(struct ipt_rule) % 8 == 0, "rules stand in arrays");
  */
 bool ipt_rate_fits(const struct pfw_limit *limit);
 
-/* The first seed of the hash by which cluster tells clients apart: fixed, so that they keep theirs. */
+/* The first seed of the hash by which cluster tells clients: fixed, so that they keep theirs. */
 #define IPT_CLUSTER_SEED 0x706f7274u
 #define IPT_CLUSTER_MAX 32
 /* How many nodes one rule can take: iptables writes any mask, but reads numbers up to 32 only. */

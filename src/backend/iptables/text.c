@@ -40,16 +40,26 @@ static void print_jump(const struct pfw_item *item, struct pfw_buffer *ret)
 		pfw_buffer_printf(ret, " (and %zu more)", n - 1);
 }
 
+/* So many rules of a chain are told in its line. */
+#define RULES_TOLD 32
+
 static void print_chain(const struct pfw_item *item, struct pfw_buffer *ret)
 {
 	const struct ipt_place *place = ipt_item_place(item);
-	size_t n;
+	const struct ipt_rule *rules;
+	size_t n, i;
 
-	ipt_item_rules(item, &n);
+	rules = ipt_item_rules(item, &n);
 	print_tool(place->family, place->table, ret);
 	pfw_buffer_printf(ret, "-N %s", place->chain);
+	for (i = 0; i < n && i < RULES_TOLD; i++) {
+		pfw_buffer_puts(ret, i ? "; " : " { ");
+		ipt_rule_print(&rules[i], place->family, ret);
+	}
+	if (n > RULES_TOLD)
+		pfw_buffer_printf(ret, "; and %zu more", n - RULES_TOLD);
 	if (n)
-		pfw_buffer_printf(ret, " (%zu rule%s)", n, n == 1 ? "" : "s");
+		pfw_buffer_puts(ret, " }");
 }
 
 void ipt_print(const struct pfw_item *item, struct pfw_buffer *ret)

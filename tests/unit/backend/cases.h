@@ -14,7 +14,9 @@ TCase *incremental_case(void);
 TCase *layout_case(void);
 TCase *text_case(void);
 
+TCase *ipt_compile_case(void);
 TCase *ipt_flows_case(void);
+TCase *ipt_limits_case(void);
 TCase *ipt_rule_case(void);
 
 TCase *live_apply_case(void);

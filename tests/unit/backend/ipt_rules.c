@@ -19,7 +19,9 @@ static const char *const names[] = {
 	"", "web", "a", "tcp-198.51.100.1-8080", "x_y.z-9",
 	"a123456789012345678901234567890123456789012345678901234567890.z",
 };
-static const char *const interfaces[] = { "lo", "wan0", "eth0.100", "a", "abcdefghijklmno", "br-1:2@x" };
+static const char *const interfaces[] = {
+	"lo", "wan0", "eth0.100", "a", "abcdefghijklmno", "br-1:2@x",
+};
 static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP };
 static const struct pfw_ports ports[] = {
 	{ 1, 1 }, { 80, 80 }, { 8000, 8100 }, { 1, 65535 }, { 65535, 65535 },
@@ -76,13 +78,16 @@ static void any_match(struct sample_random *random, uint8_t family, struct ipt_r
 
 static void any_count(struct sample_random *random, struct ipt_rule *rule)
 {
+	uint32_t share;
+
 	if (rule->asks & IPT_RANDOM)
 		rule->share = 1 + sample_below(random, 0x7fffffff);
 	if (rule->asks & IPT_NTH)
 		rule->share = 2 + sample_below(random, 1023);
 	if (rule->asks & IPT_CLUSTER) {
 		rule->total = 2 + sample_below(random, IPT_CLUSTER_MAX - 1);
-		rule->nodes = 1 + sample_below(random, rule->total < 5 ? (1u << rule->total) - 1 : 31);
+		share = rule->total < IPT_CLUSTER_SHARES_MAX ? rule->total : IPT_CLUSTER_SHARES_MAX;
+		rule->nodes = 1 + sample_below(random, (1u << share) - 1);
 		rule->seed = (uint8_t)sample_below(random, 256);
 	}
 	if (rule->asks & IPT_RATE)

@@ -119,8 +119,8 @@ static void holds(const struct ipt_library *library, const char *table, const ch
 		ck_assert_ptr_nonnull(entry);
 		ipt_rule_decode(entry, library->target(entry, handle), library->family, &back);
 		words_of(&rules[i], library->family, &words);
-		ck_assert_msg(!memcmp(&back, &rules[i], sizeof(back)), "%s: foreign, or another: %s",
-			      how, words.data);
+		ck_assert_msg(!memcmp(&back, &rules[i], sizeof(back)),
+			      "%s: foreign, or another: %s", how, words.data);
 	}
 	ck_assert_ptr_null(entry);
 	library->free(handle);

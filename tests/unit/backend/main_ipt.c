@@ -4,7 +4,8 @@
 
 int main(void)
 {
-	TCase *const cases[] = { ipt_rule_case(), ipt_flows_case() };
+	TCase *const cases[] = { ipt_rule_case(), ipt_compile_case(), ipt_limits_case(),
+				 ipt_flows_case() };
 
 	return unit_run("backend-iptables", cases, COUNT(cases));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The rules of iptables do to connections what the maps of nftables do: from one plan, both backends
- * tell the same flows. If this fails, the backends differ, or the wrong connections are cut.
+ * The rules of iptables do to connections what the maps of nftables do: from one plan, both
+ * backends tell the same flows. If this fails, they differ, or the wrong connections are cut.
  */
 #include "../../../src/backend/iptables/iptables.h"
 
@@ -121,7 +121,8 @@ static void same_flows(const struct pfw_flows *nft, const struct pfw_flows *ipt,
 		if (!order)
 			continue;
 		flow_words(flow, words);
-		ck_abort_msg("%s: only %s has %s", what, order < 0 ? "nftables" : "iptables", words);
+		ck_abort_msg("%s: only %s has %s", what, order < 0 ? "nftables" : "iptables",
+			     words);
 	}
 }
 

@@ -161,7 +161,7 @@ static void survives(const struct ipt_rule *rule, uint8_t family)
 	struct ipt_rule back, again;
 	uint8_t *copy;
 	unsigned int i, k;
-	size_t len;
+	size_t len, at;
 
 	encode(rule, family, &entry);
 	for (i = 0; i < 60; i++) {
@@ -169,8 +169,10 @@ static void survives(const struct ipt_rule *rule, uint8_t family)
 		copy = copy_of(&entry);
 		if (i % 2)
 			len = head + sample_below(&random, (uint32_t)(entry.len - head));
-		for (k = sample_below(&random, 6); k; k--)
-			copy[sample_below(&random, (uint32_t)len)] = (uint8_t)sample_below(&random, 256);
+		for (k = sample_below(&random, 6); k; k--) {
+			at = sample_below(&random, (uint32_t)len);
+			copy[at] = (uint8_t)sample_below(&random, 256);
+		}
 		copy = realloc(copy, len);
 		ck_assert_ptr_nonnull(copy);
 		set_next(copy, family, len);
@@ -235,8 +237,9 @@ START_TEST(rates_that_hashlimit_cannot_count)
 	size_t i;
 
 	for (i = 0; i < COUNT(cases); i++)
-		ck_assert_msg(ipt_rate_fits(&cases[i].limit) == cases[i].fits, "%u in %u s, burst %u",
-			      cases[i].limit.rate, cases[i].limit.per, cases[i].limit.burst);
+		ck_assert_msg(ipt_rate_fits(&cases[i].limit) == cases[i].fits,
+			      "%u in %u s, burst %u", cases[i].limit.rate, cases[i].limit.per,
+			      cases[i].limit.burst);
 }
 END_TEST
 
