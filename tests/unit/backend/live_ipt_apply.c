@@ -214,7 +214,7 @@ static uint64_t count_of(const char *name)
 	" sed '/portfwd:f3\"/s/^[^ ]*/[7:700]/; /portfwd:f4\"/s/^[^ ]*/[8:800]/' |"               \
 	" iptables-legacy-restore -c"
 
-/* If this fails, counts are lost when rules around a rule change, or when it moves to another chain. */
+/* If this fails, counts are lost when rules around a rule change, or when it moves elsewhere. */
 START_TEST(test_counts)
 {
 	struct live few, many;
