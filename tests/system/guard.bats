@@ -246,8 +246,8 @@ rename() { # HOST OLD NEW
 	nft_only contains "$output" '- element guarded4 { "wan0" }'
 	nft_only contains "$output" '+ element guarded4 { "up0" }'
 	nft_only contains "$output" '+ element guarded6 { "up0" }'
-	iptables_only contains "$output" 'iptables -t filter -N PORTFWD-GUARD '
-	iptables_only contains "$output" 'ip6tables -t filter -N PORTFWD-GUARD '
+	iptables_only contains "$output" '~ ip6tables -t filter -N PORTFWD-GUARD { '
+	iptables_only contains "$output" '-i up0 '
 	# A small change, which otherwise sends no more than itself.
 	pfw add more 8081 "$SERVER4:80"
 	pfw diff
@@ -519,7 +519,9 @@ rename() { # HOST OLD NEW
 	equal "false active" "$(pfw_json .guard status) $(pfw_json '.forwards[0].state' list)"
 	pfw_fails 7 diff
 	nft_only equal '+ element guarded4 { "lan0" }' "$output"
-	iptables_only equal '~ iptables -t filter -N PORTFWD-GUARD (4 rules)' "$output"
+	iptables_only contains "$output" '~ iptables -t filter -N PORTFWD-GUARD { '
+	iptables_only contains "$output" '-i lan0 '
+	iptables_only equal 1 "${#lines[@]}"
 	pfw reload
 	equal true "$(pfw_json .guard status)"
 }
@@ -695,7 +697,7 @@ rename() { # HOST OLD NEW
 	run pfw --dry-run add 8080 "[$SERVER6]:80"
 	equal 0 "$status" "$output"
 	nft_only contains "$output" '+ element guarded6 { "wan0" }'
-	iptables_only contains "$output" '+ ip6tables -t filter -N PORTFWD-GUARD'
+	iptables_only contains "$output" '-i wan0 -m comment --comment portfwd -g PORTFWD-GUARDED'
 	contains "$output" '+ net.ipv6.conf.lan0.accept_ra = 2'
 	contains "$output" '+ net.ipv6.conf.all.forwarding = 1'
 	equal 1 "$(sysctl_get gw net/ipv6/conf/lan0/accept_ra)"
