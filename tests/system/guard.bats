@@ -42,9 +42,7 @@ forwards_work() {
 
 closed() { # 4|6
 	local server=SERVER$1 client=CLIENT$1
-	unreachable tcp client "${!server}" 80
-	unreachable udp client "${!server}" 53
-	unreachable tcp server "${!client}" 80
+	none_reachable tcp client "${!server}" 80 udp client "${!server}" 53 tcp server "${!client}" 80
 }
 
 open() { # 4|6
@@ -422,8 +420,7 @@ rename() { # HOST OLD NEW
 		unreachable tcp client "$SERVER4" 99
 	}
 	stays_out() {
-		unreachable tcp client "$SERVER4" 80
-		unreachable tcp client "$SERVER6" 80
+		none_reachable tcp client "$SERVER4" 80 tcp client "$SERVER6" 80
 	}
 	same "\"source\": [\"$CLIENT4\", \"$CLIENT6\"]"
 	passes
