@@ -108,7 +108,8 @@ random_forward() {
 	[ -z "$word" ] || arguments+=("$word")
 }
 
-# Changes at random, N times; what is refused must be refused for a conflict.
+# Changes at random, N times; what is refused must be refused for a conflict, or for what iptables
+# cannot express.
 random_changes() { # N NAMES
 	local i name command code output word arguments done=0
 
@@ -130,6 +131,7 @@ random_changes() { # N NAMES
 		case $code in
 		0) done=$((done + 1)) ;;
 		3 | 4) ;;
+		1) [[ $BACKEND/$output == iptables/*limit.rate:*"both families"* ]] || code=bad ;;
 		2) [[ $output == *twice* ]] || [ "$command" != add ] || code=bad ;;
 		*) code=bad ;;
 		esac

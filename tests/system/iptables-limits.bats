@@ -31,6 +31,8 @@ beyond() {
 		["limit.rate", forward + { limit: { rate: "10001/second" } }],
 		["limit.rate", forward + { limit: { rate: "1/day", burst: 2 } }],
 		["limit.rate", forward + { limit: { rate: "7/day", burst: 8 } }],
+		["limit.rate", forward + { target: ["10.0.0.2:80", "[fd00::2]:80"], limit: { rate: "1/second" } }],
+		["limit.rate", forward + { target: "self:80", limit: { rate: "1/second" } }],
 		["log", forward + { name: "a-name-of-20-letters", log: true }],
 		["source", forward + { snat: "masquerade", source: ["0.0.0.0/0", (range(60) | "!10.\(. * 4).0.1")] }],
 		["target", forward + { listen: "192.0.2.1:2000-3024", target: "self:4000-5024" }] |
@@ -49,6 +51,9 @@ within() {
 		forward + { limit: { rate: "10000/second" } },
 		forward + { limit: { rate: "1/day", burst: 1 } },
 		forward + { limit: { rate: "7/day", burst: 7 } },
+		forward + { listen: "0.0.0.0:8080", target: "self:80", limit: { rate: "1/second" } },
+		forward + { listen: "[::]:8080", target: "self:80", limit: { rate: "1/second" } },
+		forward + { target: ["10.0.0.2:80", "[fd00::2]:80"], source: "192.0.2.0/24", limit: { rate: "1/second" } },
 		forward + { log: true },
 		forward + { snat: "masquerade", source: [range(1024) | "10.\(. / 100 | floor).\(. % 100 * 2).1"] },
 		forward + { listen: "192.0.2.1:2000-3023", target: "self:4000-5023" } | tojson' |
@@ -70,7 +75,7 @@ within() {
 		nothing_is_left
 		equal 0 "$(sysctl_get gw net/ipv4/ip_forward)"
 	done < <(beyond)
-	equal 9 "$row"
+	equal 11 "$row"
 }
 
 @test "the manual's table has just these keys" {
@@ -86,7 +91,7 @@ within() {
 
 @test "what is just within these limits works" {
 	within | jq -s '{ forwards: . }' > "$CONFIG"
-	equal 10 "$(jq '.forwards | length' "$CONFIG")"
+	equal 13 "$(jq '.forwards | length' "$CONFIG")"
 	pfw reload
 	pfw diff
 	saved_and_loaded

@@ -119,6 +119,8 @@ void ipt_match_elsewhere(struct ipt_rule *rule, const struct pfw_plan *plan,
 void ipt_add_dispatch(struct ipt_build *build, const struct ipt_claim *claim);
 void ipt_add_source(struct ipt_build *build, const struct ipt_claim *claim);
 void ipt_add_unchanged(struct ipt_build *build, const struct ipt_claim *claim);
+/* Whether anybody of the family may use it: where all sources are of the other one, nobody may. */
+bool ipt_admits(const struct pfw_forward *forward, uint8_t family);
 /* forward.c: the chains of a forward that needs more than a rewrite. */
 void ipt_add_forward(struct ipt_build *build, const struct pfw_forward *forward, uint8_t family);
 void ipt_add_drop(struct ipt_build *build, uint8_t family);

@@ -279,6 +279,64 @@ static void add_by_client(struct way *way, const struct choice *of)
 	add_address(way, of->targets[i], (struct ipt_rule){ 0 });
 }
 
+/* So many of the last bits of an address tell clients apart. */
+#define END_BITS 10
+
+/* The same bits, the last one first. */
+static uint32_t reversed(uint32_t bits)
+{
+	uint32_t ret = 0;
+	unsigned int i;
+
+	for (i = 0; i < END_BITS; i++)
+		ret |= (bits >> i & 1) << (END_BITS - 1 - i);
+	return ret;
+}
+
+/* How many of all ends are the target's. */
+static uint32_t ends_of(const struct choice *of, size_t target)
+{
+	uint32_t before = 0, all = 1u << END_BITS;
+	size_t i;
+
+	for (i = 0; i < target; i++)
+		before += of->shares[i];
+	return (before + of->shares[target]) * all / of->all - before * all / of->all;
+}
+
+/* Those whose last bits, len of them, are these. */
+static struct ipt_rule match_end(uint8_t len, uint32_t bits)
+{
+	struct ipt_rule rule = { .asks = IPT_SOURCE_END, .source_len = len };
+
+	rule.source[14] = (uint8_t)(bits >> 8);
+	rule.source[15] = (uint8_t)bits;
+	return rule;
+}
+
+/*
+ * Of an IPv6 address the match cluster sees the first 32 bits only, which many clients
+ * share. So the last bits of it choose: each target takes halves, quarters and so on of
+ * what is left, and neighbours come to different targets. The last target takes the rest.
+ */
+static void add_by_end(struct way *way, const struct choice *of)
+{
+	uint32_t at = 0, size;
+	struct ipt_rule rule;
+	uint8_t len;
+	size_t i;
+
+	for (len = 1; len <= END_BITS; len++)
+		for (i = 0, size = 1u << (END_BITS - len); i + 1 < of->n; i++) {
+			if (!(ends_of(of, i) & size))
+				continue;
+			rule = match_end(len, reversed(at));
+			add_address(way, of->targets[i], rule);
+			at += size;
+		}
+	add_address(way, of->targets[of->n - 1], (struct ipt_rule){ 0 });
+}
+
 static void add_choice(struct way *way, const struct choice *of)
 {
 	switch ((enum pfw_balance)way->forward->balance) {
@@ -286,7 +344,10 @@ static void add_choice(struct way *way, const struct choice *of)
 		add_rounds(way, of);
 		break;
 	case PFW_BALANCE_SOURCE:
-		add_by_client(way, of);
+		if (way->family == AF_INET6)
+			add_by_end(way, of);
+		else
+			add_by_client(way, of);
 		break;
 	case PFW_BALANCE_RANDOM:
 		add_random(way, of);

@@ -76,8 +76,7 @@ static void add_way(struct ipt_build *build, struct ipt_numbered *at, struct ipt
 			  [claim->forward - build->plan->ruleset->forwards] = true;
 }
 
-/* Where all sources are of the other family, nobody of this one is admitted. */
-static bool admits(const struct pfw_forward *forward, uint8_t family)
+bool ipt_admits(const struct pfw_forward *forward, uint8_t family)
 {
 	uint16_t i;
 
@@ -94,7 +93,7 @@ void ipt_add_dispatch(struct ipt_build *build, const struct ipt_claim *claim)
 	const struct pfw_slot *slot = claim->slot;
 	struct ipt_rule rule = { 0 };
 
-	if (!admits(claim->forward, slot->key.family))
+	if (!ipt_admits(claim->forward, slot->key.family))
 		return;
 	match_key(&rule, &slot->key);
 	ipt_match_elsewhere(&rule, build->plan, claim);

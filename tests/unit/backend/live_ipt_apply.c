@@ -127,6 +127,7 @@ static void make_expressible(const struct pfw_plan *plan, struct sample_step *st
 			continue;
 		step->new[i].expires = 0;
 		step->new[i].log = false;
+		step->new[i].limit.rate = 0;
 		pfw_error_clear(&err);
 		ck_assert_int_eq(images_backend->refuse(plan, &step->new[i], &err), 0);
 	}

@@ -3,6 +3,7 @@
  * Chains and rules of the iptables backend, whatever the ruleset: every way leads somewhere, and a
  * packet that walks them comes to the forward that the order of precedence says.
  */
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "../../../src/backend/iptables/chains.h"
@@ -56,6 +57,16 @@ static bool within(const uint8_t *address, const uint8_t *prefix, unsigned int l
 	return true;
 }
 
+static bool ends_in(const uint8_t *address, const uint8_t *end, unsigned int len, uint8_t family)
+{
+	unsigned int bit, bits = 8 * (unsigned int)pfw_addr_size(family);
+
+	for (bit = bits - len; bit < bits; bit++)
+		if ((address[bit / 8] ^ end[bit / 8]) >> (7 - bit % 8) & 1)
+			return false;
+	return true;
+}
+
 static bool has_port(struct pfw_ports ports, uint16_t port)
 {
 	return port >= ports.lo && port <= ports.hi;
@@ -71,6 +82,8 @@ static bool matches(const struct walk *walk, const struct ipt_rule *rule)
 	return (!rule->protocol || rule->protocol == packet->protocol) &&
 	       (!(rule->asks & IPT_SOURCE) ||
 		within(packet->source, rule->source, rule->source_len)) &&
+	       (!(rule->asks & IPT_SOURCE_END) ||
+		ends_in(packet->source, rule->source, rule->source_len, packet->family)) &&
 	       (!(rule->asks & (IPT_DESTINATION | IPT_NOT_DESTINATION)) ||
 		within(destination, rule->destination, rule->destination_len) ==
 			!(rule->asks & IPT_NOT_DESTINATION)) &&
@@ -675,11 +688,84 @@ START_TEST(test_guard)
 }
 END_TEST
 
+/* Of clients with these last bits, how many come to each of the targets fd00::1, fd00::2 ... */
+static void count_clients(const struct ipt_chains *chains, unsigned int first, unsigned int n,
+			  unsigned int *ret)
+{
+	struct packet packet = { .family = AF_INET6, .protocol = IPPROTO_TCP, .port = 80,
+				 .source = { 0x20, 0x01 }, .in = "wan0" };
+	const struct ipt_rule *end;
+	unsigned int i;
+
+	for (i = first; i < first + n; i++) {
+		struct walk walk = { .chains = chains, .packet = &packet };
+
+		packet.source[14] = (uint8_t)(i >> 8);
+		packet.source[15] = (uint8_t)i;
+		end = walk_chain(&walk, "PORTFWD-to-pool");
+		ck_assert(end && end->target == IPT_DNAT);
+		ret[end->address[15] - 1]++;
+	}
+}
+
+/* All ends by weight, and of 64 neighbours each target at least half of its due. */
+static void check_clients(const char *targets, const unsigned int weights[4])
+{
+	const struct sample sample = { .name = "pool", .targets = targets,
+				       .balance = PFW_BALANCE_SOURCE };
+	unsigned int all[4] = { 0 }, few[4] = { 0 }, sum = 0, i;
+	struct ipt_chains chains = { 0 };
+	struct pfw_ruleset ruleset;
+	struct pfw_image image;
+	struct pfw_plan plan;
+
+	sample_ruleset(&ruleset, &sample, 1);
+	sample_plan(&ruleset, &plan);
+	compile(&plan, NULL, &image);
+	ck_assert_int_eq(ipt_chains_make(&image, &chains), 0);
+	count_clients(&chains, 0, 1024, all);
+	count_clients(&chains, 77, 64, few);
+	for (i = 0; i < 4; i++)
+		sum += weights[i];
+	for (i = 0; i < 4; i++) {
+		ck_assert_msg(all[i] * sum <= 1024 * weights[i] + sum &&
+			      all[i] * sum + sum >= 1024 * weights[i],
+			      "%u of 1024 for target %u of %s", all[i], i, targets);
+		ck_assert_msg(few[i] * sum * 2 >= 64 * weights[i], "%u of 64 for target %u of %s",
+			      few[i], i, targets);
+	}
+	ipt_chains_free(&chains);
+	pfw_image_free(&image);
+	pfw_plan_free(&plan);
+	pfw_ruleset_free(&ruleset);
+}
+
+/* If this fails, IPv6 clients crowd on one target, or weights mean nothing to them. */
+START_TEST(test_ends)
+{
+	static const struct {
+		const char *targets;
+		unsigned int weights[4];
+	} rows[] = {
+		{ "fd00::1@80 fd00::2@80", { 1, 1 } },
+		{ "fd00::1@80 fd00::2@80 fd00::3@80", { 1, 1, 1 } },
+		{ "fd00::1@80*5 fd00::2@80*3 fd00::3@80*2", { 5, 3, 2 } },
+		{ "fd00::1@80 fd00::2@80 fd00::3@80 10.0.0.2@80*7", { 1, 1, 1 } },
+		{ "fd00::1@80*29 fd00::2@80 fd00::3@80 fd00::4@80", { 29, 1, 1, 1 } },
+		{ "fd00::1@80 fd00::2@80 fd00::3@80 fd00::4@80*29", { 1, 1, 1, 29 } },
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(rows); i++)
+		check_clients(rows[i].targets, rows[i].weights);
+}
+END_TEST
+
 TCase *ipt_compile_case(void)
 {
 	TCase *tcase;
 
 	UNIT_CASE(tcase, "ipt compile", test_any, test_large, test_one_more, test_only,
-		  test_nothing, test_guard);
+		  test_nothing, test_guard, test_ends);
 	return tcase;
 }
