@@ -111,8 +111,8 @@ static void add_frame(struct ipt_build *build, unsigned int f)
 		ipt_add_jump(build, family, IPT_TABLE_NAT, "POSTROUTING", IPT_CHAIN_SNAT);
 	if (hairpin)
 		ipt_add_hairpin(build, family);
-	if (build->needs_drop[f])
-		ipt_add_drop(build, family);
+	if (build->needs_sink[f])
+		ipt_add_sink(build, family);
 	if (pfw_plan_guards(plan, family))
 		ipt_add_guard(build, family);
 	if (family == AF_INET && pfw_plan_localnet(plan))

@@ -35,7 +35,8 @@ struct ipt_build {
 	size_t n_cells_room;
 	size_t n_rules[2][2];		/* of these, by family, and whether of the source */
 	bool *needs_chain[2];		/* by family and forward: a rule leads to its own chain */
-	bool needs_drop[2];
+	bool needs_sink[2];
+	bool sinks_own;			/* of IPv4, and what the machine itself opens too */
 	/* Who is admitted, of the forward that was asked for last. */
 	struct ipt_prefixes admitted;
 	const struct pfw_forward *admitted_of;
@@ -123,14 +124,14 @@ void ipt_add_unchanged(struct ipt_build *build, const struct ipt_claim *claim);
 bool ipt_admits(const struct pfw_forward *forward, uint8_t family);
 /* forward.c: the chains of a forward that needs more than a rewrite. */
 void ipt_add_forward(struct ipt_build *build, const struct pfw_forward *forward, uint8_t family);
-void ipt_add_drop(struct ipt_build *build, uint8_t family);
 /* tree.c: finds a chain for each rule that has none, and makes these chains. */
 void ipt_add_trees(struct ipt_build *build);
 /* The same for addresses whose connections are masqueraded; goals of the family. */
 void ipt_add_masquerades(struct ipt_build *build, uint8_t family);
-/* hairpin.c, guard.c, shield.c: chains of the frame. */
+/* hairpin.c, sink.c, guard.c, shield.c: chains of the frame. */
 bool ipt_has_hairpin(const struct pfw_plan *plan, uint8_t family);
 void ipt_add_hairpin(struct ipt_build *build, uint8_t family);
+void ipt_add_sink(struct ipt_build *build, uint8_t family);
 void ipt_add_guard(struct ipt_build *build, uint8_t family);
 void ipt_add_shield(struct ipt_build *build);
 

@@ -40,30 +40,6 @@ static void lead(struct way *way, struct ipt_rule *rule, const char *prefix)
 	add(way, rule);
 }
 
-/*
- * iptables refuses to load DROP in this table, and with it all else that was saved. So what should
- * be dropped goes where nothing can: to an address that no packet from outside may have, at
- * a port where nothing of this machine's own listens.
- */
-void ipt_add_drop(struct ipt_build *build, uint8_t family)
-{
-	struct ipt_rule rule = { .target = IPT_DNAT, .has_address = true, .to = { 1, 1 } };
-	struct ipt_chain chain;
-	unsigned int bit;
-
-	/* Of IPv4 0.0.0.0; of IPv6 ff01::, a group within one machine that nobody can join. */
-	if (family == AF_INET6) {
-		rule.address[0] = 0xff;
-		rule.address[1] = 0x01;
-	}
-	ipt_chain_begin(&chain, build, family, IPT_TABLE_NAT, IPT_CHAIN_DROP, NULL);
-	for (bit = 1; bit < 1u << PFW_PROTOCOLS; bit <<= 1) {
-		rule.protocol = pfw_protocol_number(bit);
-		ipt_chain_add(&chain, &rule);
-	}
-	ipt_chain_end(&chain);
-}
-
 /* One rule for each prefix of this family: out of the chain, or to the chain of who is admitted. */
 static void add_prefixes(struct way *way, const struct pfw_prefix *prefixes, uint16_t n,
 			 bool admitted)
@@ -96,6 +72,17 @@ static void add_admission(struct way *way)
 	begin(way, IPT_PREFIX_GO);
 }
 
+/* What must come in by an interface is never the machine's own. */
+static void need_sink(struct way *way)
+{
+	struct ipt_build *build = way->build;
+
+	build->needs_sink[ipt_family_index(way->family)] = true;
+	if (way->family == AF_INET && !way->forward->listen.n_interfaces &&
+	    !pfw_plan_remote(build->plan, way->forward))
+		build->sinks_own = true;
+}
+
 /* Limits fail closed: within them it goes on, and everything else is dropped. */
 static void add_limits(struct way *way)
 {
@@ -115,7 +102,7 @@ static void add_limits(struct way *way)
 	lead(way, &rule, IPT_PREFIX_IN);
 	ipt_rule_lead(&drop, IPT_GOTO, IPT_CHAIN_DROP);
 	add(way, &drop);
-	way->build->needs_drop[ipt_family_index(way->family)] = true;
+	need_sink(way);
 	ipt_chain_end(&way->chain);
 	begin(way, IPT_PREFIX_IN);
 }

@@ -688,6 +688,46 @@ START_TEST(test_guard)
 }
 END_TEST
 
+static void check_sink(const struct sample *sample, bool own)
+{
+	struct pfw_ruleset ruleset;
+	struct pfw_image image;
+	struct pfw_plan plan;
+	char *text;
+	uint32_t i;
+
+	sample_ruleset(&ruleset, sample, 1);
+	sample_plan(&ruleset, &plan);
+	text = text_of(&plan, AF_INET);
+	has(text, " -j DNAT --to-destination 224.0.0.0\n");
+	ck_assert_msg(!!strstr(text, "-I OUTPUT -m comment --comment portfwd -j PORTFWD-DROP\n") ==
+		      own, "%s:\n%s", sample->name, text);
+	free(text);
+	compile(&plan, NULL, &image);
+	for (i = 0; i < image.n_items; i++)
+		ck_assert(!ipt_is_guard(&image.items[i]));
+	pfw_image_free(&image);
+	pfw_plan_free(&plan);
+	pfw_ruleset_free(&ruleset);
+}
+
+/* If this fails, the machine's own connections go on beyond a limit. */
+START_TEST(test_sink)
+{
+	static const struct sample samples[] = {
+		{ .name = "any", .limit = { .connections = 1 } },
+		{ .name = "address", .addresses = "192.0.2.1", .targets = "10.0.0.2",
+		  .limit = { .connections = 1 } },
+		{ .name = "remote", .local = PFW_OFF, .limit = { .connections = 1 } },
+		{ .name = "interface", .interfaces = "wan0", .limit = { .connections = 1 } },
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(samples); i++)
+		check_sink(&samples[i], i < 2);
+}
+END_TEST
+
 /* Of clients with these last bits, how many come to each of the targets fd00::1, fd00::2 ... */
 static void count_clients(const struct ipt_chains *chains, unsigned int first, unsigned int n,
 			  unsigned int *ret)
@@ -766,6 +806,6 @@ TCase *ipt_compile_case(void)
 	TCase *tcase;
 
 	UNIT_CASE(tcase, "ipt compile", test_any, test_large, test_one_more, test_only,
-		  test_nothing, test_guard, test_ends);
+		  test_nothing, test_guard, test_sink, test_ends);
 	return tcase;
 }
