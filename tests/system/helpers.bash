@@ -351,11 +351,6 @@ iptables_only() { # COMMAND …
 	[ "$BACKEND" != iptables ] || "$@"
 }
 
-# Skips what iptables cannot express: KEY is a row of the limits in portfwd-iptables(7).
-not_in_iptables() { # KEY
-	[ "$BACKEND" != iptables ] || skip "not in iptables: $1"
-}
-
 # Both families, without comments and counts, which are of the moment.
 iptables_save() { # HOST
 	in_ns "$1" iptables-legacy-save | sed '/^#/d; s/\[[0-9:]*\]$//; s/^/4 /'

@@ -82,13 +82,6 @@ within() {
 	equal "$(beyond | cut -d' ' -f1 | sort -u)" "$(told | sort -u)"
 }
 
-@test "tests that are left out for a key name one of the table" {
-	local key
-	while read -r key; do
-		contains "$(told)" "$key"
-	done < <(grep -hoE '^	not_in_iptables [a-z.]+' "$BATS_TEST_DIRNAME"/*.bats | cut -d' ' -f2)
-}
-
 @test "what is just within these limits works" {
 	within | jq -s '{ forwards: . }' > "$CONFIG"
 	equal 13 "$(jq '.forwards | length' "$CONFIG")"

@@ -4,7 +4,7 @@
 # Reload after reload of other forwards: whoever goes through one that stays as it is
 # notices nothing of it.
 #
-# Backends: nftables
+# Backends: nftables iptables
 
 load helpers
 
@@ -111,7 +111,7 @@ reload_often() { # FIRST LAST COUNTERS COUNTERS
 
 	for ((round = first; round <= last; round++)); do
 		others "$round" "${counters[round % 2]}"
-		case $(nsenter --net=/run/netns/gw "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" reload) in
+		case $(pfw reload) in
 		*"nothing changed") ;;
 		reloaded*) changed=$((changed + 1)) ;;
 		esac
