@@ -123,6 +123,23 @@ full_life() { # WHOSE
 	equal "$(grep -v PORTFWD <<< "$before")" "$(in_ns gw iptables-legacy -w -t nat -S PREROUTING)"
 }
 
+@test "a rule of others whose comment names us, or a forward of ours, is theirs" {
+	local before
+	load_foreign ufw
+	in_ns gw iptables-legacy -w -A INPUT -p tcp --dport 8080 -m comment --comment portfwd -j ACCEPT
+	in_ns gw iptables-legacy -w -A FORWARD -m comment --comment portfwd -j ACCEPT
+	in_ns gw iptables-legacy -w -A FORWARD -p tcp --dport 80 -m comment --comment portfwd:web -j ACCEPT
+	in_ns gw iptables-legacy -w -t nat -A POSTROUTING -m comment --comment portfwd:web -j MASQUERADE
+	before=$(others)
+	pfw add web 8080 "$SERVER4:80"
+	unharmed "$before" "add"
+	pfw diff
+	pfw remove web
+	unharmed "$before" "remove"
+	pfw flush
+	unharmed "$(uncounted6 <<< "$before")" "flush" uncounted6
+}
+
 @test "what others take away is told by diff and brought back by reload: -F, -X, and a restore" {
 	local rules
 	load_foreign ufw

@@ -81,10 +81,10 @@ static bool is_ours(const char *chain)
 	return !strncmp(chain, IPT_PREFIX, strlen(IPT_PREFIX));
 }
 
-/* What we would make, or what has the name of one of our forwards as its comment. */
-static bool is_our_rule(const struct ipt_rule *rule)
+/* In built-in chains we have nothing else; who writes our name beside a rule has made that one. */
+static bool is_our_jump(const struct ipt_rule *rule)
 {
-	return rule->target != IPT_FOREIGN || *rule->owner;
+	return rule->target == IPT_JUMP;
 }
 
 static int read_rules(const struct ipt_library *library, struct ipt_standing *to,
@@ -96,7 +96,7 @@ static int read_rules(const struct ipt_library *library, struct ipt_standing *to
 
 	for (number = 0; entry; entry = library->next_rule(entry, to->table), number++) {
 		ipt_rule_decode(entry, library->target(entry, to->table), library->family, &rule);
-		if (chain->builtin && !is_our_rule(&rule))
+		if (chain->builtin && !is_our_jump(&rule))
 			continue;
 		copy = pfw_arena_alloc(&to->chains.arena, sizeof(*copy));
 		if (!copy)
