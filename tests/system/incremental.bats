@@ -101,6 +101,9 @@ random_forward() {
 	any_of "" "" "" --no-local --log
 	[ -z "$word" ] || arguments+=("$word")
 	any_of "" "" "" "" rate=50/second rate=5/minute,burst=20 connections=3 rate=7/hour,connections=2
+	case $BACKEND:$family$self:$word in
+	iptables:both*:rate* | iptables:*1:rate*) word=connections=3 ;;
+	esac
 	[ -z "$word" ] || arguments+=(--limit "$word")
 	any_of "" "" "" "" 2h 1d
 	[ -z "$word" ] || arguments+=(--expires "$word")

@@ -96,7 +96,8 @@ others() { # ROUND COUNTERS
 		*:1) options=', "source": ["203.0.113.0/24", "2001:db8:9::/48"], "log": true' ;;
 		*) options=', "limit": { "rate": "5/second" }' ;;
 		esac
-		case $port:$target:$options in
+		case $BACKEND:$port:$target:$options in
+		iptables:*"$SECOND6"*rate*) options=', "limit": { "connections": 5 }' ;;
 		*"$SECOND6"*) ;;
 		*) options=${options/, \"2001:db8:9::\/48\"/} ;;
 		esac

@@ -348,7 +348,7 @@ static void check_ways(const struct pfw_image *image, const struct ipt_chains *c
 				continue;
 			place = chains->list[i].place;
 			memset(place.chain, 0, sizeof(place.chain));
-			strncpy(place.chain, rule->chain, sizeof(place.chain) - 1);
+			memcpy(place.chain, rule->chain, sizeof(place.chain) - 1);
 			ck_assert_msg(ipt_chains_find(chains, &place) != NULL, "no %s",
 				      rule->chain);
 		}
