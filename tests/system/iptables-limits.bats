@@ -31,7 +31,6 @@ beyond() {
 		["limit.rate", forward + { limit: { rate: "10001/second" } }],
 		["limit.rate", forward + { limit: { rate: "1/day", burst: 2 } }],
 		["limit.rate", forward + { limit: { rate: "7/day", burst: 8 } }],
-		["limit.rate", forward + { target: ["10.0.0.2:80", "[fd00::2]:80"], limit: { rate: "5/second" } }],
 		["limit.rate", forward + { target: ["10.0.0.2:80", "[fd00::2]:80"], limit: { rate: "1/second" } }],
 		["limit.rate", forward + { target: "self:80", limit: { rate: "1/second" } }],
 		["log", forward + { name: "a-name-of-20-letters", log: true }],

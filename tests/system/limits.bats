@@ -14,7 +14,7 @@ servers() {
 		web6 udp "$SERVER6" 80 web tcp "$SERVER4" 8000-8005
 }
 
-# Waits until a forward that was given a second has had it; nftables takes the element away then.
+# Waits until a forward that was given a moment has had it; nftables takes the element away then.
 has_expired() { # NAME
 	while nft_only rules | grep -qE ": jump to-$1|comment \"$1\""; do :; done
 	until [ "$(pfw_json ".forwards[] | select(.name == \"$1\").state" list)" = expired ]; do :; done
@@ -139,7 +139,7 @@ answered() { # LINES
 	read -r -t 10 line <&"${COPROC[0]}"
 	equal "web $CLIENT4 80" "$line"
 	for ports in 9000-9010 9000; do
-		pfw add soon "$ports" "$SERVER4:80" --expires 1s
+		pfw add soon "$ports" "$SERVER4:80" --expires 2s
 		has_expired soon
 		pfw --dry-run reload
 		pfw reload
@@ -346,7 +346,7 @@ answered() { # LINES
 	gets "web $CLIENT4 80" client tcp "$WAN4" 8080
 	for change in reload "remove other" "add more 8005 $SERVER4" \
 		"add soon 9000-9010 $SERVER4 --replace"; do
-		pfw add soon 9000-9010 "$SERVER4" --expires 1s --replace
+		pfw add soon 9000-9010 "$SERVER4" --expires 2s --replace
 		has_expired soon
 		# shellcheck disable=SC2086 # words
 		pfw $change
