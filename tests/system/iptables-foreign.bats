@@ -247,3 +247,20 @@ full_life() { # WHOSE
 	pfw add more 8081 "$SERVER4:80"
 	pfw diff
 }
+
+@test "a table that stands and whose counts the kernel refuses is put back" {
+	local before call
+	command -v strace > /dev/null || skip "strace is not there"
+	pfw add web 8080 "$SERVER4:80,[$SERVER6]:80"
+	before=$(cat "$CONFIG"; rules)
+	# Each table is replaced, then counted: the second and the fourth call fail.
+	for call in 2 4; do
+		run in_ns gw strace -qq -f -o /dev/null -e trace=setsockopt \
+			-e inject=setsockopt:error=EINVAL:when="$call" "$PORTFWD" -c "$CONFIG" \
+			--run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" add more 8081 "$SERVER4:80,[$SERVER6]:80"
+		equal 1 "$status" "exit code"
+		contains "$output" "cannot change the IPv$((call == 2 ? 4 : 6)) table nat"
+		equal "$before" "$(cat "$CONFIG"; rules)" "call $call"
+	done
+	pfw add more 8081 "$SERVER4:80,[$SERVER6]:80"
+}
