@@ -41,7 +41,11 @@ bool ipt_is_broken(const struct pfw_step *step)
 
 	if (!after || after->kind == IPT_KIND_RULE || ipt_is_guard(after))
 		return false;
-	return !before || !has_rules(before, after);
+	if (!before)
+		return true;
+	/* An interface that came later has no hairpin yet: forwards work, but not back by it. */
+	return strcmp(ipt_item_place(after)->chain, IPT_CHAIN_HAIRPIN) &&
+	       !has_rules(before, after);
 }
 
 /*
