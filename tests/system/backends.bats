@@ -276,6 +276,25 @@ half_way() { # FROM TO
 	nothing_is_left
 }
 
+@test "rules of the other backend that cannot be reached: nothing comes beside them, and flush says so" {
+	local rules command
+	pfw --backend iptables add web 8080 "$SERVER4:80"
+	rules=$(iptables_save gw)
+	for command in "--backend nftables reload" flush; do
+		# shellcheck disable=SC2086 # words
+		run in_ns gw setpriv --bounding-set -net_raw "$PORTFWD" -c "$CONFIG" \
+			--run-dir "$RUN_DIR" $command
+		equal 5 "$status" "$command: $output"
+		contains "$output" CAP_NET_RAW
+		equal "$rules" "$(iptables_save gw)"
+		run in_nftables
+		[ "$status" -ne 0 ]
+	done
+	equal "iptables true" "$(pfw_json '"\(.backend) \(.in_sync)"' --backend iptables status)"
+	pfw flush
+	nothing_is_left
+}
+
 @test "moves at the same time as adds: everything ends in one place, in sync" {
 	local i pids=()
 	pfw add web 8080 "$SERVER4:80"

@@ -48,7 +48,11 @@ bool ipt_is_broken(const struct pfw_step *step)
 	/* What filters keeps connections out, and brings none anywhere. */
 	if (!after || after->kind == IPT_KIND_RULE || table_of(after) == IPT_TABLE_FILTER)
 		return false;
-	return !before || !has_rules(before, after);
+	if (!before)
+		return true;
+	/* An interface that came later has no hairpin yet: forwards work, but not back by it. */
+	return strcmp(ipt_item_place(after)->chain, IPT_CHAIN_HAIRPIN) &&
+	       !has_rules(before, after);
 }
 
 /*
