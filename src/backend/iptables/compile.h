@@ -62,8 +62,10 @@ void ipt_add_jump(struct ipt_build *build, uint8_t family, enum ipt_table table,
 
 static inline void ipt_rule_lead(struct ipt_rule *rule, enum ipt_target how, const char *chain)
 {
+	size_t len = strlen(chain);
+
 	rule->target = (uint8_t)how;
-	memcpy(rule->chain, chain, strnlen(chain, sizeof(rule->chain) - 1));
+	memcpy(rule->chain, chain, len < sizeof(rule->chain) ? len : sizeof(rule->chain) - 1);
 }
 
 static inline void ipt_rule_own(struct ipt_rule *rule, const struct pfw_forward *forward)
