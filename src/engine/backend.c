@@ -20,8 +20,9 @@ const struct pfw_backend *engine_named_backend(const struct pfw_engine *engine)
 {
 	enum pfw_backend_choice choice = wanted(engine);
 
-	return choice == PFW_BACKEND_AUTO ? NULL :
-					    pfw_backend_find(pfw_name_text(pfw_backend_names, choice));
+	if (choice == PFW_BACKEND_AUTO)
+		return NULL;
+	return pfw_backend_find(pfw_name_text(pfw_backend_names, choice));
 }
 
 int engine_check_backend(const struct pfw_engine *engine, struct pfw_error *err)
@@ -32,8 +33,8 @@ int engine_check_backend(const struct pfw_engine *engine, struct pfw_error *err)
 	if (choice == PFW_BACKEND_AUTO || pfw_backend_find(name))
 		return 0;
 	return pfw_fail(err, PFW_FAILED, -EOPNOTSUPP,
-			"this portfwd was built without the %s backend; use auto or %s, or a portfwd "
-			"that was built with it", name, pfw_backends[0]->name);
+			"this portfwd was built without the %s backend; use auto or %s, or a "
+			"portfwd that was built with it", name, pfw_backends[0]->name);
 }
 
 static int open_backend(const struct pfw_backend *ops, bool write, struct engine_backend *ret,
@@ -75,6 +76,12 @@ static int remember_why(struct pfw_engine *engine, const char *why)
 	return why && !engine->why ? -ENOMEM : 0;
 }
 
+/* Whether the rules that stand are known to be of this one. */
+static bool is_known(const struct pfw_engine *engine, const struct pfw_backend *ops)
+{
+	return engine->state.backend && !strcmp(engine->state.backend, ops->name);
+}
+
 /* All that was tried is told at once. */
 static int refuse_all(const struct pfw_error *failed, size_t n, struct pfw_error *err)
 {
@@ -85,7 +92,8 @@ static int refuse_all(const struct pfw_error *failed, size_t n, struct pfw_error
 	if (n == 1 || failed[0].kind == PFW_NOT_PERMITTED)
 		return pfw_fail(err, failed[0].kind, -EOPNOTSUPP, "%s", failed[0].item[0].message);
 	for (i = 0; i < n; i++)
-		pfw_buffer_printf(&text, "; %s: %s", pfw_backends[i]->name, failed[i].item[0].message);
+		pfw_buffer_printf(&text, "; %s: %s", pfw_backends[i]->name,
+				  failed[i].item[0].message);
 	ret = text.failed ? pfw_fail_memory(err) :
 			    pfw_fail(err, PFW_FAILED, -EOPNOTSUPP,
 				     "this kernel lets no backend work%s", text.data);
@@ -97,10 +105,9 @@ static int refuse_all(const struct pfw_error *failed, size_t n, struct pfw_error
 static int take_it(struct pfw_engine *engine, size_t n, const struct pfw_error *failed,
 		   struct pfw_error *err)
 {
-	const struct state *state = &engine->state;
-
-	engine->fell_back = n && (!state->backend || strcmp(state->backend, pfw_backends[n]->name) != 0);
-	return remember_why(engine, n ? failed[0].item[0].message : NULL) ? pfw_fail_memory(err) : 0;
+	engine->fell_back = n && !is_known(engine, pfw_backends[n]);
+	return remember_why(engine, n ? failed[0].item[0].message : NULL) ?
+		       pfw_fail_memory(err) : 0;
 }
 
 /* The first one that the kernel can do. */
@@ -158,21 +165,34 @@ static const struct pfw_backend *other_than(const struct pfw_backend *ops)
 	return NULL;
 }
 
+/* Whether anything of it stands. It is only looked at, so nobody who changes it is waited for. */
+static bool has_left(const struct pfw_backend *ops)
+{
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	struct engine_backend other = { 0 };
+	struct pfw_image image = { 0 };
+	bool left;
+
+	left = !open_backend(ops, false, &other, &ignored) &&
+	       !ops->read(other.handle, &image, &ignored) && image.n_items;
+	pfw_image_free(&image);
+	close_backend(&other);
+	return left;
+}
+
 /*
- * Where the rules that stand are known, or may be found, to be of another backend. What
- * cannot be opened can have no rules, as far as anybody can tell.
+ * Where rules are known, or found, to be of another backend. One that cannot be opened has none, as
+ * far as anybody can tell, unless it is known to: they must not stay beside those of this one.
  */
-static void open_other(struct pfw_engine *engine, bool write, bool anew)
+static int open_other(struct pfw_engine *engine, bool write, bool anew, struct pfw_error *err)
 {
 	const struct pfw_backend *ops = other_than(engine->backends[ENGINE_PACKETS].ops);
-	struct pfw_error ignored = PFW_ERROR_INIT;
-	const struct state *state = &engine->state;
 
-	if (!ops || engine->backends[ENGINE_OTHER].handle ||
-	    !(anew || (state->backend && !strcmp(state->backend, ops->name))))
-		return;
-	if (open_backend(ops, write, &engine->backends[ENGINE_OTHER], &ignored))
-		close_backend(&engine->backends[ENGINE_OTHER]);
+	if (!ops || engine->backends[ENGINE_OTHER].handle)
+		return 0;
+	if (!is_known(engine, ops) && !(anew && has_left(ops)))
+		return 0;
+	return open_backend(ops, write, &engine->backends[ENGINE_OTHER], err);
 }
 
 /* ---- All of them */
@@ -213,10 +233,9 @@ int engine_open_backends(struct pfw_engine *engine, bool write, bool anew, struc
 		close_backend(&engine->backends[ENGINE_PACKETS]);
 		ret = choose(engine, write, anew, err);
 	}
-	if (ret)
-		return ret;
-	open_other(engine, write, anew);
-	return open_host(engine, err);
+	if (!ret)
+		ret = open_other(engine, write, anew, err);
+	return ret ? ret : open_host(engine, err);
 }
 
 int engine_open_all(struct pfw_engine *engine, struct pfw_error *err)
@@ -224,11 +243,15 @@ int engine_open_all(struct pfw_engine *engine, struct pfw_error *err)
 	struct pfw_error failed[ENGINE_PACKET_BACKENDS];
 	unsigned int n_open = 0;
 	size_t n;
+	int code;
 
 	for (n = 0; n < ENGINE_PACKET_BACKENDS && pfw_backends[n]; n++) {
 		failed[n] = (struct pfw_error)PFW_ERROR_INIT;
-		if (!open_backend(pfw_backends[n], true, &engine->backends[n_open], &failed[n]))
+		code = open_backend(pfw_backends[n], true, &engine->backends[n_open], &failed[n]);
+		if (!code)
 			n_open++;
+		else if (is_known(engine, pfw_backends[n]))
+			return pfw_fail(err, failed[n].kind, code, "%s", failed[n].item[0].message);
 	}
 	return n_open ? open_host(engine, err) : refuse_all(failed, n, err);
 }

@@ -113,6 +113,7 @@ int engine_remember_config(struct pfw_engine *engine, struct pfw_error *err)
 	why = engine->why ? strdup(engine->why) : NULL;
 	if (!config || (engine->why && !why)) {
 		free(config);
+		free(why);
 		return pfw_fail_memory(err);
 	}
 	free(state->config);

@@ -166,6 +166,17 @@ static bool brought_shield(const struct engine_backend *to, const struct side *s
 	return false;
 }
 
+/* Whether the shield stood in this backend. */
+static bool had_shield(const struct engine_backend *backend, const struct side *side)
+{
+	uint32_t i;
+
+	for (i = 0; i < side->before.n_items; i++)
+		if (backend->ops->is_shield && backend->ops->is_shield(&side->before.items[i]))
+			return true;
+	return false;
+}
+
 /* Whether an interface takes packets for 127.0.0.0/8 that could not be kept from it again. */
 static bool lets_in(const struct pfw_host_record *record)
 {
@@ -189,7 +200,8 @@ int sides_apply(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
 	if (applied > ENGINE_OTHER)
 		side_take_back(engine, ENGINE_OTHER, &sides[ENGINE_OTHER], err);
 	if (applied > ENGINE_PACKETS && lets_in(&engine->state.host) &&
-	    brought_shield(&engine->backends[ENGINE_PACKETS], &sides[ENGINE_PACKETS]))
+	    brought_shield(&engine->backends[ENGINE_PACKETS], &sides[ENGINE_PACKETS]) &&
+	    !had_shield(&engine->backends[ENGINE_OTHER], &sides[ENGINE_OTHER]))
 		pfw_error_add(err, PFW_FAILED, "route_localnet could not be put back, so the rules stay "
 			      "that keep others from 127.0.0.0/8; run \"portfwd flush\"");
 	else if (applied > ENGINE_PACKETS)

@@ -214,6 +214,9 @@ int pfw_engine_export(struct pfw_engine *engine, const char *name, struct pfw_bu
 		return pfw_fail(err, PFW_FAILED, -ENOENT,
 				"this portfwd was built without the backend of the format %s", name);
 	code = engine_refuse(engine, ops, err);
+	if (!code && !engine->facts.links.n)
+		code = pfw_host_links(&engine->facts.links, err);
+	engine->plan.facts.links = engine->facts.links;
 	if (!code)
 		code = ops->compile(&engine->plan, NULL, &image, err);
 	if (code)

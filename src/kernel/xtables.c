@@ -41,8 +41,8 @@ int pfw_xtables_lock(unsigned int seconds, int *ret_fd, struct pfw_error *err)
 	close(fd);
 	if (ret == -ETIMEDOUT)
 		return pfw_fail(err, PFW_FAILED, ret,
-				"another program holds %s, the lock of iptables, for more than %u seconds; "
-				"try again, or see who with \"fuser -v %s\"",
+				"another program holds %s, the lock of iptables, for more than %u "
+				"seconds; try again, or see who with \"fuser -v %s\"",
 				path, seconds, path);
 	return pfw_fail_errno(err, ret, "cannot lock %s", path);
 }
@@ -95,13 +95,13 @@ int pfw_xtables_try(uint8_t family, const struct pfw_xtables_extension *extensio
 	const bool six = family == AF_INET6;
 	struct xt_get_revision ask = { .revision = extension->revision };
 	socklen_t len = sizeof(ask);
-	int fd = open_socket(family), ret = 0;
+	int fd = open_socket(family), option, ret = 0;
 
 	if (fd < 0)
 		return fd;
+	option = extension->is_target ? options[six].target : options[six].match;
 	strncpy(ask.name, extension->name, sizeof(ask.name) - 1);
-	if (getsockopt(fd, options[six].level,
-		       extension->is_target ? options[six].target : options[six].match, &ask, &len) < 0)
+	if (getsockopt(fd, options[six].level, option, &ask, &len) < 0)
 		ret = errno == EPROTONOSUPPORT ? -ENOENT : -errno;
 	close(fd);
 	return ret;

@@ -104,22 +104,12 @@ static int check_targets(const struct pfw_forward *forward, struct pfw_error *er
 	return ret;
 }
 
-static bool listens_on(const struct pfw_listen *listen, uint8_t family)
-{
-	uint16_t i;
-
-	for (i = 0; i < listen->n_addresses; i++)
-		if (listen->addresses[i].family == family)
-			return true;
-	return !listen->n_addresses;
-}
-
 static int check_family(const struct pfw_forward *forward, uint8_t family, struct pfw_error *err)
 {
 	const struct pfw_listen *listen = &forward->listen;
 	const struct pfw_target *target = pfw_forward_target(forward, family);
 	const char *text = family_text(family);
-	bool listening = listens_on(listen, family);
+	bool listening = pfw_listen_has(listen, family);
 	size_t mark;
 
 	/* Without an address the targets say which families are meant. */
@@ -184,12 +174,6 @@ static int check_size(const struct pfw_forward *forward, struct pfw_error *err)
 	return -EINVAL;
 }
 
-/* The families of the connections that the forward can take. */
-static bool serves(const struct pfw_forward *forward, uint8_t family)
-{
-	return pfw_forward_target(forward, family) && listens_on(&forward->listen, family);
-}
-
 static int check_prefixes(const struct pfw_forward *forward, const struct pfw_prefix *list,
 			  uint16_t n, struct pfw_error *err)
 {
@@ -198,7 +182,7 @@ static int check_prefixes(const struct pfw_forward *forward, const struct pfw_pr
 	uint16_t i;
 
 	for (i = 0; i < n; i++) {
-		if (serves(forward, list[i].addr.family))
+		if (pfw_forward_serves(forward, list[i].addr.family))
 			continue;
 		family = family_text(list[i].addr.family);
 		return pfw_error_add(err, PFW_FAILED, "%s is %s, but the forward takes no %s "

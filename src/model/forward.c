@@ -267,6 +267,21 @@ bool pfw_forward_needs_localnet(const struct pfw_forward *forward)
 	return false;
 }
 
+bool pfw_listen_has(const struct pfw_listen *listen, uint8_t family)
+{
+	uint16_t i;
+
+	for (i = 0; i < listen->n_addresses; i++)
+		if (listen->addresses[i].family == family)
+			return true;
+	return !listen->n_addresses;
+}
+
+bool pfw_forward_serves(const struct pfw_forward *forward, uint8_t family)
+{
+	return pfw_forward_target(forward, family) && pfw_listen_has(&forward->listen, family);
+}
+
 unsigned int pfw_forward_n_targets(const struct pfw_forward *forward, uint8_t family)
 {
 	unsigned int n = 0;

@@ -229,6 +229,43 @@ move() { # FROM TO
 	pfw diff
 }
 
+# What fails on the way, at each change that the backends ask the kernel for.
+half_way() { # FROM TO
+	local before call refused=0
+	all_of_both() {
+		in_ns gw nft -s list ruleset
+		iptables_save gw | grep PORTFWD || true
+		in_ns gw sh -c 'cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/route_localnet'
+	}
+	command -v strace > /dev/null || skip "strace is not there"
+	config <<-JSON
+		{ "forwards": [ { "name": "web", "listen": "8080", "target": "$SERVER4:80" },
+			{ "name": "inner", "listen": "8082", "target": "127.0.0.1:9000" } ] }
+	JSON
+	pfw --backend "$1" reload
+	before=$(all_of_both)
+	for call in {setsockopt,sendmsg}:{1..12}; do
+		run in_ns gw strace -qq -f -o /dev/null -e trace="${call%:*}" \
+			-e inject="${call%:*}:error=EINVAL:when=${call#*:}" \
+			"$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" --backend "$2" reload
+		if [ "$status" -ne 0 ]; then
+			refused=$((refused + 1))
+			equal "$before" "$(all_of_both)" "$call: $output"
+		fi
+		pfw --backend "$1" reload
+		equal "$before" "$(all_of_both)" "after $call"
+	done
+	[ "$refused" -ge 5 ]
+}
+
+@test "a move from iptables to nftables that fails half way changes nothing" {
+	half_way iptables nftables
+}
+
+@test "nor does one from nftables to iptables" {
+	half_way nftables iptables
+}
+
 @test "flush clears both, whichever is meant" {
 	pfw --backend iptables add web 8080 "$SERVER4:80"
 	in_iptables
@@ -236,6 +273,25 @@ move() { # FROM TO
 	nothing_is_left
 	pfw --backend nftables reload
 	pfw --backend iptables flush
+	nothing_is_left
+}
+
+@test "rules of the other backend that cannot be reached: nothing comes beside them, and flush says so" {
+	local rules command
+	pfw --backend iptables add web 8080 "$SERVER4:80"
+	rules=$(iptables_save gw)
+	for command in "--backend nftables reload" flush; do
+		# shellcheck disable=SC2086 # words
+		run in_ns gw setpriv --bounding-set -net_raw "$PORTFWD" -c "$CONFIG" \
+			--run-dir "$RUN_DIR" $command
+		equal 5 "$status" "$command: $output"
+		contains "$output" CAP_NET_RAW
+		equal "$rules" "$(iptables_save gw)"
+		run in_nftables
+		[ "$status" -ne 0 ]
+	done
+	equal "iptables true" "$(pfw_json '"\(.backend) \(.in_sync)"' --backend iptables status)"
+	pfw flush
 	nothing_is_left
 }
 

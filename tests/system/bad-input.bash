@@ -18,6 +18,7 @@ setup() {
 	AS=()
 	ROWS=0
 	WRONG=0
+	TABLE=
 	host_add gw
 	link_add gw wan0 gw lan0
 	addr_add gw wan0 "$WAN4/24" "$WAN6/64"
@@ -50,10 +51,18 @@ good() {
 
 # All that a refused command must leave alone.
 everything() {
+	files
+	kernel
+}
+
+files() {
 	(cd "$BATS_TEST_TMPDIR" &&
 		find etc run -printf '%p %y %m %s %l\n' | sort &&
-		find etc run -type f -print0 | sort -z | xargs -0r sha256sum)
-	in_ns gw sh -c 'nft list ruleset
+		find etc run -type f -exec sha256sum {} + | sort)
+}
+
+kernel() {
+	in_net gw sh -c 'nft list ruleset
 		cd /proc/sys/net && grep -H . ipv4/ip_forward ipv[46]/conf/*/forwarding'
 }
 
@@ -72,6 +81,22 @@ unchanged() { # ID BEFORE
 	[ "$2" = "$after" ] || wrong "$1" "something changed" "$2" "$after"
 }
 
+# A row's, which is one of a table or stands alone.
+row_begin() {
+	ROWS=$((ROWS + 1))
+	FILES=$(files)
+	# Within a table the kernel is what it was before the first.
+	[ -n "$TABLE" ] || KERNEL=$(kernel)
+}
+
+row_end() { # ID
+	local after
+	after=$(files)
+	[ "$FILES" = "$after" ] || wrong "$1" "files changed" "$FILES" "$after"
+	after=$(kernel)
+	[ "$KERNEL" = "$after" ] || wrong "$1" "the kernel changed" "$KERNEL" "$after"
+}
+
 # ---- Commands that must be refused
 
 # The lines of a row, with the places of this test in them.
@@ -85,26 +110,27 @@ lines_of() { # TEXT
 	printf 'portfwd: %s' "${text//$'\n'/$'\nportfwd: '}"
 }
 
-# The same lines, and exit code and kind, from the JSON object on standard output.
-lines_of_json='.error as $e | ($e.errors[] |
+# The same lines, and exit code and kind, from the JSON object on standard output; all are looked
+# at in the end, each behind the name of its row.
+lines_of_json='if type == "string" then "--- \(.)" else .error as $e | ($e.errors[] |
 	"portfwd: \([.file, .path, .message | values] | join(": "))"),
 	if $e.count > 10 then "portfwd: and \($e.count - 10) more" else empty end,
-	"exit \($e.exit) \($e.kind)"'
+	"exit \($e.exit) \($e.kind)" end'
 kinds=('' failed usage not-found conflict not-permitted)
 
 says() { # ID CODE TEXT ARGUMENT …
-	local id=$1 code=$2 text what="portfwd ${*:4:5}" status=0 json
+	local id=$1 code=$2 text what="portfwd ${*:4:5}" status=0
 	local out=$BATS_TEST_TMPDIR/out err=$BATS_TEST_TMPDIR/err
 	text=$(lines_of "$3")
 	shift 3
-	ip netns exec gw timeout -k 1 "$REFUSED_SECONDS" "${AS[@]}" "$PORTFWD" -c "$CONFIG" \
+	nsenter --net=/run/netns/gw timeout -k 1 "$REFUSED_SECONDS" "${AS[@]}" "$PORTFWD" -c "$CONFIG" \
 		--run-dir "$RUN_DIR" "$@" > "$out" 2> "$err" || status=$?
 	[ "$status" = "$code" ] || wrong "$id" "$what: exit code $status, not $code"
 	[ "$text" = "$(< "$err")" ] || wrong "$id" "$what: other words" "$text" "$(< "$err")"
 	if [[ " $* " == *" --json "* ]]; then
-		json=$(jq -r "$lines_of_json" < "$out" 2>&1) || true
-		text+=$'\n'"exit $code ${kinds[code]}"
-		[ "$text" = "$json" ] || wrong "$id" "$what: other words in JSON" "$text" "$json"
+		{ printf '"%s: %s"\n' "$id" "$what" && cat "$out"; } >> "$BATS_TEST_TMPDIR/json"
+		printf -- '--- %s\n%s\nexit %s\n' "$id: $what" "$text" "$code ${kinds[code]}" \
+			>> "$BATS_TEST_TMPDIR/json.expected"
 	elif [ -s "$out" ]; then
 		wrong "$id" "$what: it printed" "" "$(head -c 1000 "$out")"
 	fi
@@ -114,13 +140,11 @@ says() { # ID CODE TEXT ARGUMENT …
 
 # Whatever reads the files refuses them, in the same words.
 refused_files() { # ID CODE TEXT
-	local before
-	ROWS=$((ROWS + 1))
-	before=$(everything)
+	row_begin
 	says "$@" reload
 	says "$@" --json check
 	says "$@" add extra 9999 10.0.0.9:80
-	unchanged "$1" "$before"
+	row_end "$1"
 }
 
 # The file holds this text.
@@ -154,14 +178,18 @@ drop_in() { # ID CODE TEXT CONTENT
 
 # What stands around it, and this command line.
 typed() { # ID CODE TEXT ARGUMENT …
-	local before
-	ROWS=$((ROWS + 1))
-	before=$(everything)
+	row_begin
 	says "$@"
-	unchanged "$1" "$before"
+	row_end "$1"
 }
 
 settle() {
+	local json
+	if [ -e "$BATS_TEST_TMPDIR/json" ]; then
+		json=$(jq -r "$lines_of_json" < "$BATS_TEST_TMPDIR/json" 2>&1) || true
+		[ "$(< "$BATS_TEST_TMPDIR/json.expected")" = "$json" ] ||
+			wrong JSON "other words" "$(< "$BATS_TEST_TMPDIR/json.expected")" "$json"
+	fi
 	echo "# $ROWS bad inputs" >&3
 	if [ "$WRONG" != 0 ] || [ "$ROWS" = 0 ]; then
 		echo "$WRONG wrong with $ROWS bad inputs" >&2
@@ -170,6 +198,8 @@ settle() {
 }
 
 rows() { # TABLE
+	TABLE=$1
+	KERNEL=$(kernel)
 	# shellcheck source=/dev/null
 	source "$BATS_TEST_DIRNAME/bad-input/$1.rows"
 	settle

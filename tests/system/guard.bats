@@ -42,9 +42,7 @@ forwards_work() {
 
 closed() { # 4|6
 	local server=SERVER$1 client=CLIENT$1
-	unreachable tcp client "${!server}" 80
-	unreachable udp client "${!server}" 53
-	unreachable tcp server "${!client}" 80
+	none_reachable tcp client "${!server}" 80 udp client "${!server}" 53 tcp server "${!client}" 80
 }
 
 open() { # 4|6
@@ -164,7 +162,8 @@ all_sysctls() {
 		closed 6
 	}
 	free
-	pfw diff
+	# Each interface stands in the rules of iptables that tell a hairpin.
+	nft_only pfw diff
 	pfw add more 8081 "$SERVER4:80"
 	pfw reload
 	pfw diff
@@ -246,7 +245,8 @@ rename() { # HOST OLD NEW
 	nft_only contains "$output" '- element guarded4 { "wan0" }'
 	nft_only contains "$output" '+ element guarded4 { "up0" }'
 	nft_only contains "$output" '+ element guarded6 { "up0" }'
-	iptables_only contains "$output" '-i up0'
+	iptables_only contains "$output" '~ ip6tables -t filter -N PORTFWD-GUARD { '
+	iptables_only contains "$output" '-i up0 '
 	# A small change, which otherwise sends no more than itself.
 	pfw add more 8081 "$SERVER4:80"
 	pfw diff
@@ -277,7 +277,8 @@ rename() { # HOST OLD NEW
 	pfw diff
 	equal "lan0 up0" "$(guarded 6)"
 	lan_join gw lan0 "$LAN4/24" "$LAN6/64"
-	pfw diff
+	nft_only pfw diff
+	iptables_only pfw reload
 	equal "lan0 up0" "$(guarded 6)"
 	pfw flush
 	equal 1 "$(sysctl_get gw net/ipv6/conf/up0/accept_ra)"
@@ -292,7 +293,8 @@ rename() { # HOST OLD NEW
 	mv "$state.old" "$state"
 	pfw diff
 	rename gw wan0 up0
-	pfw diff
+	nft_only pfw diff
+	iptables_only pfw reload
 	equal "lan0 wan0" "$(guarded 4)"
 	pfw flush
 	equal "0 0" "$(sysctl_get gw net/ipv4/ip_forward) $(sysctl_get gw net/ipv6/conf/all/forwarding)"
@@ -413,14 +415,23 @@ rename() { # HOST OLD NEW
 		pfw reload
 		pfw diff
 	}
+	each() { # OPTION: the same of one for each family
+		config <<-JSON
+			{ "forwards": [
+			  { "name": "same4", "listen": "$SERVER4:80", "target": "$SERVER4:80", $1 },
+			  { "name": "same6", "listen": "[$SERVER6]:80", "target": "[$SERVER6]:80", $1 }
+			] }
+		JSON
+		pfw reload
+		pfw diff
+	}
 	passes() {
 		reaches tcp client "$SERVER4" 80 web4 "$CLIENT4"
 		reaches tcp client "$SERVER6" 80 web6 "$CLIENT6"
 		unreachable tcp client "$SERVER4" 99
 	}
 	stays_out() {
-		unreachable tcp client "$SERVER4" 80
-		unreachable tcp client "$SERVER6" 80
+		none_reachable tcp client "$SERVER4" 80 tcp client "$SERVER6" 80
 	}
 	same "\"source\": [\"$CLIENT4\", \"$CLIENT6\"]"
 	passes
@@ -431,13 +442,15 @@ rename() { # HOST OLD NEW
 	stays_out
 	same "\"source\": [\"!$CLIENT4\", \"!$CLIENT6\"]"
 	stays_out
-	same '"limit": { "connections": 5, "rate": "100/second" }'
+	same '"limit": { "connections": 5 }'
+	passes
+	each '"limit": { "connections": 5, "rate": "100/second" }'
 	passes
 	same '"log": true'
 	passes
 	same "\"expires\": \"$LATE-01-01T00:00:00Z\""
 	passes
-	same '"limit": { "rate": "1/hour", "burst": 2 }'
+	each '"limit": { "rate": "1/hour", "burst": 1 }'
 	passes
 	stays_out
 	config <<-JSON
@@ -515,7 +528,9 @@ rename() { # HOST OLD NEW
 	equal "false active" "$(pfw_json .guard status) $(pfw_json '.forwards[0].state' list)"
 	pfw_fails 7 diff
 	nft_only equal '+ element guarded4 { "lan0" }' "$output"
-	iptables_only contains "$output" '-i lan0'
+	iptables_only contains "$output" '~ iptables -t filter -N PORTFWD-GUARD { '
+	iptables_only contains "$output" '-i lan0 '
+	iptables_only equal 1 "${#lines[@]}"
 	pfw reload
 	equal true "$(pfw_json .guard status)"
 }
@@ -693,7 +708,7 @@ rename() { # HOST OLD NEW
 	run pfw --dry-run add 8080 "[$SERVER6]:80"
 	equal 0 "$status" "$output"
 	nft_only contains "$output" '+ element guarded6 { "wan0" }'
-	iptables_only contains "$output" '-i wan0'
+	iptables_only contains "$output" '-i wan0 -m comment --comment portfwd -g PORTFWD-GUARDED'
 	contains "$output" '+ net.ipv6.conf.lan0.accept_ra = 2'
 	contains "$output" '+ net.ipv6.conf.all.forwarding = 1'
 	equal 1 "$(sysctl_get gw net/ipv6/conf/lan0/accept_ra)"
@@ -773,7 +788,8 @@ by_advertisement() {
 	ip -n gw link add br8 type bridge
 	equal 2 "$(sysctl_get gw net/ipv6/conf/br8/accept_ra)"
 	ip -n gw link del br7
-	pfw diff
+	nft_only pfw diff
+	iptables_only pfw reload
 	pfw flush
 	equal "0 1 1" "$(for name in lan0 wan0 default; do
 		sysctl_get gw "net/ipv6/conf/$name/accept_ra"

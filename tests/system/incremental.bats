@@ -101,6 +101,9 @@ random_forward() {
 	any_of "" "" "" --no-local --log
 	[ -z "$word" ] || arguments+=("$word")
 	any_of "" "" "" "" rate=50/second rate=5/minute,burst=20 connections=3 rate=7/hour,connections=2
+	case $BACKEND:$family$self:$word in
+	iptables:both*:rate* | iptables:*1:rate*) word=connections=3 ;;
+	esac
 	[ -z "$word" ] || arguments+=(--limit "$word")
 	any_of "" "" "" "" 2h 1d
 	[ -z "$word" ] || arguments+=(--expires "$word")
@@ -108,7 +111,8 @@ random_forward() {
 	[ -z "$word" ] || arguments+=("$word")
 }
 
-# Changes at random, N times; what is refused must be refused for a conflict.
+# Changes at random, N times; what is refused must be refused for a conflict, or for what iptables
+# cannot express.
 random_changes() { # N NAMES
 	local i name command code output word arguments done=0
 
@@ -130,6 +134,7 @@ random_changes() { # N NAMES
 		case $code in
 		0) done=$((done + 1)) ;;
 		3 | 4) ;;
+		1) [[ $BACKEND/$output == iptables/*limit.rate:*"both families"* ]] || code=bad ;;
 		2) [[ $output == *twice* ]] || [ "$command" != add ] || code=bad ;;
 		*) code=bad ;;
 		esac

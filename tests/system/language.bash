@@ -33,7 +33,7 @@ peer_serve_both() { # HOST NAME ADDRESS PORTS
 
 # Sends the lines of standard input to one process in a host, and prints what it answers.
 peer_ask() { # HOST
-	ip netns exec "$1" "$PEER" ask
+	in_net "$1" "$PEER" ask
 }
 
 # Expects "NAME PEER PORT", of which what is behind may be left out, or none.

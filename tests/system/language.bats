@@ -42,8 +42,10 @@ everything() {
 		  { "name": "other", "listen": "$WAN4:8401-8409", "target": "$SERVER4:81",
 		    "source": "!$CLIENT4/32", "local": false, "enabled": false },
 		  { "name": "nobody", "listen": "8410", "target": "$SERVER4:80", "source": ["0.0.0.0/0", "!0.0.0.0/1", "!128.0.0.0/1"] },
-		  { "name": "limited", "listen": "8500/tcp+udp", "target": ["$SERVER4:80", "[$SERVER6]:80"],
+		  { "name": "limited", "listen": "8500/tcp+udp", "target": "$SERVER4:80",
 		    "limit": { "rate": "600/minute", "burst": 60, "connections": 9 }, "log": true },
+		  { "name": "limited6", "listen": "8500/tcp+udp", "target": "[$SERVER6]:80",
+		    "limit": { "rate": "60/minute", "burst": 6, "connections": 9 }, "log": true },
 		  { "name": "slow", "listen": "8501-8502", "target": "$SERVER4:80", "limit": { "rate": "3/hour" } },
 		  { "name": "logged", "listen": "8503", "target": "self:22", "log": true, "local": false },
 		  { "name": "later", "listen": "8600", "target": "$SERVER4:80", "expires": "$LATE-01-31T12:00:00Z" },
@@ -161,7 +163,7 @@ works() { # WHAT
 	in_sync
 	local states
 	states=$(pfw_json '.forwards[].state' list | sort | uniq -c | xargs)
-	equal "29 active 2 disabled 1 expired" "$states"
+	equal "30 active 2 disabled 1 expired" "$states"
 }
 
 @test "everything saved and loaded: still in sync, and it forwards the same" {

@@ -272,7 +272,7 @@ two_forwards() {
 	kill -- "-$storm" || true
 }
 
-# Tables of nftables are numbered as they come.
+# Tables of nftables are numbered as they come; "auto" tries one more.
 table_number() { # NAME
 	in_ns gw nft add table ip "$1"
 	in_ns gw nft -j -a list tables | jq ".nftables[].table? | select(.name == \"$1\") | .handle"
@@ -286,7 +286,8 @@ table_number() { # NAME
 	run in_ns gw sh -ec 'cd /proc/sys/net/ipv4/conf/wan0
 		mount --bind route_localnet route_localnet
 		mount -o remount,bind,ro route_localnet
-		exec "$@"' sh "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" add inner 8080 127.0.0.1:9000
+		exec "$@"' sh "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" --backend nftables \
+		add inner 8080 127.0.0.1:9000
 	equal 1 "$status" "$output"
 	contains "$output" route_localnet
 	equal "0 0" "$(localnet wan0 lan0)"

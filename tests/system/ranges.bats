@@ -67,7 +67,7 @@ load language
 		web6 tcp "$SERVER6" 80-180 dns udp "$SERVER4" 80-180
 	pfw add shift "8100-8200/tcp+udp" "$SERVER4:80-180,[$SERVER6]:80-180" --log
 	pfw add keep 8000-8010 "$SERVER4" --source "$CLIENT4"
-	pfw add many 8300-8310 "$SERVER4:80,[$SERVER6]:80" --limit rate=1000/second,burst=100
+	pfw add many 8300-8310 "$SERVER4:80,[$SERVER6]:80" --limit connections=100
 	gets "web $CLIENT4 87" client tcp "$WAN4" 8107
 	gets "web $CLIENT4 180" client tcp "$WAN4" 8200
 	gets "dns $CLIENT4 80" client udp "$WAN4" 8100

@@ -67,6 +67,30 @@ setup() {
 	reaches tcp client "$WAN4" 8080 web "$CLIENT4"
 }
 
+# nftables learns hairpins by itself, from whatever interface.
+# bats test_tags=iptables
+@test "an interface made later: diff tells its hairpin, which the next command makes; forwards are active" {
+	local late4=172.16.0.2
+	serve_tcp web server "$SERVER4" 80
+	pfw add web "$WAN4:8080" "$SERVER4:80"
+	pfw add late "$WAN4:8081" "$late4:80"
+	host_add box
+	link_add box eth0 gw late0
+	addr_add box eth0 "$late4/24"
+	addr_add gw late0 172.16.0.1/24
+	in_ns box ip route add "$WAN4" via 172.16.0.1
+	serve_tcp box box "$late4" 80
+	pfw_fails 7 diff
+	contains "$output" "-i late0 -o late0"
+	equal "active active" "$(pfw_json '[.forwards[].state] | join(" ")' list)"
+	equal "false 2" "$(pfw_json '"\(.in_sync) \(.forwards.active)"' status)"
+	reaches tcp client "$WAN4" 8080 web "$CLIENT4"
+	unreachable tcp box "$WAN4" 8081
+	pfw remove web
+	pfw diff
+	reaches tcp box "$WAN4" 8081 box 172.16.0.1
+}
+
 # The others are where interfaces stand in rules.
 # bats test_tags=nftables
 @test "a hairpin that could not be told is not remembered as none" {

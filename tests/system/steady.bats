@@ -4,7 +4,7 @@
 # Reload after reload of other forwards: whoever goes through one that stays as it is
 # notices nothing of it.
 #
-# Backends: nftables
+# Backends: nftables iptables
 
 load helpers
 
@@ -96,7 +96,8 @@ others() { # ROUND COUNTERS
 		*:1) options=', "source": ["203.0.113.0/24", "2001:db8:9::/48"], "log": true' ;;
 		*) options=', "limit": { "rate": "5/second" }' ;;
 		esac
-		case $port:$target:$options in
+		case $BACKEND:$port:$target:$options in
+		iptables:*"$SECOND6"*rate*) options=', "limit": { "connections": 5 }' ;;
 		*"$SECOND6"*) ;;
 		*) options=${options/, \"2001:db8:9::\/48\"/} ;;
 		esac
@@ -111,7 +112,7 @@ reload_often() { # FIRST LAST COUNTERS COUNTERS
 
 	for ((round = first; round <= last; round++)); do
 		others "$round" "${counters[round % 2]}"
-		case $(nsenter --net=/run/netns/gw "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" reload) in
+		case $(pfw reload) in
 		*"nothing changed") ;;
 		reloaded*) changed=$((changed + 1)) ;;
 		esac

@@ -207,5 +207,7 @@ int pfw_host_adopt_localnets(struct pfw_host_record *record, const struct pfw_li
  * renamed; changes nothing of the host. Free with pfw_facts_free().
  */
 int pfw_host_facts(struct pfw_host_record *record, struct pfw_facts *ret, struct pfw_error *err);
+/* The interfaces alone, which anybody may ask for. *ret is zero-initialised. */
+int pfw_host_links(struct pfw_links *ret, struct pfw_error *err);
 
 #endif

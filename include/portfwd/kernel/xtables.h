@@ -32,8 +32,8 @@ struct pfw_xtables_extension {
 	bool is_target;
 };
 /*
- * Whether the kernel has tables of this family at all, and this match or target for them, which it may
- * load. 0; -EPERM; -ENOENT: not this one; another negative errno: no tables. Makes no table.
+ * Whether the kernel has tables of this family at all, and this match or target for them, which it
+ * may load. 0; -EPERM; -ENOENT: not this one; another negative errno: no tables. Makes no table.
  */
 int pfw_xtables_try(uint8_t family, const struct pfw_xtables_extension *extension);
 

@@ -114,6 +114,8 @@ int pfw_forward_copy(const struct pfw_forward *from, struct pfw_arena *arena,
 bool pfw_forward_equal(const struct pfw_forward *a, const struct pfw_forward *b);
 /* Whether two listen parts say the same, in whatever order. */
 bool pfw_listen_equal(const struct pfw_listen *a, const struct pfw_listen *b);
+/* Whether it has an address of this family, or none at all. */
+bool pfw_listen_has(const struct pfw_listen *listen, uint8_t family);
 
 /* The first target that connections of this family get, or NULL. self serves both. */
 const struct pfw_target *pfw_forward_target(const struct pfw_forward *forward, uint8_t family);
@@ -126,6 +128,8 @@ bool pfw_forward_leaves(const struct pfw_forward *forward, uint8_t family);
  * interface's net.ipv4.conf.IF.route_localnet.
  */
 bool pfw_forward_needs_localnet(const struct pfw_forward *forward);
+/* Whether it takes connections of this family: it listens for them, and has a target for them. */
+bool pfw_forward_serves(const struct pfw_forward *forward, uint8_t family);
 /* How many targets of this family there are. */
 unsigned int pfw_forward_n_targets(const struct pfw_forward *forward, uint8_t family);
 

@@ -32,10 +32,17 @@ static int gather_link(void *ctx, const char *name, uint32_t index)
 	return pfw_links_add(ctx, name, index, false);
 }
 
+int pfw_host_links(struct pfw_links *ret, struct pfw_error *err)
+{
+	int code = pfw_link_each(gather_link, ret, err);
+
+	return code && !err->count ? pfw_fail_memory(err) : code;
+}
+
 int pfw_host_facts(struct pfw_host_record *record, struct pfw_facts *ret, struct pfw_error *err)
 {
 	struct pfw_facts facts = { 0 };
-	int code = pfw_link_each(gather_link, &facts.links, err);
+	int code = pfw_host_links(&facts.links, err);
 
 	if (!code && pfw_host_record_follow(record, &facts.links))
 		code = -ENOMEM;

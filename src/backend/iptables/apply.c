@@ -84,7 +84,8 @@ static int commit_all(struct work *work, struct pfw_error *err)
 			if (!edit->n_pairs || round_of(edit) != round)
 				continue;
 			ret = commit(edit, err);
-			if (!ret)
+			/* What failed may stand: its counts are added in a step of their own. */
+			if (ret != -ESTALE)
 				work->committed[work->n_committed++] = edit;
 		}
 	return ret;
@@ -104,9 +105,9 @@ static int undo_edit(const struct ipt_edit *edit, struct ipt_ledger *ledger, str
 
 	if (!ret && ipt_edit_plan(&back))
 		ret = pfw_fail_memory(err);
-	if (!ret)
+	if (!ret && back.n_pairs)
 		ret = ipt_edit_make(&back, ledger, err);
-	if (!ret)
+	if (!ret && back.n_pairs)
 		ret = commit(&back, err);
 	ipt_edit_free(&back);
 	ipt_standing_free(edit->library, &now);

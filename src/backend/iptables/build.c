@@ -59,7 +59,8 @@ void ipt_add_jump(struct ipt_build *build, uint8_t family, enum ipt_table table,
 	struct ipt_rule rule = { 0 };
 
 	ipt_rule_lead(&rule, IPT_JUMP, to);
-	if (!pfw_image_add(&build->image, IPT_KIND_JUMP, &key, sizeof(key), &rule, sizeof(rule), NULL))
+	if (!pfw_image_add(&build->image, IPT_KIND_JUMP, &key, sizeof(key), &rule, sizeof(rule),
+			   NULL))
 		build->failed = true;
 }
 

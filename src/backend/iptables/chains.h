@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Chains with all of their rules in order: as they stand in the kernel, and as an image wants them. */
+/* Chains with all of their rules in order: as they stand in the kernel, and as they are wanted. */
 #ifndef PORTFWD_BACKEND_IPTABLES_CHAINS_H
 #define PORTFWD_BACKEND_IPTABLES_CHAINS_H
 
@@ -16,7 +16,7 @@ struct ipt_line {
 struct ipt_lines {
 	struct ipt_place place;
 	bool builtin;
-	bool kept;			/* empty, and there only because rules of others lead to it */
+	bool kept;			/* empty, and there only for others' rules that lead to it */
 	struct ipt_line *list;
 	uint32_t n;
 	uint32_t n_room;

@@ -111,8 +111,8 @@ static void add_frame(struct ipt_build *build, unsigned int f)
 		ipt_add_jump(build, family, IPT_TABLE_NAT, "POSTROUTING", IPT_CHAIN_SNAT);
 	if (hairpin)
 		ipt_add_hairpin(build, family);
-	if (build->needs_drop[f])
-		ipt_add_drop(build, family);
+	if (build->needs_sink[f])
+		ipt_add_sink(build, family);
 	if (pfw_plan_guards(plan, family))
 		ipt_add_guard(build, family);
 	if (family == AF_INET && pfw_plan_localnet(plan))
@@ -188,9 +188,10 @@ static void end(struct ipt_build *build)
 
 static int refuse(const struct pfw_forward *forward, struct pfw_error *err)
 {
-	return pfw_fail(err, PFW_FAILED, -EINVAL, "\"%s\" admits more than %u address prefixes, for "
-			"which the iptables backend has no rules; join some, or use the nftables "
-			"backend", forward->name, IPT_ADMITTED_MAX);
+	return pfw_fail(err, PFW_FAILED, -EINVAL,
+			"\"%s\" admits more than %u address prefixes, for which the iptables backend "
+			"has no rules; join some, or use the nftables backend", forward->name,
+			IPT_ADMITTED_MAX);
 }
 
 int ipt_compile(const struct pfw_plan *plan, const struct pfw_touched *only, struct pfw_image *ret,

@@ -29,13 +29,14 @@ struct ipt_build {
 	const struct pfw_plan *plan;
 	struct pfw_image image;
 	bool failed;
-	const struct pfw_forward *refused;	/* it admits more prefixes than there are rules for */
+	const struct pfw_forward *refused;	/* admits more prefixes than there are rules for */
 	struct ipt_cell **cells;	/* that have no chain yet */
 	size_t n_cells;
 	size_t n_cells_room;
-	size_t n_rules[2][2];		/* of these, by family, and whether they are of the source */
+	size_t n_rules[2][2];		/* of these, by family, and whether of the source */
 	bool *needs_chain[2];		/* by family and forward: a rule leads to its own chain */
-	bool needs_drop[2];
+	bool needs_sink[2];
+	bool sinks_own;			/* of IPv4, and what the machine itself opens too */
 	/* Who is admitted, of the forward that was asked for last. */
 	struct ipt_prefixes admitted;
 	const struct pfw_forward *admitted_of;
@@ -61,8 +62,10 @@ void ipt_add_jump(struct ipt_build *build, uint8_t family, enum ipt_table table,
 
 static inline void ipt_rule_lead(struct ipt_rule *rule, enum ipt_target how, const char *chain)
 {
+	size_t len = strlen(chain);
+
 	rule->target = (uint8_t)how;
-	strncpy(rule->chain, chain, sizeof(rule->chain) - 1);
+	memcpy(rule->chain, chain, len < sizeof(rule->chain) ? len : sizeof(rule->chain) - 1);
 }
 
 static inline void ipt_rule_own(struct ipt_rule *rule, const struct pfw_forward *forward)
@@ -82,7 +85,7 @@ void ipt_find_admitted(struct ipt_build *build, const struct pfw_forward *forwar
 struct ipt_claim {
 	const struct pfw_slot *slot;
 	const struct pfw_forward *forward;
-	uint16_t *ranks;	/* of the slot: how many claims have rules so far, by whether of the source */
+	uint16_t *ranks;	/* of the slot: claims with rules so far; 1: of the source */
 };
 
 /* Adds a RULE item; without a chain it finds its own later, in a tree. */
@@ -119,16 +122,18 @@ void ipt_match_elsewhere(struct ipt_rule *rule, const struct pfw_plan *plan,
 void ipt_add_dispatch(struct ipt_build *build, const struct ipt_claim *claim);
 void ipt_add_source(struct ipt_build *build, const struct ipt_claim *claim);
 void ipt_add_unchanged(struct ipt_build *build, const struct ipt_claim *claim);
+/* Whether anybody of the family may use it: where all sources are of the other one, nobody may. */
+bool ipt_admits(const struct pfw_forward *forward, uint8_t family);
 /* forward.c: the chains of a forward that needs more than a rewrite. */
 void ipt_add_forward(struct ipt_build *build, const struct pfw_forward *forward, uint8_t family);
-void ipt_add_drop(struct ipt_build *build, uint8_t family);
 /* tree.c: finds a chain for each rule that has none, and makes these chains. */
 void ipt_add_trees(struct ipt_build *build);
 /* The same for addresses whose connections are masqueraded; goals of the family. */
 void ipt_add_masquerades(struct ipt_build *build, uint8_t family);
-/* hairpin.c, guard.c, shield.c: chains of the frame. */
+/* hairpin.c, sink.c, guard.c, shield.c: chains of the frame. */
 bool ipt_has_hairpin(const struct pfw_plan *plan, uint8_t family);
 void ipt_add_hairpin(struct ipt_build *build, uint8_t family);
+void ipt_add_sink(struct ipt_build *build, uint8_t family);
 void ipt_add_guard(struct ipt_build *build, uint8_t family);
 void ipt_add_shield(struct ipt_build *build);
 

@@ -10,7 +10,7 @@
 struct ipt_pair {
 	const struct ipt_lines *standing;	/* NULL: it comes */
 	const struct ipt_lines *wanted;		/* NULL: it goes */
-	uint32_t *like;		/* for each rule that stands, the one that is wanted, or PFW_INDEX_NONE */
+	uint32_t *like;		/* of each rule that stands, the wanted one, or PFW_INDEX_NONE */
 };
 
 /* Fill in what is to be edited; free with ipt_edit_free(). */
@@ -28,7 +28,7 @@ struct ipt_edit {
 
 /* Finds out what there is to do; -ENOMEM. */
 int ipt_edit_plan(struct ipt_edit *edit);
-/* Makes the changes in the table, which is open. What stays keeps its entry, and so what it counts. */
+/* Makes the changes in the table, which is open. What stays keeps its entry and its count. */
 int ipt_edit_make(const struct ipt_edit *edit, struct ipt_ledger *ledger, struct pfw_error *err);
 void ipt_edit_free(struct ipt_edit *edit);
 

@@ -40,30 +40,6 @@ static void lead(struct way *way, struct ipt_rule *rule, const char *prefix)
 	add(way, rule);
 }
 
-/*
- * iptables refuses to load DROP in this table, and with it all else that was saved. So what should
- * be dropped goes where nothing can: to an address that no packet from outside may have, at
- * a port where nothing of this machine's own listens.
- */
-void ipt_add_drop(struct ipt_build *build, uint8_t family)
-{
-	struct ipt_rule rule = { .target = IPT_DNAT, .has_address = true, .to = { 1, 1 } };
-	struct ipt_chain chain;
-	unsigned int bit;
-
-	/* Of IPv4 0.0.0.0; of IPv6 ff01::, a group within one machine that nobody can join. */
-	if (family == AF_INET6) {
-		rule.address[0] = 0xff;
-		rule.address[1] = 0x01;
-	}
-	ipt_chain_begin(&chain, build, family, IPT_TABLE_NAT, IPT_CHAIN_DROP, NULL);
-	for (bit = 1; bit < 1u << PFW_PROTOCOLS; bit <<= 1) {
-		rule.protocol = pfw_protocol_number(bit);
-		ipt_chain_add(&chain, &rule);
-	}
-	ipt_chain_end(&chain);
-}
-
 /* One rule for each prefix of this family: out of the chain, or to the chain of who is admitted. */
 static void add_prefixes(struct way *way, const struct pfw_prefix *prefixes, uint16_t n,
 			 bool admitted)
@@ -96,6 +72,17 @@ static void add_admission(struct way *way)
 	begin(way, IPT_PREFIX_GO);
 }
 
+/* What must come in by an interface is never the machine's own. */
+static void need_sink(struct way *way)
+{
+	struct ipt_build *build = way->build;
+
+	build->needs_sink[ipt_family_index(way->family)] = true;
+	if (way->family == AF_INET && !way->forward->listen.n_interfaces &&
+	    !pfw_plan_remote(build->plan, way->forward))
+		build->sinks_own = true;
+}
+
 /* Limits fail closed: within them it goes on, and everything else is dropped. */
 static void add_limits(struct way *way)
 {
@@ -115,7 +102,7 @@ static void add_limits(struct way *way)
 	lead(way, &rule, IPT_PREFIX_IN);
 	ipt_rule_lead(&drop, IPT_GOTO, IPT_CHAIN_DROP);
 	add(way, &drop);
-	way->build->needs_drop[ipt_family_index(way->family)] = true;
+	need_sink(way);
 	ipt_chain_end(&way->chain);
 	begin(way, IPT_PREFIX_IN);
 }
@@ -205,6 +192,7 @@ static void add_address(struct way *way, const struct pfw_target *target, struct
 /* Of what is left by the targets before, this one's share. */
 static void add_random(struct way *way, const struct choice *of)
 {
+	const uint64_t whole = 0x80000000;
 	uint64_t left = of->all;
 	size_t i;
 
@@ -213,7 +201,7 @@ static void add_random(struct way *way, const struct choice *of)
 
 		if (i + 1 < of->n) {
 			rule.asks = IPT_RANDOM;
-			rule.share = (uint32_t)(((uint64_t)of->shares[i] * 0x80000000 + left / 2) / left);
+			rule.share = (uint32_t)((of->shares[i] * whole + left / 2) / left);
 		}
 		add_address(way, of->targets[i], rule);
 	}
@@ -278,6 +266,64 @@ static void add_by_client(struct way *way, const struct choice *of)
 	add_address(way, of->targets[i], (struct ipt_rule){ 0 });
 }
 
+/* So many of the last bits of an address tell clients apart. */
+#define END_BITS 10
+
+/* The same bits, the last one first. */
+static uint32_t reversed(uint32_t bits)
+{
+	uint32_t ret = 0;
+	unsigned int i;
+
+	for (i = 0; i < END_BITS; i++)
+		ret |= (bits >> i & 1) << (END_BITS - 1 - i);
+	return ret;
+}
+
+/* How many of all ends are the target's. */
+static uint32_t ends_of(const struct choice *of, size_t target)
+{
+	uint32_t before = 0, all = 1u << END_BITS;
+	size_t i;
+
+	for (i = 0; i < target; i++)
+		before += of->shares[i];
+	return (before + of->shares[target]) * all / of->all - before * all / of->all;
+}
+
+/* Those whose last bits, len of them, are these. */
+static struct ipt_rule match_end(uint8_t len, uint32_t bits)
+{
+	struct ipt_rule rule = { .asks = IPT_SOURCE_END, .source_len = len };
+
+	rule.source[14] = (uint8_t)(bits >> 8);
+	rule.source[15] = (uint8_t)bits;
+	return rule;
+}
+
+/*
+ * Of an IPv6 address the match cluster sees the first 32 bits only, which many clients
+ * share. So the last bits of it choose: each target takes halves, quarters and so on of
+ * what is left, and neighbours come to different targets. The last target takes the rest.
+ */
+static void add_by_end(struct way *way, const struct choice *of)
+{
+	uint32_t at = 0, size;
+	struct ipt_rule rule;
+	uint8_t len;
+	size_t i;
+
+	for (len = 1; len <= END_BITS; len++)
+		for (i = 0, size = 1u << (END_BITS - len); i + 1 < of->n; i++) {
+			if (!(ends_of(of, i) & size))
+				continue;
+			rule = match_end(len, reversed(at));
+			add_address(way, of->targets[i], rule);
+			at += size;
+		}
+	add_address(way, of->targets[of->n - 1], (struct ipt_rule){ 0 });
+}
+
 static void add_choice(struct way *way, const struct choice *of)
 {
 	switch ((enum pfw_balance)way->forward->balance) {
@@ -285,7 +331,10 @@ static void add_choice(struct way *way, const struct choice *of)
 		add_rounds(way, of);
 		break;
 	case PFW_BALANCE_SOURCE:
-		add_by_client(way, of);
+		if (way->family == AF_INET6)
+			add_by_end(way, of);
+		else
+			add_by_client(way, of);
 		break;
 	case PFW_BALANCE_RANDOM:
 		add_random(way, of);

@@ -69,7 +69,8 @@ static void add_link(struct ipt_chain *chain, const char *name, bool in)
 
 static void add_links(struct ipt_chain *chain, uint8_t family, bool in)
 {
-	const struct pfw_links *links = &chain->build->plan->facts.guarded[ipt_family_index(family)];
+	const struct pfw_facts *facts = &chain->build->plan->facts;
+	const struct pfw_links *links = &facts->guarded[ipt_family_index(family)];
 	size_t i;
 
 	for (i = 0; i < links->n; i++)

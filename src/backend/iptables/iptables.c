@@ -45,32 +45,38 @@ static const struct pfw_xtables_extension extensions[] = {
 	{ "comment", 0, false }, { "conntrack", 3, false },
 };
 
+static int refuse_extension(const struct pfw_xtables_extension *extension, struct pfw_error *err)
+{
+	return pfw_fail(err, PFW_FAILED, -EOPNOTSUPP,
+			"the kernel's iptables lacks the %s %s of revision %u: load or build xt_%s",
+			extension->is_target ? "target" : "match", extension->name,
+			extension->revision,
+			strcmp(extension->name, "DNAT") ? extension->name : "nat");
+}
+
+static int refuse_kernel(int code, struct pfw_error *err)
+{
+	return pfw_fail(err, PFW_FAILED, -EOPNOTSUPP,
+			"the kernel has no tables of iptables (%s): load them with \"modprobe -a "
+			"ip_tables iptable_nat ip6_tables ip6table_nat\", or build the kernel with "
+			"CONFIG_IP_NF_IPTABLES_LEGACY and CONFIG_IP_NF_NAT",
+			strerror(-code));
+}
+
 static int ipt_probe(struct pfw_backend_handle *handle, struct pfw_error *err)
 {
 	size_t i;
-	int code;
+	int code = 0;
 
 	(void)handle;
-	for (i = 0; i < sizeof(extensions) / sizeof(*extensions); i++) {
+	for (i = 0; !code && i < sizeof(extensions) / sizeof(*extensions); i++) {
 		code = pfw_xtables_try(AF_INET, &extensions[i]);
-		if (code == -EPERM)
-			return refuse_rights(code, err);
 		if (code == -ENOENT)
-			return pfw_fail(err, PFW_FAILED, -EOPNOTSUPP,
-					"the kernel has iptables without %s %s of revision %u: load or build "
-					"xt_%s",
-					extensions[i].is_target ? "the target" : "the match",
-					extensions[i].name, extensions[i].revision,
-					extensions[i].is_target ? "nat and xt_MASQUERADE" :
-								  extensions[i].name);
-		if (code)
-			return pfw_fail(err, PFW_FAILED, -EOPNOTSUPP,
-					"the kernel has no tables of iptables (%s): load them with \"modprobe -a "
-					"ip_tables iptable_nat ip6_tables ip6table_nat\", or build the kernel with "
-					"CONFIG_IP_NF_IPTABLES_LEGACY and CONFIG_IP_NF_NAT",
-					strerror(-code));
+			return refuse_extension(&extensions[i], err);
 	}
-	return 0;
+	if (code == -EPERM)
+		return refuse_rights(code, err);
+	return code ? refuse_kernel(code, err) : 0;
 }
 
 static const char *ipt_kind_name(const struct pfw_item *item)

@@ -20,7 +20,7 @@ extern const char *const ipt_table_names[IPT_TABLES];
 #define IPT_CHAIN_SNAT IPT_PREFIX "SNAT"	/* nat, from POSTROUTING */
 #define IPT_CHAIN_HAIRPIN IPT_PREFIX "HAIRPIN"	/* nat: -i X -o X, each interface */
 #define IPT_CHAIN_TARGETS IPT_PREFIX "TARGETS"	/* nat: where forwards send connections */
-#define IPT_CHAIN_DROP IPT_PREFIX "DROP"	/* nat: what is beyond a limit */
+#define IPT_CHAIN_DROP IPT_PREFIX "DROP"	/* nat, and filter, from OUTPUT: beyond a limit */
 #define IPT_CHAIN_GUARD IPT_PREFIX "GUARD"	/* filter, from FORWARD */
 #define IPT_CHAIN_GUARDED IPT_PREFIX "GUARDED"	/* filter: -o Y, each interface */
 #define IPT_CHAIN_SHIELD IPT_PREFIX "SHIELD"	/* raw, from PREROUTING */

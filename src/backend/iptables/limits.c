@@ -56,6 +56,17 @@ static bool has_other_rate(const struct pfw_plan *plan, const struct pfw_forward
 	return forward->limit.rate && !ipt_rate_fits(&forward->limit);
 }
 
+/* Each family has tables of its own, and so counts for itself. */
+static bool rates_both_families(const struct pfw_plan *plan, const struct pfw_forward *forward)
+{
+	unsigned int f, n = 0;
+
+	(void)plan;
+	for (f = 0; forward->limit.rate && f < 2; f++)
+		n += pfw_forward_serves(forward, families[f]) && ipt_admits(forward, families[f]);
+	return n == 2;
+}
+
 static bool shifts_many(const struct pfw_plan *plan, const struct pfw_forward *forward)
 {
 	const struct pfw_target *target = &forward->targets[0];
@@ -95,7 +106,10 @@ const struct ipt_limit ipt_limits[] = {
 	{ "expires", "a time after 2038-01-19T03:14:07Z", expires_late },
 	{ "limit.rate", "more than 10000 connections a second, or a burst of more than 1000000 or "
 	  "than a day of the rate allows", has_other_rate },
-	{ "log", "a forward whose name has more than 19 characters", logs_long_name },
+	{ "limit.rate", "a rate of connections of both families together (make two forwards, one "
+	  "for each)", rates_both_families },
+	{ "log", "a forward whose name has more than 19 characters, for which the prefix of a log "
+	  "line has no room", logs_long_name },
 	{ "source", "prefixes that, without what is excluded, are more than 1024, where snat or "
 	  "the guard depends on them", admits_many },
 	{ "target", "\"self\" with a range of more than 1024 other ports, where an address to "

@@ -76,8 +76,8 @@ static int subtract(const struct pfw_prefix *prefix, const struct pfw_prefix *ot
 }
 
 /* Those of the sorted others that lie within the prefix, or cover it; *ret is the first. */
-static size_t find_within(const struct pfw_prefix *prefix, const struct pfw_prefix *others, size_t n,
-			  const struct pfw_prefix **ret)
+static size_t find_within(const struct pfw_prefix *prefix, const struct pfw_prefix *others,
+			  size_t n, const struct pfw_prefix **ret)
 {
 	size_t i = 0, end;
 

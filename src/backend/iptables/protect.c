@@ -13,9 +13,15 @@ static uint8_t table_of(const struct pfw_item *item)
 		       ipt_item_place(item)->table;
 }
 
+/* All of the table but what drops the machine's own connections beyond a limit. */
 bool ipt_is_guard(const struct pfw_item *item)
 {
-	return table_of(item) == IPT_TABLE_FILTER;
+	const char *chain;
+
+	if (table_of(item) != IPT_TABLE_FILTER || item->kind == IPT_KIND_RULE)
+		return table_of(item) == IPT_TABLE_FILTER;
+	chain = ipt_item_place(item)->chain;
+	return strcmp(chain, IPT_CHAIN_DROP) != 0 && strcmp(chain, "OUTPUT") != 0;
 }
 
 bool ipt_is_shield(const struct pfw_item *item)
@@ -39,9 +45,14 @@ bool ipt_is_broken(const struct pfw_step *step)
 {
 	const struct pfw_item *before = step->before, *after = step->after;
 
-	if (!after || after->kind == IPT_KIND_RULE || ipt_is_guard(after))
+	/* What filters keeps connections out, and brings none anywhere. */
+	if (!after || after->kind == IPT_KIND_RULE || table_of(after) == IPT_TABLE_FILTER)
 		return false;
-	return !before || !has_rules(before, after);
+	if (!before)
+		return true;
+	/* An interface that came later has no hairpin yet: forwards work, but not back by it. */
+	return strcmp(ipt_item_place(after)->chain, IPT_CHAIN_HAIRPIN) &&
+	       !has_rules(before, after);
 }
 
 /*

@@ -229,17 +229,15 @@ uint64_t ipt_image_digest(const struct pfw_image *image)
 /* Where no table stands, nobody can be in the way, and there may be nothing to lock. */
 static int lock_what_stands(struct pfw_backend_handle *handle, struct pfw_error *err)
 {
-	bool any = false, stands = false;
+	bool stands = false;
 	unsigned int f, t;
 	int ret = 0;
 
 	for (f = 0; f < 2; f++)
-		for (t = 0; !ret && !any && t < IPT_TABLES; t++) {
-			ret = pfw_xtables_stands(ipt_libraries[f].family, ipt_table_names[t], &stands,
-						 err);
-			any = stands;
-		}
-	return !ret && any ? ipt_lock(handle, err) : ret;
+		for (t = 0; !ret && !stands && t < IPT_TABLES; t++)
+			ret = pfw_xtables_stands(ipt_libraries[f].family, ipt_table_names[t],
+						 &stands, err);
+	return !ret && stands ? ipt_lock(handle, err) : ret;
 }
 
 int ipt_read(struct pfw_backend_handle *handle, struct pfw_image *ret, struct pfw_error *err)

@@ -141,6 +141,23 @@ uint8_t ipt_mask_get(const uint8_t *mask, size_t size)
 	return (uint8_t)len;
 }
 
+/* The same for the last bits. */
+static void put_end_mask(uint8_t *mask, size_t size, uint8_t len)
+{
+	memset(mask + size - len / 8, 0xff, len / 8);
+	if (len % 8)
+		mask[size - 1 - len / 8] = (uint8_t)((1u << len % 8) - 1);
+}
+
+static uint8_t get_end_mask(const uint8_t *mask, size_t size)
+{
+	unsigned int len = 0;
+
+	while (len < 8 * size && mask[size - 1 - len / 8] & 1u << len % 8)
+		len++;
+	return (uint8_t)len;
+}
+
 /* Its name with the NUL, so that no longer name matches. */
 static void put_interface(const char *name, uint8_t *to, uint8_t *mask)
 {
@@ -150,15 +167,33 @@ static void put_interface(const char *name, uint8_t *to, uint8_t *mask)
 	memset(mask, 0xff, len + 1);
 }
 
+static void put_source(const struct ipt_rule *rule, size_t size, uint8_t *to, uint8_t *mask)
+{
+	if (!(rule->asks & (IPT_SOURCE | IPT_SOURCE_END)))
+		return;
+	memcpy(to, rule->source, size);
+	if (rule->asks & IPT_SOURCE_END)
+		put_end_mask(mask, size, rule->source_len);
+	else
+		ipt_mask_put(mask, rule->source_len);
+}
+
+static void get_source(const uint8_t *from, const uint8_t *mask, size_t size, struct ipt_rule *ret)
+{
+	uint8_t first = ipt_mask_get(mask, size), last = get_end_mask(mask, size);
+
+	memcpy(ret->source, from, size);
+	ret->source_len = first ? first : last;
+	if (ret->source_len)
+		ret->asks |= first ? IPT_SOURCE : IPT_SOURCE_END;
+}
+
 static void put_head(const struct ipt_rule *rule, uint8_t family, uint8_t *to)
 {
 	const struct head *head = head_of(family);
 	size_t size = pfw_addr_size(family);
 
-	if (rule->asks & IPT_SOURCE) {
-		memcpy(to + head->source, rule->source, size);
-		ipt_mask_put(to + head->source_mask, rule->source_len);
-	}
+	put_source(rule, size, to + head->source, to + head->source_mask);
 	if (rule->asks & (IPT_DESTINATION | IPT_NOT_DESTINATION)) {
 		memcpy(to + head->destination, rule->destination, size);
 		ipt_mask_put(to + head->destination_mask, rule->destination_len);
@@ -181,10 +216,7 @@ static void get_head(const uint8_t *from, uint8_t family, struct ipt_rule *ret)
 	size_t size = pfw_addr_size(family);
 	uint8_t inverted = from[head->inverted];
 
-	memcpy(ret->source, from + head->source, size);
-	ret->source_len = ipt_mask_get(from + head->source_mask, size);
-	if (ret->source_len)
-		ret->asks |= IPT_SOURCE;
+	get_source(from + head->source, from + head->source_mask, size, ret);
 	memcpy(ret->destination, from + head->destination, size);
 	ret->destination_len = ipt_mask_get(from + head->destination_mask, size);
 	if (ret->destination_len)
@@ -469,12 +501,26 @@ static void print_prefix(const char *option, const uint8_t *bytes, uint8_t len, 
 	pfw_buffer_printf(ret, "%s %s/%u ", option, pfw_addr_print(&address, text), len);
 }
 
+/* "-s ::3/::7 " */
+static void print_source_end(const struct ipt_rule *rule, uint8_t family, struct pfw_buffer *ret)
+{
+	struct pfw_addr address = { .family = family }, mask = { .family = family };
+	char text[PFW_ADDR_TEXT], mask_text[PFW_ADDR_TEXT];
+
+	memcpy(address.bytes, rule->source, sizeof(address.bytes));
+	put_end_mask(mask.bytes, pfw_addr_size(family), rule->source_len);
+	pfw_buffer_printf(ret, "-s %s/%s ", pfw_addr_print(&address, text),
+			  pfw_addr_print(&mask, mask_text));
+}
+
 static void print_head(const struct ipt_rule *rule, uint8_t family, struct pfw_buffer *ret)
 {
 	const char *destination = rule->asks & IPT_NOT_DESTINATION ? "! -d" : "-d";
 
 	if (rule->asks & IPT_SOURCE)
 		print_prefix("-s", rule->source, rule->source_len, family, ret);
+	else if (rule->asks & IPT_SOURCE_END)
+		print_source_end(rule, family, ret);
 	if (rule->asks & (IPT_DESTINATION | IPT_NOT_DESTINATION))
 		print_prefix(destination, rule->destination, rule->destination_len, family, ret);
 	if (rule->asks & (IPT_IN | IPT_NOT_IN))

@@ -16,8 +16,8 @@
 #define IPT_CHAIN_SIZE 32
 
 /*
- * What a rule asks for, bits; beside the protocol, which is asked for unless it is 0. Of DNATED and
- * REPLY, and of RANDOM and NTH, one at most.
+ * What a rule asks for, bits; beside the protocol, which is asked for unless it is 0. Of SOURCE and
+ * SOURCE_END, of DNATED and REPLY, and of RANDOM and NTH, one at most.
  */
 enum {
 	IPT_SOURCE = 1u << 0,		/* -s source/source_len */
@@ -40,6 +40,7 @@ enum {
 	IPT_CONNECTIONS = 1u << 17,	/* connlimit --connlimit-upto, by source address */
 	IPT_UNTIL = 1u << 18,		/* time --datestop: until is the first second without it */
 	IPT_LOG_RATE = 1u << 19,	/* limit --limit 10/second, burst 5: enough for a log */
+	IPT_SOURCE_END = 1u << 20,	/* -s source/MASK: its last source_len bits, not all */
 };
 
 enum ipt_target {

@@ -12,7 +12,7 @@ static void match_key(struct ipt_rule *rule, const struct pfw_key *key)
 	if (ipt_tier_has_address(key->tier)) {
 		ipt_match_destination(rule, key->address, key->family);
 	} else {
-		/* A service on a loopback address stays there unless a forward names the address. */
+		/* A service on a loopback address stays there unless a forward names it. */
 		rule->asks |= IPT_TO_LOCAL | IPT_NOT_DESTINATION;
 		rule->destination_len = ipv6 ? 128 : 8;
 		memcpy(rule->destination, loopback[ipv6], sizeof(rule->destination));
@@ -76,8 +76,7 @@ static void add_way(struct ipt_build *build, struct ipt_numbered *at, struct ipt
 			  [claim->forward - build->plan->ruleset->forwards] = true;
 }
 
-/* Where all sources are of the other family, nobody of this one is admitted. */
-static bool admits(const struct pfw_forward *forward, uint8_t family)
+bool ipt_admits(const struct pfw_forward *forward, uint8_t family)
 {
 	uint16_t i;
 
@@ -94,7 +93,7 @@ void ipt_add_dispatch(struct ipt_build *build, const struct ipt_claim *claim)
 	const struct pfw_slot *slot = claim->slot;
 	struct ipt_rule rule = { 0 };
 
-	if (!admits(claim->forward, slot->key.family))
+	if (!ipt_admits(claim->forward, slot->key.family))
 		return;
 	match_key(&rule, &slot->key);
 	ipt_match_elsewhere(&rule, build->plan, claim);

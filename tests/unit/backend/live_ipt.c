@@ -94,7 +94,12 @@ char *live_ipt_foreign(void)
 
 void live_ipt_same(char *actual, char *wanted, const char *what)
 {
-	ck_assert_msg(!strcmp(actual, wanted), "%s:\n%s\nand not\n%s", what, actual, wanted);
+	size_t at = 0;
+
+	while (actual[at] && actual[at] == wanted[at])
+		at++;
+	ck_assert_msg(actual[at] == wanted[at], "%s: %.500s\nand not\n%.500s", what, actual + at,
+		      wanted + at);
 	free(actual);
 	free(wanted);
 }

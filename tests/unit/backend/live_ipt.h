@@ -25,7 +25,7 @@ char *live_ipt_output(const char *command);
 char *live_ipt_saved(void);
 /* The same of what is not portfwd's. */
 char *live_ipt_foreign(void);
-/* Fails the test, with both, unless they are the same. Frees both. */
+/* Fails the test, with both from where they differ, unless they are the same. Frees both. */
 void live_ipt_same(char *actual, char *wanted, const char *what);
 
 /* A plan for a machine whose routing portfwd has switched on, so that there is a guard. */

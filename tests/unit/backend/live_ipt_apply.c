@@ -127,6 +127,7 @@ static void make_expressible(const struct pfw_plan *plan, struct sample_step *st
 			continue;
 		step->new[i].expires = 0;
 		step->new[i].log = false;
+		step->new[i].limit.rate = 0;
 		pfw_error_clear(&err);
 		ck_assert_int_eq(images_backend->refuse(plan, &step->new[i], &err), 0);
 	}
@@ -214,7 +215,7 @@ static uint64_t count_of(const char *name)
 	" sed '/portfwd:f3\"/s/^[^ ]*/[7:700]/; /portfwd:f4\"/s/^[^ ]*/[8:800]/' |"               \
 	" iptables-legacy-restore -c"
 
-/* If this fails, counts are lost when rules around a rule change, or when it moves to another chain. */
+/* If this fails, counts are lost when rules around a rule change, or when it moves elsewhere. */
 START_TEST(test_counts)
 {
 	struct live few, many;

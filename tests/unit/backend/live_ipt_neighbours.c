@@ -23,7 +23,8 @@ static const char *const foreign[] = {
 	"[8:800] -A FORWARD -j DOCKER-USER\n"
 	"[9:900] -A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n"
 	"[10:1000] -A FORWARD -j ufw-before-forward\n"
-	"[11:1100] -A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT\n"
+	"[11:1100] -A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 "
+	"-j ACCEPT\n"
 	"[12:1200] -A DOCKER-USER -j RETURN\n"
 	"[13:1300] -A ufw-before-forward -p icmp -m icmp --icmp-type 8 -m limit --limit 3/min "
 	"--limit-burst 10 -j LOG --log-prefix \"[UFW BLOCK] \"\nCOMMIT\n"
@@ -35,14 +36,15 @@ static const char *const foreign[] = {
 	"[34:3400] -A POSTROUTING -s 192.168.122.0/24 ! -d 192.168.122.0/24 -p tcp -j MASQUERADE "
 	"--to-ports 1024-65535\n"
 	"[35:3500] -A DOCKER -i docker0 -j RETURN\n"
-	"[36:3600] -A DOCKER ! -i docker0 -p tcp -m tcp --dport 8081 -m comment --comment portfwded -j DNAT "
-	"--to-destination 172.17.0.2:80\nCOMMIT\nEOF",
+	"[36:3600] -A DOCKER ! -i docker0 -p tcp -m tcp --dport 8081 -m comment "
+	"--comment portfwded -j DNAT --to-destination 172.17.0.2:80\nCOMMIT\nEOF",
 	"ip6tables-legacy-restore -c <<'EOF'\n"
 	"*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [4:400]\n:OUTPUT ACCEPT [0:0]\n"
 	"[41:4100] -A INPUT -p ipv6-icmp -j ACCEPT\n"
 	"[42:4200] -A FORWARD -s fd00::/8 -m comment --comment \"my own\" -j ACCEPT\nCOMMIT\n"
 	"*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
-	":POSTROUTING ACCEPT [0:0]\n[43:4300] -A POSTROUTING -s fd00::/8 -j MASQUERADE\nCOMMIT\nEOF",
+	":POSTROUTING ACCEPT [0:0]\n[43:4300] -A POSTROUTING -s fd00::/8 -j MASQUERADE\n"
+	"COMMIT\nEOF",
 };
 
 static void load_foreign(void)
@@ -90,7 +92,8 @@ static const char *const strangers[] = {
 	"iptables-legacy -t nat -F && iptables-legacy -t nat -X",
 	"ip6tables-legacy -t nat -D PORTFWD-DNAT 1",
 	/* A rule that stands twice, and jumps that do. */
-	"iptables-legacy-save -t nat | grep -- '-A PORTFWD-DNAT.*web' | sed 's/^/iptables-legacy -t nat /' | sh",
+	"iptables-legacy-save -t nat | grep -- '-A PORTFWD-DNAT.*web' |"
+	" sed 's/^/iptables-legacy -t nat /' | sh",
 	"iptables-legacy -t nat -A PREROUTING -m comment --comment portfwd -j PORTFWD-DNAT",
 	/* Rules with our words where we make none. */
 	"iptables-legacy -t nat -A POSTROUTING -m comment --comment portfwd:web -j MASQUERADE",
@@ -100,12 +103,14 @@ static const char *const strangers[] = {
 	"iptables-legacy -t nat -A PORTFWD-to-some -j RETURN",
 	"iptables-legacy -I PORTFWD-GUARD -s 10.0.0.0/8 -j RETURN",
 	"iptables-legacy -t nat -N PORTFWD-strange",
-	"iptables-legacy -t nat -N PORTFWD-strange && iptables-legacy -t nat -A PORTFWD-strange -j ACCEPT && "
+	"iptables-legacy -t nat -N PORTFWD-strange && "
+	"iptables-legacy -t nat -A PORTFWD-strange -j ACCEPT && "
 	"iptables-legacy -t nat -A PORTFWD-DNAT -j PORTFWD-strange",
-	/* The order of precedence. */
-	"iptables-legacy-save -t nat | grep -- '-A PORTFWD-DNAT' | tail -1 | sed 's/-A/-D/;s/^/iptables-legacy -t nat /' | sh && "
-	"iptables-legacy -t nat -I PORTFWD-DNAT ! -d 127.0.0.0/8 -p tcp -m tcp --dport 8080 -m addrtype "
-	"--dst-type LOCAL -m comment --comment portfwd:web -j DNAT --to-destination 10.0.0.3",
+	/* The order of precedence: the last rule becomes the first. */
+	"r=$(iptables-legacy-save -t nat | grep -- '-A PORTFWD-DNAT' | tail -1 |"
+	" cut -d' ' -f3-) && "
+	"eval \"iptables-legacy -t nat -D PORTFWD-DNAT $r\" && "
+	"eval \"iptables-legacy -t nat -I PORTFWD-DNAT $r\"",
 };
 
 /* If this fails, others change our chains, and neither diff nor reload notices. */

@@ -49,7 +49,8 @@ START_TEST(test_second_refused)
 	live_make(&from, before, COUNT(before));
 	live_ipt_make_guarded(&to, after, COUNT(after));
 	live_ipt_bring(&from.image, "at first");
-	live_ipt_run("iptables-legacy -A FORWARD -p tcp -j ACCEPT && ip6tables-legacy -A FORWARD -p tcp -j ACCEPT &&"
+	live_ipt_run("iptables-legacy -A FORWARD -p tcp -j ACCEPT &&"
+		     " ip6tables-legacy -A FORWARD -p tcp -j ACCEPT &&"
 		     " iptables-legacy -t raw -A PREROUTING -s 192.0.2.7 -j DROP");
 	live_ipt_run("iptables-legacy-save -c -t nat | sed '/portfwd:web/s/^[^ ]*/[7:700]/' |"
 		     " iptables-legacy-restore -c");
@@ -199,7 +200,8 @@ START_TEST(test_killed)
 	live_ipt_enter();
 	live_make(&from, before, COUNT(before));
 	live_ipt_make_guarded(&to, after, COUNT(after));
-	live_ipt_run("iptables-legacy -A FORWARD -p tcp -j ACCEPT && iptables-legacy -t nat -A PREROUTING -j ACCEPT");
+	live_ipt_run("iptables-legacy -A FORWARD -p tcp -j ACCEPT &&"
+		     " iptables-legacy -t nat -A PREROUTING -j ACCEPT");
 	live_ipt_bring(&to.image, "at first");
 	foreign = live_ipt_foreign();
 	for (i = 0; i < 50; i++) {

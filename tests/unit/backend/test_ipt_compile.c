@@ -3,6 +3,7 @@
  * Chains and rules of the iptables backend, whatever the ruleset: every way leads somewhere, and a
  * packet that walks them comes to the forward that the order of precedence says.
  */
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "../../../src/backend/iptables/chains.h"
@@ -56,6 +57,16 @@ static bool within(const uint8_t *address, const uint8_t *prefix, unsigned int l
 	return true;
 }
 
+static bool ends_in(const uint8_t *address, const uint8_t *end, unsigned int len, uint8_t family)
+{
+	unsigned int bit, bits = 8 * (unsigned int)pfw_addr_size(family);
+
+	for (bit = bits - len; bit < bits; bit++)
+		if ((address[bit / 8] ^ end[bit / 8]) >> (7 - bit % 8) & 1)
+			return false;
+	return true;
+}
+
 static bool has_port(struct pfw_ports ports, uint16_t port)
 {
 	return port >= ports.lo && port <= ports.hi;
@@ -71,6 +82,8 @@ static bool matches(const struct walk *walk, const struct ipt_rule *rule)
 	return (!rule->protocol || rule->protocol == packet->protocol) &&
 	       (!(rule->asks & IPT_SOURCE) ||
 		within(packet->source, rule->source, rule->source_len)) &&
+	       (!(rule->asks & IPT_SOURCE_END) ||
+		ends_in(packet->source, rule->source, rule->source_len, packet->family)) &&
 	       (!(rule->asks & (IPT_DESTINATION | IPT_NOT_DESTINATION)) ||
 		within(destination, rule->destination, rule->destination_len) ==
 			!(rule->asks & IPT_NOT_DESTINATION)) &&
@@ -190,8 +203,8 @@ static const struct pfw_forward *expected(const struct pfw_plan *plan, const str
 			for (i = 0; i < plan->n_slots; i++) {
 				const struct pfw_slot *slot = &plan->slots[i];
 
-				if (pfw_key_is_range(&slot->key) != range || slot->key.tier != tier ||
-				    !slot_takes(slot, packet))
+				if (pfw_key_is_range(&slot->key) != range ||
+				    slot->key.tier != tier || !slot_takes(slot, packet))
 					continue;
 				found = claim_of(plan, slot, packet);
 				if (found)
@@ -205,8 +218,9 @@ static const struct pfw_forward *expected(const struct pfw_plan *plan, const str
 static void any_source(struct sample_random *random, const struct pfw_forward *forward,
 		       struct packet *packet)
 {
-	const struct pfw_prefix *list = sample_below(random, 2) ? forward->sources : forward->excluded;
-	uint16_t n = list == forward->sources ? forward->n_sources : forward->n_excluded;
+	bool may = sample_below(random, 2);
+	const struct pfw_prefix *list = may ? forward->sources : forward->excluded;
+	uint16_t n = may ? forward->n_sources : forward->n_excluded;
 	const struct pfw_prefix *prefix = n ? &list[sample_below(random, n)] : NULL;
 	unsigned int i, size = (unsigned int)pfw_addr_size(packet->family);
 
@@ -288,8 +302,8 @@ static void check_packet(const struct pfw_plan *plan, const struct ipt_chains *c
 	const struct pfw_forward *forward = expected(plan, packet);
 
 	ck_assert_msg(!end == !forward && (!end || !strcmp(end->owner, forward->name)),
-		      "port %u in by \"%s\": \"%s\" and not \"%s\" takes it", packet->port, packet->in,
-		      end ? end->owner : "nobody", forward ? forward->name : "nobody");
+		      "port %u in by \"%s\": \"%s\" and not \"%s\" takes it", packet->port,
+		      packet->in, end ? end->owner : "nobody", forward ? forward->name : "nobody");
 	ck_assert_msg(!most || walk.steps <= most, "%u rules are asked", walk.steps);
 	if (end)
 		check_source(plan, chains, forward, packet, end);
@@ -334,8 +348,9 @@ static void check_ways(const struct pfw_image *image, const struct ipt_chains *c
 				continue;
 			place = chains->list[i].place;
 			memset(place.chain, 0, sizeof(place.chain));
-			strncpy(place.chain, rule->chain, sizeof(place.chain) - 1);
-			ck_assert_msg(ipt_chains_find(chains, &place) != NULL, "no %s", rule->chain);
+			memcpy(place.chain, rule->chain, sizeof(place.chain) - 1);
+			ck_assert_msg(ipt_chains_find(chains, &place) != NULL, "no %s",
+				      rule->chain);
 		}
 	}
 	/* A rule that stands in no chain of the image would have made one more. */
@@ -615,7 +630,8 @@ START_TEST(test_nothing)
 	pfw_image_free(&image);
 	plan.facts.draining = true;
 	text = text_of(&plan, AF_INET6);
-	has(text, "-A PORTFWD-DNAT -m conntrack --ctstate DNAT -m comment --comment portfwd -j RETURN\n");
+	has(text, "-A PORTFWD-DNAT -m conntrack --ctstate DNAT -m comment --comment portfwd "
+		  "-j RETURN\n");
 	has(text, "-I PREROUTING -m comment --comment portfwd -j PORTFWD-DNAT\n");
 	free(text);
 	pfw_plan_free(&plan);
@@ -633,8 +649,8 @@ static void add_link(struct pfw_facts *facts, const char *name, bool routed)
 START_TEST(test_guard)
 {
 	const struct sample samples[] = {
-		{ .name = "same", .addresses = "10.0.0.2", .targets = "10.0.0.2", .ports = "80 90-99",
-		  .sources = "203.0.113.0/24", .excluded = "203.0.113.128/25" },
+		{ .name = "same", .addresses = "10.0.0.2", .targets = "10.0.0.2",
+		  .ports = "80 90-99", .sources = "203.0.113.0/24", .excluded = "203.0.113.128/25" },
 		{ .name = "one", .addresses = "10.0.0.3", .targets = "10.0.0.3", .ports = "20-29",
 		  .port = 25 },
 	};
@@ -649,12 +665,15 @@ START_TEST(test_guard)
 	sample_ruleset(&ruleset, samples, COUNT(samples));
 	ck_assert_int_eq(pfw_plan_make(&ruleset, &facts, NULL, NULL, &plan, &err), 0);
 	text = text_of(&plan, AF_INET);
-	has(text, "-A PORTFWD-GUARD -m conntrack --ctstate RELATED,ESTABLISHED -m comment --comment "
-		  "portfwd -j RETURN\n"
-		  "-A PORTFWD-GUARD -m conntrack --ctstate DNAT -m comment --comment portfwd -j RETURN\n"
+	has(text, "-A PORTFWD-GUARD -m conntrack --ctstate RELATED,ESTABLISHED "
+		  "-m comment --comment portfwd -j RETURN\n"
+		  "-A PORTFWD-GUARD -m conntrack --ctstate DNAT "
+		  "-m comment --comment portfwd -j RETURN\n"
 		  "-A PORTFWD-GUARD -i wan0 -m comment --comment portfwd -g PORTFWD-GUARDED\n");
-	has(text, "-A PORTFWD-GUARDED -s 203.0.113.0/25 -d 10.0.0.2/32 -p tcp -m tcp --dport 80 ");
-	has(text, "-A PORTFWD-GUARDED -s 203.0.113.0/25 -d 10.0.0.2/32 -p tcp -m tcp --dport 90:99 ");
+	has(text, "-A PORTFWD-GUARDED -s 203.0.113.0/25 -d 10.0.0.2/32 -p tcp -m tcp "
+		  "--dport 80 ");
+	has(text, "-A PORTFWD-GUARDED -s 203.0.113.0/25 -d 10.0.0.2/32 -p tcp -m tcp "
+		  "--dport 90:99 ");
 	has(text, "-A PORTFWD-GUARDED -d 10.0.0.3/32 -p tcp -m tcp --dport 25 ");
 	has(text, "-A PORTFWD-GUARDED -o tun0 -m comment --comment portfwd -j DROP\n"
 		  "-A PORTFWD-GUARDED -o wan0 -m comment --comment portfwd -j DROP\n");
@@ -669,11 +688,124 @@ START_TEST(test_guard)
 }
 END_TEST
 
+static void check_sink(const struct sample *sample, bool own)
+{
+	struct pfw_ruleset ruleset;
+	struct pfw_image image;
+	struct pfw_plan plan;
+	char *text;
+	uint32_t i;
+
+	sample_ruleset(&ruleset, sample, 1);
+	sample_plan(&ruleset, &plan);
+	text = text_of(&plan, AF_INET);
+	has(text, " -j DNAT --to-destination 224.0.0.0\n");
+	ck_assert_msg(!!strstr(text, "-I OUTPUT -m comment --comment portfwd -j PORTFWD-DROP\n") ==
+		      own, "%s:\n%s", sample->name, text);
+	free(text);
+	compile(&plan, NULL, &image);
+	for (i = 0; i < image.n_items; i++)
+		ck_assert(!ipt_is_guard(&image.items[i]));
+	pfw_image_free(&image);
+	pfw_plan_free(&plan);
+	pfw_ruleset_free(&ruleset);
+}
+
+/* If this fails, the machine's own connections go on beyond a limit. */
+START_TEST(test_sink)
+{
+	static const struct sample samples[] = {
+		{ .name = "any", .limit = { .connections = 1 } },
+		{ .name = "address", .addresses = "192.0.2.1", .targets = "10.0.0.2",
+		  .limit = { .connections = 1 } },
+		{ .name = "remote", .local = PFW_OFF, .limit = { .connections = 1 } },
+		{ .name = "interface", .interfaces = "wan0", .limit = { .connections = 1 } },
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(samples); i++)
+		check_sink(&samples[i], i < 2);
+}
+END_TEST
+
+/* Of clients with these last bits, how many come to each of the targets fd00::1, fd00::2 ... */
+static void count_clients(const struct ipt_chains *chains, unsigned int first, unsigned int n,
+			  unsigned int *ret)
+{
+	struct packet packet = { .family = AF_INET6, .protocol = IPPROTO_TCP, .port = 80,
+				 .source = { 0x20, 0x01 }, .in = "wan0" };
+	const struct ipt_rule *end;
+	unsigned int i;
+
+	for (i = first; i < first + n; i++) {
+		struct walk walk = { .chains = chains, .packet = &packet };
+
+		packet.source[14] = (uint8_t)(i >> 8);
+		packet.source[15] = (uint8_t)i;
+		end = walk_chain(&walk, "PORTFWD-to-pool");
+		ck_assert(end && end->target == IPT_DNAT);
+		ret[end->address[15] - 1]++;
+	}
+}
+
+/* All ends by weight, and of 64 neighbours each target at least half of its due. */
+static void check_clients(const char *targets, const unsigned int weights[4])
+{
+	const struct sample sample = { .name = "pool", .targets = targets,
+				       .balance = PFW_BALANCE_SOURCE };
+	unsigned int all[4] = { 0 }, few[4] = { 0 }, sum = 0, i;
+	struct ipt_chains chains = { 0 };
+	struct pfw_ruleset ruleset;
+	struct pfw_image image;
+	struct pfw_plan plan;
+
+	sample_ruleset(&ruleset, &sample, 1);
+	sample_plan(&ruleset, &plan);
+	compile(&plan, NULL, &image);
+	ck_assert_int_eq(ipt_chains_make(&image, &chains), 0);
+	count_clients(&chains, 0, 1024, all);
+	count_clients(&chains, 77, 64, few);
+	for (i = 0; i < 4; i++)
+		sum += weights[i];
+	for (i = 0; i < 4; i++) {
+		ck_assert_msg(all[i] * sum <= 1024 * weights[i] + sum &&
+			      all[i] * sum + sum >= 1024 * weights[i],
+			      "%u of 1024 for target %u of %s", all[i], i, targets);
+		ck_assert_msg(few[i] * sum * 2 >= 64 * weights[i], "%u of 64 for target %u of %s",
+			      few[i], i, targets);
+	}
+	ipt_chains_free(&chains);
+	pfw_image_free(&image);
+	pfw_plan_free(&plan);
+	pfw_ruleset_free(&ruleset);
+}
+
+/* If this fails, IPv6 clients crowd on one target, or weights mean nothing to them. */
+START_TEST(test_ends)
+{
+	static const struct {
+		const char *targets;
+		unsigned int weights[4];
+	} rows[] = {
+		{ "fd00::1@80 fd00::2@80", { 1, 1 } },
+		{ "fd00::1@80 fd00::2@80 fd00::3@80", { 1, 1, 1 } },
+		{ "fd00::1@80*5 fd00::2@80*3 fd00::3@80*2", { 5, 3, 2 } },
+		{ "fd00::1@80 fd00::2@80 fd00::3@80 10.0.0.2@80*7", { 1, 1, 1 } },
+		{ "fd00::1@80*29 fd00::2@80 fd00::3@80 fd00::4@80", { 29, 1, 1, 1 } },
+		{ "fd00::1@80 fd00::2@80 fd00::3@80 fd00::4@80*29", { 1, 1, 1, 29 } },
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(rows); i++)
+		check_clients(rows[i].targets, rows[i].weights);
+}
+END_TEST
+
 TCase *ipt_compile_case(void)
 {
 	TCase *tcase;
 
-	UNIT_CASE(tcase, "ipt compile", test_any, test_large, test_one_more, test_only, test_nothing,
-		  test_guard);
+	UNIT_CASE(tcase, "ipt compile", test_any, test_large, test_one_more, test_only,
+		  test_nothing, test_guard, test_sink, test_ends);
 	return tcase;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What iptables cannot express, names of chains, and who is admitted as a list of prefixes. */
+#include <ctype.h>
 #include <errno.h>
 #include <sys/socket.h>
 
@@ -18,22 +19,33 @@ START_TEST(test_limits)
 		{ { .name = NAME20, .log = true }, "log" },
 		{ { .name = "a123456789012345678", .log = true }, NULL },
 		{ { .name = NAME20 }, NULL },
-		{ { .balance = PFW_BALANCE_SOURCE, .targets = "10.0.0.2*31 10.0.0.3*2" }, "balance" },
+		{ { .balance = PFW_BALANCE_SOURCE, .targets = "10.0.0.2*31 10.0.0.3*2" },
+		  "balance" },
 		{ { .balance = PFW_BALANCE_SOURCE, .targets = "10.0.0.2*930 10.0.0.3*30" }, NULL },
 		{ { .balance = PFW_BALANCE_SOURCE, .targets = "fd00::2*1000 10.0.0.3" }, NULL },
 		{ { .balance = PFW_BALANCE_ROUND_ROBIN, .targets = "10.0.0.2*999 10.0.0.3*26" },
 		  "balance" },
-		{ { .balance = PFW_BALANCE_ROUND_ROBIN, .targets = "10.0.0.2*999 10.0.0.3*25" }, NULL },
+		{ { .balance = PFW_BALANCE_ROUND_ROBIN, .targets = "10.0.0.2*999 10.0.0.3*25" },
+		  NULL },
 		{ { .targets = "10.0.0.2*999 10.0.0.3*26" }, NULL },
 		{ { .expires = INT64_C(2147483648) }, "expires" },
 		{ { .expires = INT64_C(2147483647) }, NULL },
-		{ { .limit = { .rate = 10001, .per = 1 } }, "limit.rate" },
-		{ { .limit = { .rate = 10000, .per = 1 } }, NULL },
-		{ { .limit = { .rate = 1, .per = 86400, .burst = 2 } }, "limit.rate" },
-		{ { .limit = { .rate = 1, .per = 86400, .burst = 1 } }, NULL },
+		{ { .targets = "fd00::2", .limit = { .rate = 10001, .per = 1 } }, "limit.rate" },
+		{ { .targets = "fd00::2", .limit = { .rate = 10000, .per = 1 } }, NULL },
+		{ { .targets = "10.0.0.2", .limit = { .rate = 1, .per = 86400, .burst = 2 } },
+		  "limit.rate" },
+		{ { .targets = "10.0.0.2", .limit = { .rate = 1, .per = 86400, .burst = 1 } }, NULL },
+		{ { .limit = { .rate = 1, .per = 1 } }, "limit.rate" },
+		{ { .limit = { .connections = 1 } }, NULL },
+		{ { .targets = "self", .limit = { .rate = 1, .per = 1 } }, "limit.rate" },
+		{ { .targets = "self", .addresses = "::", .limit = { .rate = 1, .per = 1 } }, NULL },
+		{ { .sources = "2001:db8::/32", .limit = { .rate = 1, .per = 1 } }, NULL },
+		{ { .sources = "2001:db8::/32 192.0.2.0/24", .limit = { .rate = 1, .per = 1 } },
+		  "limit.rate" },
 		{ { .targets = "self@3000-4024", .ports = "1000-2024", .addresses = "192.0.2.1" },
 		  "target" },
-		{ { .targets = "self@3000-4023", .ports = "1000-2023", .addresses = "192.0.2.1" }, NULL },
+		{ { .targets = "self@3000-4023", .ports = "1000-2023", .addresses = "192.0.2.1" },
+		  NULL },
 		{ { .targets = "self@3000-4024", .ports = "1000-2024" }, NULL },
 		{ { .targets = "self", .ports = "1000-2024", .addresses = "192.0.2.1" }, NULL },
 	};
@@ -68,7 +80,8 @@ static void exclude_many(struct pfw_forward *forward, struct pfw_prefix *list, u
 
 	for (i = 0; i < n; i++)
 		list[i] = (struct pfw_prefix){
-			.addr = { AF_INET, { 10, (uint8_t)(i >> 6), (uint8_t)(i << 2), 1 } }, .len = 32,
+			.addr = { AF_INET, { 10, (uint8_t)(i >> 6), (uint8_t)(i << 2), 1 } },
+			.len = 32,
 		};
 	forward->excluded = list;
 	forward->n_excluded = n;
@@ -78,7 +91,9 @@ static void exclude_many(struct pfw_forward *forward, struct pfw_prefix *list, u
 START_TEST(test_many_prefixes)
 {
 	static struct pfw_prefix list[256];
-	struct sample sample = { .name = "but", .targets = "10.0.0.2", .snat = PFW_SNAT_MASQUERADE };
+	struct sample sample = {
+		.name = "but", .targets = "10.0.0.2", .snat = PFW_SNAT_MASQUERADE,
+	};
 	struct pfw_error err = PFW_ERROR_INIT;
 	struct pfw_image image = { 0 };
 	struct pfw_ruleset ruleset;
@@ -126,7 +141,8 @@ static void any_prefixes(struct sample_random *random, struct pfw_prefix *list, 
 		list[i].addr.bytes[3] = (uint8_t)sample_below(random, 256);
 		if (list[i].len < 24)
 			list[i].addr.bytes[2] = 0;
-		list[i].addr.bytes[3] &= list[i].len <= 24 ? 0 : (uint8_t)(0xff << (32 - list[i].len));
+		list[i].addr.bytes[3] &= list[i].len <= 24 ?
+						 0 : (uint8_t)(0xff << (32 - list[i].len));
 	}
 }
 
@@ -153,7 +169,8 @@ START_TEST(test_admitted)
 			wanted = (!forward.n_sources ||
 				  covered(sources, forward.n_sources, &address, &times)) &&
 				 !covered(excluded, forward.n_excluded, &address, &times);
-			ck_assert_int_eq(covered(admitted.list, admitted.n, &address, &times), wanted);
+			ck_assert_int_eq(covered(admitted.list, admitted.n, &address, &times),
+					 wanted);
 			ck_assert_uint_le(times, 1);
 		}
 		free(admitted.list);
@@ -179,10 +196,72 @@ START_TEST(test_names)
 }
 END_TEST
 
+/* Letters and digits, small ones, with one blank between words. */
+static void add_words(struct pfw_buffer *to, const char *text)
+{
+	char letter[2] = "";
+
+	for (; *text; text++) {
+		*letter = (char)tolower((unsigned char)*text);
+		if (isalnum((unsigned char)*letter))
+			pfw_buffer_puts(to, letter);
+		else if (to->len && to->data[to->len - 1] != ' ')
+			pfw_buffer_puts(to, " ");
+	}
+}
+
+/* What the manual lists, as words: the list that is the first below LIMITS. */
+static void read_limits(struct pfw_buffer *ret)
+{
+	const char *root = getenv("top_srcdir");
+	bool below = false, within = false;
+	char line[1024];
+	FILE *file;
+
+	snprintf(line, sizeof(line), "%s/man/portfwd-iptables.7", root ? root : ".");
+	file = fopen(line, "r");
+	ck_assert_msg(file != NULL, "cannot read %s", line);
+	while (fgets(line, sizeof(line), file)) {
+		below |= !strcmp(line, ".Sh LIMITS\n");
+		if (within && !strcmp(line, ".El\n"))
+			break;
+		if (within && strcmp(line, ".Pp\n") != 0)
+			add_words(ret, strncmp(line, ".Cm ", 4) ? line : line + 4);
+		within |= below && !strncmp(line, ".Bl ", 4);
+	}
+	fclose(file);
+	ck_assert(within);
+}
+
+/* Each row in the order of the table; one of the same key as before stands below that. */
+START_TEST(test_manual)
+{
+	struct pfw_buffer page = { 0 }, table = { 0 };
+	const struct ipt_limit *limit;
+	const char *key = "";
+
+	read_limits(&page);
+	for (limit = ipt_limits; limit->key; key = limit++->key) {
+		if (strcmp(key, limit->key) != 0) {
+			add_words(&table, " it cm ");
+			add_words(&table, limit->key);
+			add_words(&table, " ");
+		}
+		add_words(&table, limit->says);
+		add_words(&table, " ");
+	}
+	ck_assert_msg(!strcmp(table.data, page.data), "the table says\n%s\nand the manual\n%s",
+		      table.data, page.data);
+	pfw_buffer_free(&table);
+	pfw_buffer_free(&page);
+}
+END_TEST
+
 TCase *ipt_limits_case(void)
 {
 	TCase *tcase;
 
-	UNIT_CASE(tcase, "ipt limits", test_limits, test_many_prefixes, test_admitted, test_names);
+	UNIT_CASE(tcase, "ipt limits", test_limits, test_many_prefixes, test_admitted, test_names,
+		  test_manual);
 	return tcase;
 }
