@@ -163,6 +163,30 @@ const struct pfw_ruleset *pfw_engine_ruleset(const struct pfw_engine *engine)
 	return &engine->ruleset;
 }
 
+static int compare_origins(const void *a, const void *b, void *forwards)
+{
+	const struct pfw_origin *x = &((const struct pfw_forward *)forwards)[*(const uint32_t *)a].origin;
+	const struct pfw_origin *y = &((const struct pfw_forward *)forwards)[*(const uint32_t *)b].origin;
+
+	if (x->file != y->file)
+		return x->file < y->file ? -1 : 1;
+	return (x->position > y->position) - (x->position < y->position);
+}
+
+uint32_t *pfw_engine_order(const struct pfw_engine *engine)
+{
+	const struct pfw_ruleset *ruleset = &engine->ruleset;
+	uint32_t *ids = calloc((size_t)ruleset->n_live + 1, sizeof(*ids)), id, n = 0;
+
+	if (!ids)
+		return NULL;
+	for (id = 0; id < ruleset->n_forwards; id++)
+		if (ruleset->forwards[id].name)
+			ids[n++] = id;
+	qsort_r(ids, n, sizeof(*ids), compare_origins, ruleset->forwards);
+	return ids;
+}
+
 const struct pfw_plan *pfw_engine_plan(const struct pfw_engine *engine)
 {
 	return &engine->plan;

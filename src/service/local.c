@@ -542,15 +542,14 @@ static int export_json(struct pfw_engine *engine, char **ret)
 {
 	const struct pfw_ruleset *ruleset = pfw_engine_ruleset(engine);
 	json_t *forwards = json_array(), *root;
-	uint32_t id;
-	int failed = 0;
+	uint32_t *ids = pfw_engine_order(engine), i;
+	int failed = !ids;
 
-	for (id = 0; id < ruleset->n_forwards; id++)
-		if (ruleset->forwards[id].name)
-			failed |= json_array_append_new(forwards,
-							pfw_forward_json(&ruleset->forwards[id],
-									 &ruleset->settings,
-									 PFW_CANONICAL));
+	for (i = 0; !failed && i < ruleset->n_live; i++)
+		failed = json_array_append_new(forwards,
+					       pfw_forward_json(&ruleset->forwards[ids[i]],
+								&ruleset->settings, PFW_CANONICAL));
+	free(ids);
 	root = json_pack("{s:o, s:o}", "settings",
 			 pfw_settings_json(&ruleset->settings, PFW_CANONICAL), "forwards", forwards);
 	*ret = root && !failed ? json_dumps(root, JSON_INDENT(2)) : NULL;

@@ -81,13 +81,12 @@ static int list_named(const struct pfw_engine *engine, const struct pfw_request 
 static int list_all(const struct pfw_engine *engine, const struct pfw_request *request,
 		    const struct pfw_view *view, json_t *rows, struct pfw_error *err)
 {
-	const struct pfw_ruleset *ruleset = pfw_engine_ruleset(engine);
-	uint32_t id;
-	int code = 0;
+	uint32_t *ids = pfw_engine_order(engine), i;
+	int code = ids ? 0 : pfw_fail_memory(err);
 
-	for (id = 0; !code && id < ruleset->n_forwards; id++)
-		if (ruleset->forwards[id].name)
-			code = put_row(engine, request, view, id, rows, err);
+	for (i = 0; !code && i < pfw_engine_ruleset(engine)->n_live; i++)
+		code = put_row(engine, request, view, ids[i], rows, err);
+	free(ids);
 	return code;
 }
 

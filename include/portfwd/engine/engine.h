@@ -94,6 +94,8 @@ bool pfw_engine_is_applied(const struct pfw_engine *engine);
 
 /* What was loaded; holds until the next call that changes it. */
 const struct pfw_ruleset *pfw_engine_ruleset(const struct pfw_engine *engine);
+/* The ids of all its forwards, which are n_live, in the order of the files; to be freed. NULL: -ENOMEM. */
+uint32_t *pfw_engine_order(const struct pfw_engine *engine);
 const struct pfw_plan *pfw_engine_plan(const struct pfw_engine *engine);
 /* The path of a file by its number; that of the main file for PFW_ORIGIN_NONE. */
 const char *pfw_engine_file(const struct pfw_engine *engine, uint32_t file);

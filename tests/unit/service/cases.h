@@ -9,5 +9,7 @@ TCase *etag_case(void);
 TCase *openapi_case(void);
 TCase *route_case(void);
 TCase *wire_case(void);
+/* Needs a kernel. */
+TCase *stay_case(void);
 
 #endif
