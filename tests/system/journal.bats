@@ -3,6 +3,8 @@
 #
 # A journal that a process left which was killed: whoever comes next sees what it says, and
 # whoever changes something writes it to the file first.
+#
+# Backends: nftables
 
 load helpers
 
