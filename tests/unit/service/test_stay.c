@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../sandbox.h"
 #include "cases.h"
 #include "portfwd/base/time.h"
 #include "portfwd/service/service.h"
