@@ -289,14 +289,15 @@ int pfw_monitor_follow(struct pfw_monitor *monitor, const char *const *keys, siz
 		pfw_buffer_free(&list);
 		return 0;
 	}
-	followed = reallocarray(monitor->followed, n ? n : 1, sizeof(*followed));
-	if (followed)
-		monitor->followed = followed;
+	followed = calloc(n ? n : 1, sizeof(*followed));
 	if (!followed || list.failed) {
 		pfw_buffer_free(&list);
+		free(followed);
 		return -ENOMEM;
 	}
 	forget_sysctls(monitor);
+	free(monitor->followed);
+	monitor->followed = followed;
 	pfw_buffer_free(old);
 	*old = list;
 	monitor->stale = false;
