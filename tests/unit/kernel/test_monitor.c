@@ -169,7 +169,9 @@ END_TEST
 /* If this fails, a service on 127.0.0.1 is not reached again once somebody switched that off. */
 START_TEST(test_sysctl)
 {
-	const char *const keys[] = { KEY, "net/ipv4/conf/nosuch/route_localnet" };
+	const char *const keys[] = { KEY, "net/ipv4/conf/nosuch/route_localnet",
+				     "net/ipv4/conf/all/route_localnet",
+				     "net/ipv4/conf/default/route_localnet" };
 
 	begin();
 	sandbox_sysctl(KEY, "1");
