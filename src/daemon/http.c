@@ -136,8 +136,8 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
 
 static int start_mhd(struct http *http, int listen_fd, struct pfw_error *err)
 {
-	http->mhd = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
-				     NULL, NULL, http_request, http,
+	http->mhd = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+				     0, NULL, NULL, http_request, http,
 				     MHD_OPTION_EXTERNAL_LOGGER, on_log, http,
 				     MHD_OPTION_LISTEN_SOCKET, listen_fd,
 				     MHD_OPTION_CONNECTION_LIMIT, (unsigned int)HTTP_CONNECTIONS,
@@ -168,7 +168,8 @@ static int start_handles(struct http *http, struct pfw_error *err)
 		code = uv_poll_start(&http->poll, UV_READABLE, on_poll);
 	}
 	if (code)
-		return pfw_fail(err, PFW_FAILED, code, "cannot serve the API: %s", uv_strerror(code));
+		return pfw_fail(err, PFW_FAILED, code, "cannot serve the API: %s",
+				uv_strerror(code));
 	return 0;
 }
 

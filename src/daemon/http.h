@@ -30,12 +30,12 @@ struct http_options {
 int http_open(uv_loop_t *loop, struct pfw_service *service, int listen_fd,
 	      const struct http_options *options, struct http **ret, struct pfw_error *err);
 
-/* Ends all connections. The loop has to run once more before the memory is given back. NULL is fine. */
+/* Ends all connections. The loop has to run once more before its memory is given back. */
 void http_close(struct http *http);
 
 /*
  * Tells who listens to GET /v1/events; takes the object over. "event" says what it is: "repair" and
- * "reload" are counted for GET /metrics, a reload that has "error" as failed. NULL is fine for both.
+ * "reload" are counted for GET /metrics, a reload that has "error" as failed. Both may be NULL.
  */
 void http_event(struct http *http, json_t *event);
 

@@ -41,7 +41,8 @@ static struct MHD_Response *hold(struct http *http, char *text, size_t len)
 	}
 	*held = (struct held){ .http = http, .text = text, .len = len };
 	http->held += len;
-	response = MHD_create_response_from_buffer_with_free_callback_cls(len, text, free_held, held);
+	response = MHD_create_response_from_buffer_with_free_callback_cls(len, text, free_held,
+									  held);
 	if (!response)
 		free_held(held);
 	return response;

@@ -50,8 +50,8 @@ static json_t *now_json(void)
 
 static char *greeting(void)
 {
-	json_t *event = json_pack("{s:s, s:o, s:s}", "event", "hello", "time", now_json(), "version",
-				  PACKAGE_VERSION);
+	json_t *event = json_pack("{s:s, s:o, s:s}", "event", "hello", "time", now_json(),
+				  "version", PACKAGE_VERSION);
 	char *line = print_line(event);
 
 	json_decref(event);

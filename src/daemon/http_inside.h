@@ -23,7 +23,7 @@
 #define HTTP_CONNECTIONS 256
 #define HTTP_CONNECTIONS_UID 64
 #define HTTP_CONNECTIONS_STRANGER 4	/* of a user who may not use it */
-#define HTTP_HEAD_MS 10000		/* until a request's headers are there, counted from the last answer */
+#define HTTP_HEAD_MS 10000		/* until the headers are there, since the last answer */
 #define HTTP_BODY_MS 30000
 #define HTTP_SEND_MS 30000		/* and a millisecond for each KiB */
 

@@ -18,8 +18,8 @@ struct label {
 
 static void put_head(struct pfw_buffer *text, const char *name, const char *type, const char *help)
 {
-	pfw_buffer_printf(text, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s %s\n", name, help, name,
-			  type);
+	pfw_buffer_printf(text, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s %s\n", name, help,
+			  name, type);
 }
 
 static void put_escaped(struct pfw_buffer *text, const char *value)
@@ -151,7 +151,8 @@ enum MHD_Result http_metrics_answer(struct request *request)
 	int code = pfw_service_call(http->service, PFW_VERB_COUNT, &what, &counts, &request->err);
 
 	/* What the daemon knows of itself is worth the more where the kernel cannot be read. */
-	put_one(&text, "readable", "gauge", "Whether configuration and kernel could be read.", !code);
+	put_one(&text, "readable", "gauge", "Whether configuration and kernel could be read.",
+		!code);
 	put_build(&text, counts);
 	if (!code)
 		put_forwards(&text, counts);

@@ -94,7 +94,8 @@ bool http_peer_admit(struct peer *peer)
 	if (!is_crowd(peer))
 		return true;
 	if (http_peer_tell(http, &more))
-		log_event(http->options.log, LOG_WARNING, "closed a connection: the user has too many",
+		log_event(http->options.log, LOG_WARNING,
+			  "closed a connection: the user has too many",
 			  json_pack("{s:I, s:i, s:i}", "uid", (json_int_t)peer->cred.uid, "pid",
 				    (int)peer->cred.pid, "untold", (int)more));
 	return false;

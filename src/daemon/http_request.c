@@ -17,7 +17,7 @@ static int hex(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Without the escapes (RFC 3986, 2.1). False: one is broken or hides a zero, or there is no room. */
+/* Without the escapes (RFC 3986, 2.1). False: one is broken or hides a zero, or no room is left */
 static bool decode(const char *text, char *to, size_t size)
 {
 	int high, low;
@@ -60,7 +60,8 @@ static void check_peer(struct request *request)
 
 	if (peer->admitted)
 		return;
-	http_refuse(request, 403, "only root and the members of the group that portfwdd was told may use it");
+	http_refuse(request, 403, "only root and the members of the group that portfwdd was told "
+		    "may use it");
 	if (http_peer_tell(request->http, &more))
 		log_event(request->http->options.log, LOG_WARNING, "refused a client who may not",
 			  json_pack("{s:I, s:i, s:s, s:s, s:i}", "uid", (json_int_t)peer->cred.uid,
@@ -106,7 +107,8 @@ static void check_place(struct request *request)
 		if (value && (!decode(value, theirs, sizeof(theirs)) ||
 			      strcmp(theirs, place[i].ours)))
 			http_refuse(request, 421, "this portfwdd has another %s: %.200s",
-				    place[i].what, *place[i].ours ? place[i].ours : "as the settings say");
+				    place[i].what,
+				    *place[i].ours ? place[i].ours : "as the settings say");
 	}
 }
 
@@ -162,7 +164,8 @@ static enum MHD_Result take_tags(void *cls, enum MHD_ValueKind kind, const char 
 
 static void check_headers(struct request *request)
 {
-	if (MHD_get_connection_values(request->connection, MHD_HEADER_KIND, NULL, NULL) > HTTP_HEADERS) {
+	if (MHD_get_connection_values(request->connection, MHD_HEADER_KIND, NULL, NULL) >
+	    HTTP_HEADERS) {
 		http_refuse(request, 431, "more than %d headers", HTTP_HEADERS);
 		return;
 	}
@@ -201,7 +204,7 @@ static void check_body(struct request *request)
 		http_refuse(request, 415, "the body of a request is application/json");
 }
 
-/* Looks at all that stands before the body; what is refused is answered behind it, if there is no harm in it. */
+/* Looks at all that stands before the body; a refusal waits for its end, if there is no harm in it. */
 static enum MHD_Result begin(struct request *request)
 {
 	http_set_deadline(request->peer, HTTP_BODY_MS);
@@ -271,7 +274,8 @@ static void parse_body(struct request *request)
 	request->json = json_loadb(body->data, body->len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
 				   &error);
 	if (!request->json)
-		http_refuse(request, 400, "line %d, column %d: %s", error.line, error.column, error.text);
+		http_refuse(request, 400, "line %d, column %d: %s", error.line, error.column,
+			    error.text);
 	else if (!json_is_object(request->json))
 		http_refuse(request, 422, "the body of a request is an object");
 }

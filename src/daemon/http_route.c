@@ -222,7 +222,8 @@ static enum MHD_Result put_forward(struct request *request)
 		http_refuse(request, 404, "there is nothing of this name");
 		return http_answer_problem(request);
 	}
-	if (name && json_is_string(name) && strcmp(json_string_value(name), request->segment) != 0) {
+	if (name && json_is_string(name) &&
+	    strcmp(json_string_value(name), request->segment) != 0) {
 		pfw_error_enter_key(&request->err, "name");
 		request->code = pfw_error_add(&request->err, PFW_FAILED,
 					      "this is another name than that of the path");

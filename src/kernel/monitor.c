@@ -293,7 +293,6 @@ int pfw_monitor_follow(struct pfw_monitor *monitor, const char *const *keys, siz
 	if (!followed || list.failed) {
 		free(followed);
 		pfw_buffer_free(&list);
-		free(followed);
 		return -ENOMEM;
 	}
 	forget_sysctls(monitor);

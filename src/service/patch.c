@@ -58,7 +58,8 @@ static int refuse_rename(const char *name, struct pfw_error *err)
 {
 	size_t mark = pfw_error_enter_key(err, "name");
 
-	pfw_error_add(err, PFW_FAILED, "\"%s\" keeps its name; add another and remove this one", name);
+	pfw_error_add(err, PFW_FAILED, "\"%s\" keeps its name; add another and remove this one",
+		      name);
 	pfw_error_leave(err, mark);
 	return -EINVAL;
 }

@@ -70,9 +70,9 @@ const char *pfw_route_allow(const char *path, char *buf, size_t size)
 
 	for (id = 0; id < PFW_ROUTES && len < size; id++)
 		if (fits(pfw_routes[id].path, path, &segment))
-			len += (size_t)snprintf(buf + len, size - len, "%s%s, ",
-						pfw_routes[id].method,
-						strcmp(pfw_routes[id].method, "GET") ? "" : ", HEAD");
+			len += (size_t)snprintf(buf + len, size - len,
+						strcmp(pfw_routes[id].method, "GET") ?
+						"%s, " : "%s, HEAD, ", pfw_routes[id].method);
 	if (len < size)
 		snprintf(buf + len, size - len, "OPTIONS");
 	return buf;

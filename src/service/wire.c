@@ -194,7 +194,8 @@ static int parse_field(const struct field *field, json_t *value, struct pfw_requ
 	switch (field->kind) {
 	case FORWARD:
 		*(json_t **)at = value;
-		return json_is_object(value) ? 0 : pfw_error_add(err, PFW_FAILED, "this is no object");
+		return json_is_object(value) ? 0 : pfw_error_add(err, PFW_FAILED,
+								 "this is no object");
 	case NAMES:
 		return parse_names(value, ret, err);
 	case TEXT:
@@ -202,7 +203,8 @@ static int parse_field(const struct field *field, json_t *value, struct pfw_requ
 		__attribute__((fallthrough));
 	case WORD:
 		*(const char **)at = json_string_value(value);
-		return json_is_string(value) ? 0 : pfw_error_add(err, PFW_FAILED, "this is no text");
+		return json_is_string(value) ? 0 : pfw_error_add(err, PFW_FAILED,
+								 "this is no text");
 	case FLAG:
 		*(bool *)at = json_is_true(value);
 		return json_is_boolean(value) ? 0 : pfw_error_add(err, PFW_FAILED,
@@ -325,8 +327,8 @@ json_t *pfw_problem_json(const struct pfw_error *err, int code, unsigned int sta
 	int kind = err->count ? (int)err->kind : PFW_FAILED;
 
 	return json_pack("{s:s, s:s, s:i, s:s, s:s, s:i, s:i, s:i, s:o}", "type", "about:blank",
-			 "title", title ? title : "Error", "status", (int)status, "detail", detail, "kind",
-			 pfw_name_text(pfw_failure_names, kind), "code", kind, "errno", -code,
+			 "title", title ? title : "Error", "status", (int)status, "detail", detail,
+			 "kind", pfw_name_text(pfw_failure_names, kind), "code", kind, "errno", -code,
 			 "count", (int)err->count, "errors", items_json(err));
 }
 
@@ -358,11 +360,13 @@ int pfw_problem_parse(const json_t *problem, struct pfw_error *err)
 	if (n >= PFW_ERROR_ITEMS)
 		n = PFW_ERROR_ITEMS;
 	/* More than there are words for is a number only. */
-	err->count = n == PFW_ERROR_ITEMS && (size_t)count > n ? (unsigned int)count : (unsigned int)n;
+	err->count = (unsigned int)(n == PFW_ERROR_ITEMS && (size_t)count > n ? (size_t)count : n);
 	for (i = 0; i < n; i++) {
 		item = json_array_get(items, i);
-		copy_text(err->item[i].file, sizeof(err->item[i].file), json_object_get(item, "file"));
-		copy_text(err->item[i].path, sizeof(err->item[i].path), json_object_get(item, "path"));
+		copy_text(err->item[i].file, sizeof(err->item[i].file),
+			  json_object_get(item, "file"));
+		copy_text(err->item[i].path, sizeof(err->item[i].path),
+			  json_object_get(item, "path"));
 		copy_text(err->item[i].message, sizeof(err->item[i].message),
 			  json_object_get(item, "message"));
 	}

@@ -30,7 +30,7 @@ enum pfw_route_id {
 struct pfw_route {
 	const char *method;
 	const char *path;	/* "{...}" stands for one segment, which is not empty */
-	const char *query;	/* the switches it takes behind "?", with blanks between; NULL: none */
+	const char *query;	/* switches that it takes behind "?", with blanks between */
 	bool body;		/* takes a JSON object */
 	bool changes;		/* may change something, so it is logged */
 };
@@ -38,13 +38,13 @@ extern const struct pfw_route pfw_routes[PFW_ROUTES];
 
 /*
  * The route of a method and a path that is still percent-encoded; *ret_segment is what stands
- * for "{...}", within path, or NULL. HEAD is GET. -ENOENT: no route has this path; -EOPNOTSUPP: none has
- * it with this method.
+ * for "{...}", within path, or NULL. HEAD is GET. -ENOENT: no route has this path; -EOPNOTSUPP: none
+ * has it with this method.
  */
 int pfw_route_find(const char *method, const char *path, enum pfw_route_id *ret,
 		   const char **ret_segment);
 
-/* "DELETE, GET, HEAD, OPTIONS": the methods of a path, as the header Allow says them. Truncated to size. */
+/* "GET, HEAD, OPTIONS": the methods of a path as the header Allow lists them. Truncated to size. */
 const char *pfw_route_allow(const char *path, char *buf, size_t size);
 
 /* Whether the route takes a switch of this name. */

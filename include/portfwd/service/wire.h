@@ -24,8 +24,8 @@ extern const struct pfw_name pfw_failure_names[];
 int pfw_request_json(const struct pfw_request *request, json_t **ret, struct pfw_error *err);
 
 /*
- * The other way round; only what the verb uses is taken. All errors are collected. What is in *ret belongs to json but for the list
- * of names: pfw_request_free().
+ * The other way round; only what the verb uses is taken. All errors are collected. What is in *ret
+ * belongs to json but for the list of names: pfw_request_free().
  */
 int pfw_request_parse(enum pfw_verb verb, json_t *json, struct pfw_request *ret,
 		      struct pfw_error *err);
@@ -43,7 +43,10 @@ unsigned int pfw_problem_status(const struct pfw_error *err, int code);
  */
 json_t *pfw_problem_json(const struct pfw_error *err, int code, unsigned int status);
 
-/* The other way round: fills err in and returns the code; -EBADMSG with words where this is no such object. */
+/*
+ * The other way round: fills err in and returns the code; -EBADMSG with words where this is no such
+ * object.
+ */
 int pfw_problem_parse(const json_t *problem, struct pfw_error *err);
 
 #endif

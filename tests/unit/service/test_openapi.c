@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * data/openapi.yaml against the table of routes and the words of commands. If these fail, it promises what
- * there is not, or hides what there is. Whether it is sound is for others to say: tests/house/openapi.test.
+ * data/openapi.yaml against the table of routes and the words of commands. If these fail, it
+ * promises what there is not, or hides what there is. Whether it is sound is for others to say:
+ * tests/house/openapi.test.
  */
 #include <ctype.h>
 
@@ -50,7 +51,8 @@ static void take_parameter(struct operation *operation, const char *name)
 
 	if (strcmp(name, "dry_run") && strcmp(name, "drain") && strcmp(name, "runtime"))
 		return;
-	snprintf(operation->query + len, sizeof(operation->query) - len, "%s%s", len ? " " : "", name);
+	snprintf(operation->query + len, sizeof(operation->query) - len, "%s%s", len ? " " : "",
+		 name);
 }
 
 static void take_line(const char *line, char path[64])
@@ -63,7 +65,8 @@ static void take_line(const char *line, char path[64])
 	} else if (!strncmp(line, "    ", 4) && line[4] != ' ' &&
 		   sscanf(line, " %63[a-z]:", word) == 1 && is_method(word)) {
 		begin_operation(path, word);
-	} else if (operation && sscanf(line, " - $ref: \"#/components/parameters/%63[a-z_]\"", word) == 1) {
+	} else if (operation &&
+		   sscanf(line, " - $ref: \"#/components/parameters/%63[a-z_]\"", word) == 1) {
 		take_parameter(operation, word);
 	} else if (operation && !strncmp(line, "      requestBody:", 18)) {
 		operation->body = true;
@@ -111,7 +114,8 @@ START_TEST(each_route_is_described)
 	for (route = pfw_routes; route < pfw_routes + PFW_ROUTES; route++) {
 		operation = find(route);
 		ck_assert_msg(operation != NULL, "%s %s", route->method, route->path);
-		ck_assert_msg(operation->body == route->body, "%s %s: body", route->method, route->path);
+		ck_assert_msg(operation->body == route->body, "%s %s: body", route->method,
+			      route->path);
 		ck_assert_msg(!strcmp(operation->query, route->query ? route->query : ""),
 			      "%s %s: \"%s\"", route->method, route->path, operation->query);
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* If these fail, the daemon does something else than its client was asked for, or says why wrongly. */
+/* If these fail, the daemon does something else than its client asked for, or says why wrongly. */
 #include <errno.h>
 
 #include "cases.h"
@@ -64,11 +64,12 @@ END_TEST
 
 START_TEST(texts_come_back_with_their_length)
 {
-	const struct pfw_request request = { .text = "ab\n", .text_len = 3, .base = "", .base_len = 0 };
+	const struct pfw_request request = { .text = "ab\n", .text_len = 3, .base = "" };
 	struct pfw_request back;
 	json_t *json;
 
-	there_and_back(PFW_VERB_WRITE, &request, "{\"text\": \"ab\\n\", \"base\": \"\"}", &back, &json);
+	there_and_back(PFW_VERB_WRITE, &request, "{\"text\": \"ab\\n\", \"base\": \"\"}", &back,
+		       &json);
 	ck_assert_uint_eq(back.text_len, 3);
 	ck_assert_str_eq(back.text, "ab\n");
 	ck_assert_ptr_nonnull(back.base);
