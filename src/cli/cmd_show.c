@@ -122,6 +122,11 @@ static int print_status(struct pfw_cli *cli, const json_t *answer, struct pfw_er
 			 number(daemon, "pid"));
 		pfw_table_field(cli, "daemon", text);
 	}
+	if (number(answer, "journal")) {
+		snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT " not in the file yet",
+			 number(answer, "journal"));
+		pfw_table_field(cli, "journal", text);
+	}
 	if (json_is_object(confirm)) {
 		snprintf(text, sizeof(text), "awaited for %" JSON_INTEGER_FORMAT " seconds more",
 			 number(confirm, "seconds"));

@@ -39,7 +39,7 @@ seen_of() { # FILE
 		code=0
 		pfw "${words[@]}" > "$BATS_TEST_TMPDIR/out" 2> "$BATS_TEST_TMPDIR/err" || code=$?
 		printf '=> portfwd %s: %s\n' "${words[*]}" "$code"
-		sed -E '/^daemon: /d; s/"(running|pid)": .*/"\1"/; /revision|element (guarded|earlier)/d; s/"journal": .*/"journal"/' "$BATS_TEST_TMPDIR/out" \
+		sed -E '/^(daemon|journal): /d; s/"(running|pid)": .*/"\1"/; /revision|element (guarded|earlier)/d; s/"journal": .*/"journal"/' "$BATS_TEST_TMPDIR/out" \
 			"$BATS_TEST_TMPDIR/err"
 	done < "$1"
 }
