@@ -95,9 +95,6 @@ static const char *const strangers[] = {
 	"iptables-legacy-save -t nat | grep -- '-A PORTFWD-DNAT.*web' |"
 	" sed 's/^/iptables-legacy -t nat /' | sh",
 	"iptables-legacy -t nat -A PREROUTING -m comment --comment portfwd -j PORTFWD-DNAT",
-	/* Rules with our words where we make none. */
-	"iptables-legacy -t nat -A POSTROUTING -m comment --comment portfwd:web -j MASQUERADE",
-	"iptables-legacy -I FORWARD -p udp -m comment --comment portfwd:web -j ACCEPT",
 	/* Rules of others in our chains, before and behind ours. */
 	"iptables-legacy -t nat -I PORTFWD-DNAT -p tcp --dport 8080 -j ACCEPT",
 	"iptables-legacy -t nat -A PORTFWD-to-some -j RETURN",
