@@ -13,7 +13,7 @@
  */
 int background_enter(int *ret_ready, struct pfw_error *err);
 
-/* Lets the first process end; with quiet, standard error goes to /dev/null as well. -1: there is none. */
+/* Lets the first process end; -1: there is none. quiet: standard error goes to /dev/null as well. */
 void background_ready(int ready, bool quiet);
 
 #endif

@@ -38,7 +38,7 @@ struct daemon {
 	struct settle settle;
 	struct files *files;
 	struct http *http;
-	json_t *early;			/* the event of the first load, which is before there are clients */
+	json_t *early;			/* the event of the first load, before there are clients */
 	int lock;			/* of the run directory, or -1 */
 	int listener;			/* or -1 */
 	char *path;			/* of a socket of our own */
@@ -89,7 +89,8 @@ static void on_signal(uv_signal_t *handle, int number)
 		(void)keep_reload(daemon->keep, "signal");
 		return;
 	}
-	log_event(&daemon->log, LOG_INFO, "stopping", json_pack("{s:s}", "signal", strsignal(number)));
+	log_event(&daemon->log, LOG_INFO, "stopping",
+		  json_pack("{s:s}", "signal", strsignal(number)));
 	notify_send(&daemon->notify, "STOPPING=1\nSTATUS=Stopping");
 	uv_stop(&daemon->loop);
 }
@@ -130,7 +131,7 @@ static int start_loop(struct daemon *daemon, struct pfw_error *err)
 	return code ? loop_failed(code, err) : 0;
 }
 
-/* A group that is asked for must be there; without the usual one, the socket is its owner's alone. */
+/* A group that is asked for must be there; without the usual one, nobody else may connect. */
 static int choose_group(struct daemon *daemon, struct pfw_error *err)
 {
 	const char *name = daemon->options.group;

@@ -19,12 +19,12 @@
 #define MASK (IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | \
 	      IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
-/* A folder, and the file that counts there; or, where it is missing, the one above that is there. */
+/* A folder, and the file that counts there; or, where it is missing, the nearest one above it. */
 struct place {
 	char *folder;
 	char *name;	/* NULL: all that could be a drop-in */
 	int watch;	/* or -1 */
-	char *waits;	/* the name of the folder that comes next on the way, or NULL: it is there */
+	char *waits;	/* the name of the next folder on the way; NULL: it is there */
 };
 
 enum { MAIN, LINKED, DROPPED, PLACES };
@@ -36,7 +36,7 @@ struct files {
 	int fd;
 	char *config;
 	struct place places[PLACES];
-	uint64_t since;		/* the first change that was not told yet, in ms of the loop; 0: none */
+	uint64_t since;		/* the first change that was not told, in ms of the loop; 0: none */
 	void (*changed)(void *ctx);
 	void *ctx;
 };
@@ -92,9 +92,9 @@ static int place_watch(struct place *place, int fd)
 static void find_linked(const struct files *files, char **ret_path)
 {
 	struct stat st;
+	bool link = !lstat(files->config, &st) && S_ISLNK(st.st_mode);
 
-	*ret_path = !lstat(files->config, &st) && S_ISLNK(st.st_mode) ? realpath(files->config, NULL) :
-									 NULL;
+	*ret_path = link ? realpath(files->config, NULL) : NULL;
 }
 
 static int watch_again(struct files *files)
@@ -111,7 +111,8 @@ static int watch_again(struct files *files)
 	place_clear(&files->places[LINKED]);
 	slash = linked ? strrchr(linked, '/') : NULL;
 	if (!ret && slash)
-		ret = place_set(&files->places[LINKED], linked, (size_t)(slash - linked), "", slash + 1);
+		ret = place_set(&files->places[LINKED], linked, (size_t)(slash - linked), "",
+				slash + 1);
 	for (i = 0; !ret && i < PLACES; i++)
 		if (files->places[i].folder)
 			ret = place_watch(&files->places[i], files->fd);

@@ -81,6 +81,7 @@ void http_wake(struct http *http)
 		uv_timer_start(&http->timer, on_timer, 0, 0);
 }
 
+__attribute__((format(printf, 2, 0)))
 static void on_log(void *cls, const char *fmt, va_list ap)
 {
 	const struct http *http = cls;

@@ -102,8 +102,9 @@ int keep_reload(struct keep *keep, const char *why)
 	}
 	on_loaded(keep);
 	tell(keep, LOG_NOTICE, "reload", "loaded",
-	     json_pack("{s:s, s:o*, s:o*, s:o*}", "why", why, "forwards", copy_of(answer, "forwards"),
-		       "objects", copy_of(answer, "objects"), "warning", copy_of(answer, "warning")));
+	     json_pack("{s:s, s:o*, s:o*, s:o*}", "why", why, "forwards",
+		       copy_of(answer, "forwards"), "objects", copy_of(answer, "objects"),
+		       "warning", copy_of(answer, "warning")));
 	tell_status(keep, answer);
 	json_decref(answer);
 	return 0;
@@ -152,10 +153,10 @@ static void count_round(struct keep *keep, uint64_t since)
 	}
 	keep->rounds++;
 	if (keep->rounds == FIGHT_ROUNDS)
-		tell(keep, LOG_WARNING, "fight", "another program changes the same again and again, so repairs "
-		     "are less prompt",
-		     json_pack("{s:s, s:i, s:i}", "by", *keep->news.by ? keep->news.by : "?", "process",
-			       (int)keep->news.process, "repairs", FIGHT_ROUNDS));
+		tell(keep, LOG_WARNING, "fight",
+		     "another program changes the same again and again, so repairs are less prompt",
+		     json_pack("{s:s, s:i, s:i}", "by", *keep->news.by ? keep->news.by : "?",
+			       "process", (int)keep->news.process, "repairs", FIGHT_ROUNDS));
 }
 
 /* The first few things that were put back, as "diff" shows them; NULL without memory. */
@@ -193,7 +194,8 @@ static void tell_repair(struct keep *keep, const json_t *answer)
 				   copy_of(answer, "warning"));
 
 	if (values && *news->by)
-		(void)json_object_update_new(values, json_pack("{s:s, s:I}", "by", news->by, "process",
+		(void)json_object_update_new(values, json_pack("{s:s, s:I}", "by", news->by,
+							       "process",
 							       (json_int_t)news->process));
 	tell(keep, LOG_NOTICE, "repair", "put back what others had changed", values);
 }
@@ -335,7 +337,8 @@ int keep_open(const struct keep_context *context, struct keep **ret, struct pfw_
 	code = start_polls(keep);
 	if (code) {
 		keep_close(keep);
-		return pfw_fail(err, PFW_FAILED, code, "cannot watch the kernel: %s", uv_strerror(code));
+		return pfw_fail(err, PFW_FAILED, code, "cannot watch the kernel: %s",
+				uv_strerror(code));
 	}
 	*ret = keep;
 	return 0;

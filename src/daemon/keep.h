@@ -27,7 +27,7 @@ int keep_open(const struct keep_context *context, struct keep **ret, struct pfw_
 /* The loop has to run once more before its memory is given back. NULL is fine. */
 void keep_close(struct keep *keep);
 
-/* Reads the files anew and makes the kernel what they say; why is for the log, in which failures are. */
+/* Reads the files anew and makes the kernel what they say. why is for the log, which tells failures. */
 int keep_reload(struct keep *keep, const char *why);
 #define KEEP_SAVED "file"	/* somebody saved it, and nobody asked for more */
 

@@ -129,8 +129,8 @@ int options_parse(struct options *options, int argc, char **argv, struct pfw_err
 			return ret;
 	}
 	if (optind < argc)
-		return pfw_fail(err, PFW_USAGE, -EINVAL, "unknown word \"%.60s\"; portfwdd takes options "
-				"only", argv[optind]);
+		return pfw_fail(err, PFW_USAGE, -EINVAL, "unknown word \"%.60s\"; portfwdd takes "
+				"options only", argv[optind]);
 	return 0;
 }
 

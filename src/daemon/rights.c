@@ -117,7 +117,7 @@ int rights_drop(struct pfw_error *err)
 	if (!ret && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		ret = -errno;
 	if (ret)
-		return pfw_fail_errno(err, ret, "cannot give up the rights that portfwdd does not need");
+		return pfw_fail_errno(err, ret, "cannot give up the rights that are not needed");
 	ret = filter_calls();
 	return ret ? pfw_fail_errno(err, ret, "cannot have the kernel filter system calls") : 0;
 }

@@ -55,10 +55,10 @@ static int refuse_second(int fd, const char *run_dir, struct pfw_error *err)
 	long holder = read_holder(fd);
 
 	if (!holder)
-		return pfw_fail(err, PFW_FAILED, -EBUSY, "another portfwdd runs already with the run "
-				"directory %s", run_dir);
-	return pfw_fail(err, PFW_FAILED, -EBUSY, "another portfwdd, process %ld, runs already with the run "
-			"directory %s", holder, run_dir);
+		return pfw_fail(err, PFW_FAILED, -EBUSY, "another portfwdd runs already with the "
+				"run directory %s", run_dir);
+	return pfw_fail(err, PFW_FAILED, -EBUSY, "another portfwdd, process %ld, runs already "
+			"with the run directory %s", holder, run_dir);
 }
 
 static int hold_lock(int fd, const char *path, const char *run_dir, struct pfw_error *err)
@@ -144,8 +144,8 @@ static int take_passed(int *ret, struct pfw_error *err)
 		return pfw_fail(err, PFW_FAILED, -EINVAL,
 				"%ld sockets were passed to portfwdd; it takes one", n);
 	if (!is_listening(LISTEN_FDS_START))
-		return pfw_fail(err, PFW_FAILED, -EINVAL, "what was passed to portfwdd is no listening "
-				"stream socket of the unix domain");
+		return pfw_fail(err, PFW_FAILED, -EINVAL, "what was passed to portfwdd is no "
+				"listening stream socket of the unix domain");
 	if (fcntl(LISTEN_FDS_START, F_SETFD, FD_CLOEXEC) < 0 ||
 	    fcntl(LISTEN_FDS_START, F_SETFL, O_NONBLOCK) < 0)
 		return pfw_fail_errno(err, -errno, "cannot use the socket that was passed");
@@ -158,8 +158,8 @@ static int fill_address(struct sockaddr_un *address, const char *run_dir, struct
 	address->sun_family = AF_UNIX;
 	if (snprintf(address->sun_path, sizeof(address->sun_path), "%s/" SOCKET_TEMP, run_dir) >=
 	    (int)sizeof(address->sun_path))
-		return pfw_fail(err, PFW_FAILED, -ENAMETOOLONG, "the run directory %s is too long for the "
-				"name of a socket; use another --run-dir", run_dir);
+		return pfw_fail(err, PFW_FAILED, -ENAMETOOLONG, "the run directory %s is too long "
+				"for the name of a socket; use another --run-dir", run_dir);
 	return 0;
 }
 

@@ -39,7 +39,7 @@ struct pfw_monitor {
 	struct followed *followed;
 	size_t n_followed;
 	struct pfw_buffer keys;		/* of what is followed */
-	bool stale;			/* interfaces came or went, so other files may have these keys now */
+	bool stale;			/* interfaces came or went: other files may have these keys */
 	uint32_t ports[PORTS];		/* whose changes are none; 0: unused */
 	unsigned int next_port;
 	bool touched;			/* the table, in the transaction that is being told */
@@ -145,7 +145,8 @@ static bool is_of_table(const struct pfw_monitor *monitor, const struct nlmsghdr
 
 	if (mnl_nlmsg_get_payload_len(message) < sizeof(*generic) + sizeof(*attr) ||
 	    generic->nfgen_family != NFPROTO_INET ||
-	    mnl_attr_get_type(attr) != NFTA_TABLE_NAME || mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) < 0)
+	    mnl_attr_get_type(attr) != NFTA_TABLE_NAME ||
+	    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) < 0)
 		return false;
 	return !strcmp(mnl_attr_get_str(attr), monitor->table);
 }
@@ -166,7 +167,7 @@ static void tell_process(const struct nlmsghdr *message, struct pfw_monitor_news
 	}
 }
 
-/* The kernel's filter knows our sockets only once they were named; what it let through before is ours too. */
+/* The filter knows our sockets only once they were named; what it let through before is ours too. */
 static bool is_ours(const struct pfw_monitor *monitor, const struct nlmsghdr *message)
 {
 	unsigned int i;
@@ -292,6 +293,7 @@ int pfw_monitor_follow(struct pfw_monitor *monitor, const char *const *keys, siz
 	if (!followed || list.failed) {
 		free(followed);
 		pfw_buffer_free(&list);
+		free(followed);
 		return -ENOMEM;
 	}
 	forget_sysctls(monitor);

@@ -200,7 +200,7 @@ static int parse_field(const struct field *field, json_t *value, struct pfw_requ
 		return parse_names(value, ret, err);
 	case TEXT:
 		*(size_t *)member(ret, field->len) = json_string_length(value);
-		/* fallthrough */
+		__attribute__((fallthrough));
 	case WORD:
 		*(const char **)at = json_string_value(value);
 		return json_is_string(value) ? 0 : pfw_error_add(err, PFW_FAILED,

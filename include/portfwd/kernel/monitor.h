@@ -18,7 +18,8 @@ struct pfw_monitor;
 struct pfw_monitor_news {
 	bool rules;		/* the table was changed, or may have been */
 	bool host;		/* forwarding or a sysctl was written, or an interface came or went */
-	uint32_t process;	/* who changed the table last, as the first namespace of processes counts; 0: not known */
+	/* Who changed the table last, as the first namespace of processes counts; 0: not known. */
+	uint32_t process;
 	char by[16];		/* the name of that process; "": not known */
 };
 

@@ -76,7 +76,7 @@ static bool is_readable(unsigned int which)
 	return poll(&poll_fd, 1, 0) == 1;
 }
 
-/* If this fails, what others do to our table stays as it is, or the daemon looks at what is not its own. */
+/* If this fails, what others do to our table stays, or the daemon looks at what is not its own. */
 START_TEST(test_rules)
 {
 	struct pfw_netlink *nl;
@@ -169,7 +169,9 @@ END_TEST
 /* If this fails, a service on 127.0.0.1 is not reached again once somebody switched that off. */
 START_TEST(test_sysctl)
 {
-	const char *const keys[] = { KEY, "net/ipv4/conf/nosuch/route_localnet" };
+	const char *const keys[] = { KEY, "net/ipv4/conf/nosuch/route_localnet",
+				     "net/ipv4/conf/all/route_localnet",
+				     "net/ipv4/conf/default/route_localnet" };
 
 	begin();
 	sandbox_sysctl(KEY, "1");
