@@ -291,7 +291,6 @@ int pfw_monitor_follow(struct pfw_monitor *monitor, const char *const *keys, siz
 	}
 	followed = calloc(n ? n : 1, sizeof(*followed));
 	if (!followed || list.failed) {
-		free(followed);
 		pfw_buffer_free(&list);
 		return -ENOMEM;
 	}

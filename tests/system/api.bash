@@ -12,7 +12,7 @@ api() { # METHOD PATH [BODY|-] [ARGUMENT OF CURL …]
 
 	# Whoever asks writes there.
 	headers=/run/api/headers
-	mkdir -p -m 0777 /run/api
+	[ -d /run/api ] || mkdir -m 0777 /run/api
 	rm -f "$headers"
 	[ "$data" = - ] || words=(-H 'Content-Type: application/json' --data-binary "$data")
 	[ "$method" != HEAD ] || words+=(--head)
@@ -49,12 +49,12 @@ answers() { # CODE METHOD PATH [BODY|-] [ARGUMENT OF CURL …]
 
 # A refusal with these words, at this place.
 refuses() { # CODE WORDS PLACE METHOD PATH [BODY|-] [ARGUMENT OF CURL …]
-	local words=$2 place=$3 expected=$1
+	local what=$2 place=$3 expected=$1
 	shift 3
 	answers "$expected" "$@"
 	equal application/problem+json "$type" "type"
 	equal "$expected" "$(field .status)" "status"
-	contains "$(field '.errors[].message')" "$words"
+	contains "$(field '.errors[].message')" "$what"
 	equal "$place" "$(field '.errors[0].path // ""')" "path"
 }
 
