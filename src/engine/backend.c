@@ -179,11 +179,13 @@ static void open_other(struct pfw_engine *engine, bool write, bool anew)
 {
 	const struct pfw_backend *ops = other_than(engine->backends[ENGINE_PACKETS].ops);
 	struct pfw_error ignored = PFW_ERROR_INIT;
-	const char *known = engine->state.backend;
+	const struct state *state = &engine->state;
+	bool stands, unsure = anew || state->moving;
 
 	if (!ops || engine->backends[ENGINE_OTHER].handle)
 		return;
-	if (!(known && !strcmp(known, ops->name)) && !(anew && has_left(ops)))
+	stands = state->backend && !strcmp(state->backend, ops->name);
+	if (!stands && !(unsure && has_left(ops)))
 		return;
 	if (open_backend(ops, write, &engine->backends[ENGINE_OTHER], &ignored))
 		close_backend(&engine->backends[ENGINE_OTHER]);
