@@ -187,10 +187,11 @@ static bool has_left(const struct pfw_backend *ops)
 static int open_other(struct pfw_engine *engine, bool write, bool anew, struct pfw_error *err)
 {
 	const struct pfw_backend *ops = other_than(engine->backends[ENGINE_PACKETS].ops);
+	bool unsure = anew || engine->state.moving;
 
 	if (!ops || engine->backends[ENGINE_OTHER].handle)
 		return 0;
-	if (!is_known(engine, ops) && !(anew && has_left(ops)))
+	if (!is_known(engine, ops) && !(unsure && has_left(ops)))
 		return 0;
 	return open_backend(ops, write, &engine->backends[ENGINE_OTHER], err);
 }

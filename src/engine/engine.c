@@ -107,7 +107,8 @@ int engine_remember_config(struct pfw_engine *engine, struct pfw_error *err)
 
 	if (state->config && !strcmp(state->config, pfw_store_path(engine->store)) &&
 	    state->draining == engine->plan.facts.draining && state->fileless == fileless &&
-	    !state->host.renamed && state->backend == backend && same_text(state->why, engine->why))
+	    !state->host.renamed && !state->moving && state->backend == backend &&
+	    same_text(state->why, engine->why))
 		return 0;
 	config = strdup(pfw_store_path(engine->store));
 	why = engine->why ? strdup(engine->why) : NULL;
@@ -121,6 +122,7 @@ int engine_remember_config(struct pfw_engine *engine, struct pfw_error *err)
 	free(state->why);
 	state->why = why;
 	state->backend = backend;
+	state->moving = false;
 	state->draining = engine->plan.facts.draining;
 	state->fileless = fileless;
 	return state_save(state, &state->host, err);

@@ -189,12 +189,26 @@ static bool lets_in(const struct pfw_host_record *record)
 	return false;
 }
 
+/* Until the move is committed, whoever comes after one who was killed looks at both backends. */
+static int begin_move(struct pfw_engine *engine, const struct side *other, struct pfw_error *err)
+{
+	struct state *state = &engine->state;
+
+	if (!other->difference.n_steps || state->moving)
+		return 0;
+	state->moving = true;
+	return state_save(state, &state->host, err);
+}
+
 int sides_apply(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
 		struct pfw_error *err)
 {
 	unsigned int applied;
-	int ret = apply_in_order(engine, sides, &applied, err);
+	int ret = begin_move(engine, &sides[ENGINE_OTHER], err);
 
+	if (ret)
+		return ret;
+	ret = apply_in_order(engine, sides, &applied, err);
 	if (!ret)
 		return 0;
 	if (applied > ENGINE_OTHER)

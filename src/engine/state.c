@@ -384,6 +384,7 @@ static int take_state(struct state *state, const json_t *root, struct pfw_error 
 	if (take_backend(state, root))
 		return pfw_fail_memory(err);
 	state->fileless = json_is_true(json_object_get(root, "fileless"));
+	state->moving = json_is_true(json_object_get(root, "moving"));
 	state->draining = json_is_true(json_object_get(root, "draining"));
 	if (take_entries(state, json_object_get(root, "sysctl")) ||
 	    take_guarded(state, json_object_get(root, "guarded")))
@@ -475,10 +476,11 @@ static json_t *pack_state(const struct state *state, const struct pfw_host_recor
 							     (json_int_t)entry->index)))
 			goto fail;
 	}
-	return json_pack("{s:s, s:s?, s:s?, s:s?, s:b, s:b, s:o, s:{s:o, s:o}}", "boot", boot, "config",
-			 state->config, "backend", state->backend, "why", state->why, "fileless", (int)state->fileless, "draining",
-			 (int)state->draining, "sysctl", entries,
-			 "guarded", family_names[0], pack_links(&host->guarded[0]),
+	return json_pack("{s:s, s:s?, s:s?, s:s?, s:b, s:b, s:b, s:o, s:{s:o, s:o}}", "boot", boot,
+			 "config", state->config, "backend", state->backend, "why", state->why,
+			 "fileless", (int)state->fileless, "moving", (int)state->moving, "draining",
+			 (int)state->draining, "sysctl", entries, "guarded",
+			 family_names[0], pack_links(&host->guarded[0]),
 			 family_names[1], pack_links(&host->guarded[1]));
 fail:
 	json_decref(entries);

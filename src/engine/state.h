@@ -19,6 +19,7 @@ struct state {
 	char *why;	/* why it was that one, though auto prefers another; or NULL */
 	struct pfw_host_record host;
 	bool fileless;	/* it was applied while its main file was missing */
+	bool moving;	/* from one backend to another, so both may stand */
 	bool draining;	/* connections were left to finish that no forward stands for */
 	int lock;
 	bool exclusive;	/* the lock is */

@@ -161,6 +161,7 @@ static int flush_locked(struct pfw_engine *engine, bool dry_run, struct pfw_repo
 		free(engine->state.config);
 		engine->state.config = NULL;
 		engine->state.backend = NULL;
+		engine->state.moving = false;
 		engine->state.draining = false;
 		ret = state_save(&engine->state, &engine->state.host, err);
 		if (!ret)

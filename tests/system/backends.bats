@@ -266,6 +266,46 @@ half_way() { # FROM TO
 	half_way nftables iptables
 }
 
+both_stand() {
+	in_nftables && in_iptables
+}
+
+# Killed before each change that is asked of the kernel: what is left of both is told, and the
+# next change ends it.
+killed_half_way() { # FROM TO
+	local call both=0
+	for call in {setsockopt,sendmsg}:{1..9}; do
+		config <<-JSON
+			{ "forwards": [ { "name": "web", "listen": "8080", "target": "$SERVER4:80" },
+				{ "name": "more", "listen": "8081", "target": "$SERVER4:80" } ] }
+		JSON
+		pfw -q --backend "$1" reload
+		run in_ns gw strace -qq -f -o /dev/null -e trace="${call%:*}" \
+			-e inject="${call%:*}:signal=KILL:when=${call#*:}" \
+			"$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" --backend "$2" reload
+		if both_stand; then
+			both=$((both + 1))
+			pfw_fails 7 diff
+			equal false "$(pfw_json .in_sync status)"
+		fi
+		pfw -q remove web
+		pfw diff
+		run both_stand
+		[ "$status" -ne 0 ]
+		unreachable tcp client "$WAN4" 8080
+	done
+	[ "$both" -ge 1 ]
+	pfw flush
+	nothing_is_left
+}
+
+@test "a move that is killed half way: what stands of both is told, the next change leaves one" {
+	command -v strace > /dev/null || skip "strace is not there"
+	serve_tcp web server "$SERVER4" 80
+	killed_half_way iptables nftables
+	killed_half_way nftables iptables
+}
+
 @test "flush clears both, whichever is meant" {
 	pfw --backend iptables add web 8080 "$SERVER4:80"
 	in_iptables
