@@ -261,6 +261,7 @@ START_TEST(test_drafts)
 	ck_assert_int_eq(pfw_service_call(stays, PFW_VERB_WRITE, &request, &answer, &err), -ESTALE);
 	agree(stays);
 	pfw_service_file_free(&file);
+	pfw_error_clear(&err);
 	ck_assert_int_eq(pfw_service_read(stays, false, &file, &err), 0);
 	request.base = file.text.data;
 	request.base_len = file.text.len;
