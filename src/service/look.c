@@ -127,9 +127,10 @@ static json_t *status_warnings(const struct pfw_engine *engine, const struct pfw
 		ret = add_warning(warnings, &text);
 	}
 	if (!ret && view->unguarded) {
-		pfw_buffer_printf(&text, "the guard cannot hold interface %s, because nft could not "
-				  "read such a name back: what comes in or goes out there is routed "
-				  "for everybody; rename it, then \"portfwd reload\"", view->unguarded);
+		pfw_buffer_printf(&text, "the guard cannot hold interface %s, because saved rules with "
+				  "such a name cannot be loaded: what comes in or goes out there is "
+				  "routed for everybody; rename it, then \"portfwd reload\"",
+				  view->unguarded);
 		ret = add_warning(warnings, &text);
 	}
 	if (ret) {

@@ -35,13 +35,22 @@ static bool has_rules(const struct pfw_item *standing, const struct pfw_item *wa
 	return k == n_wanted;
 }
 
+/* Interfaces come and go: without the rule of one, nothing fails but hairpins by that one. */
+static bool lacks_interfaces(const struct pfw_item *before, const struct pfw_item *after)
+{
+	size_t n;
+
+	return after->kind == IPT_KIND_CHAIN && ipt_item_rules(before, &n) && n &&
+	       !strcmp(ipt_item_place(after)->chain, IPT_CHAIN_HAIRPIN);
+}
+
 bool ipt_is_broken(const struct pfw_step *step)
 {
 	const struct pfw_item *before = step->before, *after = step->after;
 
 	if (!after || after->kind == IPT_KIND_RULE || ipt_is_guard(after))
 		return false;
-	return !before || !has_rules(before, after);
+	return !before || !(has_rules(before, after) || lacks_interfaces(before, after));
 }
 
 /*
