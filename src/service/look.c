@@ -204,9 +204,10 @@ static json_t *status_warnings(struct pfw_engine *engine, const struct pfw_view 
 		ret = add_warning(warnings, &text);
 	}
 	if (!ret && view->unguarded) {
-		pfw_buffer_printf(&text, "the guard cannot hold interface %s, because nft could not "
-				  "read such a name back: what comes in or goes out there is routed "
-				  "for everybody; rename it, then \"portfwd reload\"", view->unguarded);
+		pfw_buffer_printf(&text, "the guard cannot hold interface %s, because saved rules with "
+				  "such a name cannot be loaded: what comes in or goes out there is "
+				  "routed for everybody; rename it, then \"portfwd reload\"",
+				  view->unguarded);
 		ret = add_warning(warnings, &text);
 	}
 	if (!ret && pfw_engine_trial_failed(engine)) {

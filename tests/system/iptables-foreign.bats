@@ -123,6 +123,25 @@ full_life() { # WHOSE
 	equal "$(grep -v PORTFWD <<< "$before")" "$(in_ns gw iptables-legacy -w -t nat -S PREROUTING)"
 }
 
+@test "an interface that comes or goes: diff tells, and the forwards are active all the same" {
+	active() { # WHEN
+		pfw_fails 7 diff
+		contains "$output" PORTFWD-HAIRPIN
+		equal active "$(pfw_json '.forwards[0].state' list)" "$1"
+	}
+	pfw add web 8080 "$SERVER4:80"
+	ip -n gw link add later type bridge
+	active "it comes"
+	pfw reload
+	pfw diff
+	ip -n gw link del later
+	active "it goes"
+	pfw reload
+	in_ns gw iptables-legacy -w -t nat -F PORTFWD-HAIRPIN
+	pfw_fails 7 diff
+	equal missing "$(pfw_json '.forwards[0].state' list)"
+}
+
 @test "a rule of others whose comment names us, or a forward of ours, is theirs" {
 	local before
 	load_foreign ufw

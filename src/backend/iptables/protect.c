@@ -41,6 +41,15 @@ static bool has_rules(const struct pfw_item *standing, const struct pfw_item *wa
 	return k == n_wanted;
 }
 
+/* Interfaces come and go: without the rule of one, nothing fails but hairpins by that one. */
+static bool lacks_interfaces(const struct pfw_item *before, const struct pfw_item *after)
+{
+	size_t n;
+
+	return after->kind == IPT_KIND_CHAIN && ipt_item_rules(before, &n) && n &&
+	       !strcmp(ipt_item_place(after)->chain, IPT_CHAIN_HAIRPIN);
+}
+
 bool ipt_is_broken(const struct pfw_step *step)
 {
 	const struct pfw_item *before = step->before, *after = step->after;
@@ -48,11 +57,7 @@ bool ipt_is_broken(const struct pfw_step *step)
 	/* What filters keeps connections out, and brings none anywhere. */
 	if (!after || after->kind == IPT_KIND_RULE || table_of(after) == IPT_TABLE_FILTER)
 		return false;
-	if (!before)
-		return true;
-	/* An interface that came later has no hairpin yet: forwards work, but not back by it. */
-	return strcmp(ipt_item_place(after)->chain, IPT_CHAIN_HAIRPIN) &&
-	       !has_rules(before, after);
+	return !before || !(has_rules(before, after) || lacks_interfaces(before, after));
 }
 
 /*
