@@ -116,19 +116,23 @@ static int undo_edit(const struct ipt_edit *edit, struct ipt_ledger *ledger, str
 
 static void undo(struct work *work, struct pfw_error *err)
 {
-	struct pfw_error failed = PFW_ERROR_INIT;
+	const struct ipt_edit *edit;
+	struct pfw_error failed;
 	unsigned int attempt;
-	int ret = 0;
+	int ret;
 
 	while (work->n_committed) {
-		work->n_committed--;
+		edit = work->committed[--work->n_committed];
 		ret = -ESTALE;
-		for (attempt = 0; ret == -ESTALE && attempt < UNDO_ATTEMPTS; attempt++)
-			ret = undo_edit(work->committed[work->n_committed], &work->ledger, &failed);
+		for (attempt = 0; ret == -ESTALE && attempt < UNDO_ATTEMPTS; attempt++) {
+			failed = (struct pfw_error)PFW_ERROR_INIT;
+			ret = undo_edit(edit, &work->ledger, &failed);
+		}
 		if (ret)
 			pfw_error_add(err, PFW_FAILED,
-				      "table %s could not be put back (%s); run \"portfwd reload\"",
-				      ipt_table_names[work->committed[work->n_committed]->table],
+				      "the %s table %s could not be put back (%s); run \"portfwd "
+				      "reload\"", edit->library->words,
+				      ipt_table_names[edit->table],
 				      failed.count ? failed.item[0].message : strerror(-ret));
 	}
 }

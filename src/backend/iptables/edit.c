@@ -158,6 +158,9 @@ static int insert(const struct ipt_edit *edit, const char *chain, const struct i
 	struct pfw_buffer entry = { 0 };
 	int ret = 0;
 
+	/* To put back what others had put into our chains is not possible. */
+	if (rule->target == IPT_FOREIGN)
+		return 1;
 	ipt_rule_encode(rule, library->family, &entry);
 	if (entry.failed) {
 		errno = ENOMEM;

@@ -67,6 +67,38 @@ START_TEST(test_second_refused)
 }
 END_TEST
 
+/* If this fails, a rule of somebody else's in a chain of ours comes back as another one. */
+START_TEST(test_foreign_not_put_back)
+{
+	static const struct sample passed[] = {
+		{ .name = "new", .ports = "82" },
+		{ .name = "same", .ports = "87", .addresses = "10.0.0.2", .targets = "10.0.0.2@87" },
+	};
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_backend_handle *handle;
+	struct pfw_image image = { 0 };
+	struct live from, to;
+	char *saved;
+
+	live_ipt_enter();
+	live_ipt_make_guarded(&from, before, COUNT(before));
+	live_ipt_make_guarded(&to, passed, COUNT(passed));
+	live_ipt_bring(&from.image, "at first");
+	saved = live_ipt_saved();
+	live_ipt_run("iptables-legacy -I PORTFWD-GUARDED -p icmp -j REJECT");
+	spoil(&to.image, "new");
+	handle = live_open();
+	live_read(handle, &image);
+	ck_assert_int_eq(live_apply(handle, &image, &to.image, false, &err), -EINVAL);
+	ck_assert_uint_eq(err.count, 1);
+	images_backend->close(handle);
+	live_ipt_same(live_ipt_saved(), saved, "after it was refused");
+	pfw_image_free(&image);
+	live_free(&from);
+	live_free(&to);
+}
+END_TEST
+
 /* If this fails, portfwd waits for ever, or changes what another program is about to. */
 START_TEST(test_lock_held)
 {
@@ -251,8 +283,8 @@ TCase *live_ipt_refused_case(void)
 {
 	TCase *tcase;
 
-	UNIT_CASE(tcase, "refused", test_second_refused, test_lock_held, test_lock_given_back,
-		  test_stale, test_killed, test_not_permitted);
+	UNIT_CASE(tcase, "refused", test_second_refused, test_foreign_not_put_back, test_lock_held,
+		  test_lock_given_back, test_stale, test_killed, test_not_permitted);
 	tcase_set_timeout(tcase, 120);
 	return tcase;
 }
