@@ -87,7 +87,7 @@ void ipt_add_rule(struct ipt_build *build, struct ipt_numbered *at, const struct
 	const struct pfw_forward *forward = at->claim->forward;
 	struct ipt_cell *cell = pfw_arena_alloc(&build->image.arena, sizeof(*cell));
 
-	if (!cell || at->number > UINT16_MAX) {
+	if (!cell) {
 		build->failed = true;
 		return;
 	}
@@ -98,7 +98,7 @@ void ipt_add_rule(struct ipt_build *build, struct ipt_numbered *at, const struct
 			.key = at->claim->slot->key,
 			.table = (uint8_t)at->table,
 			.source = at->source,
-			.number = (uint16_t)at->number++,
+			.number = at->number++,
 		},
 		.value = { .rank = at->rank, .rule = *rule },
 	};

@@ -55,18 +55,18 @@ _Static_assert(sizeof(struct ipt_place) % 8 == 0, "aligned values");
 
 struct ipt_rule_key {
 	struct pfw_key key;		/* of the slot: has the family */
-	uint8_t table;			/* enum ipt_table: NAT, or FILTER for what the guard lets pass */
+	uint8_t table;			/* NAT, or FILTER for what the guard lets pass */
 	uint8_t source;			/* NAT: 0 rewrites the destination, 1 the source */
-	uint16_t number;		/* among those of one key and owner, from 0, in their order */
+	uint16_t zero;
 	char owner[PFW_NAME_MAX + 1];
-	uint32_t zero;
+	uint32_t number;		/* among those of one key and owner, from 0, in their order */
 };
 _Static_assert(sizeof(struct ipt_rule_key) % 8 == 0, "aligned values");
 
 struct ipt_rule_value {
 	char chain[IPT_CHAIN_SIZE];
-	uint16_t rank;			/* of the claim: how many owners are asked first for the same key */
-	uint16_t misplaced;		/* 1: read from the kernel, and out of the order of precedence */
+	uint16_t rank;			/* of the claim: how many owners of the key come first */
+	uint16_t misplaced;		/* 1: read from the kernel, and out of this order */
 	uint32_t zero;
 	struct ipt_rule rule;
 };

@@ -67,7 +67,7 @@ static int count_in(struct tallies *tallies, struct ipt_rule_key *key, uint16_t 
 			return -ENOMEM;
 		tallies->list[id].rank = (uint16_t)tallies->list[of_key].n++;
 	}
-	key->number = (uint16_t)tallies->list[id].n++;
+	key->number = tallies->list[id].n++;
 	*ret_rank = tallies->list[id].rank;
 	return 0;
 }

@@ -73,8 +73,8 @@ START_TEST(test_limits)
 }
 END_TEST
 
-/* Single addresses that are excluded from a prefix make many prefixes of it. */
-static void exclude_many(struct pfw_forward *forward, struct pfw_prefix *list, uint16_t n)
+/* Single addresses, none beside another. */
+static void fill_prefixes(struct pfw_prefix *list, uint16_t n)
 {
 	uint16_t i;
 
@@ -83,8 +83,6 @@ static void exclude_many(struct pfw_forward *forward, struct pfw_prefix *list, u
 			.addr = { AF_INET, { 10, (uint8_t)(i >> 6), (uint8_t)(i << 2), 1 } },
 			.len = 32,
 		};
-	forward->excluded = list;
-	forward->n_excluded = n;
 }
 
 /* If this fails, one forward makes endless rules, or a change ends in a word about memory. */
@@ -100,7 +98,10 @@ START_TEST(test_many_prefixes)
 	struct pfw_plan plan;
 
 	sample_ruleset(&ruleset, &sample, 1);
-	exclude_many(&ruleset.forwards[0], list, COUNT(list));
+	/* What is left of everyone are many prefixes for each. */
+	fill_prefixes(list, COUNT(list));
+	ruleset.forwards[0].excluded = list;
+	ruleset.forwards[0].n_excluded = COUNT(list);
 	sample_plan(&ruleset, &plan);
 	ck_assert_int_ne(ipt_refuse(&plan, &ruleset.forwards[0], &err), 0);
 	ck_assert_str_eq(err.item[0].path, "source");
@@ -113,6 +114,42 @@ START_TEST(test_many_prefixes)
 	sample_plan(&ruleset, &plan);
 	ck_assert_int_eq(ipt_refuse(&plan, &ruleset.forwards[0], &err), 0);
 	ck_assert_int_eq(ipt_compile(&plan, NULL, &image, &err), 0);
+	pfw_image_free(&image);
+	pfw_plan_free(&plan);
+	pfw_ruleset_free(&ruleset);
+}
+END_TEST
+
+/* If this fails, a forward that is not refused ends in a word about memory. */
+START_TEST(test_many_rules_of_a_key)
+{
+	static struct pfw_prefix list[IPT_ADMITTED_MAX];
+	static struct pfw_target targets[70];
+	struct sample sample = {
+		.name = "it", .targets = "10.0.0.2", .snat = PFW_SNAT_MASQUERADE,
+	};
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_image image = { 0 };
+	struct pfw_forward *forward;
+	struct pfw_ruleset ruleset;
+	struct pfw_plan plan;
+	uint8_t i;
+
+	sample_ruleset(&ruleset, &sample, 1);
+	forward = &ruleset.forwards[0];
+	for (i = 0; i < COUNT(targets); i++) {
+		targets[i] = forward->targets[0];
+		targets[i].address.bytes[2] = i;
+	}
+	forward->targets = targets;
+	forward->n_targets = COUNT(targets);
+	fill_prefixes(list, COUNT(list));
+	forward->sources = list;
+	forward->n_sources = COUNT(list);
+	sample_plan(&ruleset, &plan);
+	ck_assert_int_eq(ipt_refuse(&plan, forward, &err), 0);
+	ck_assert_int_eq(ipt_compile(&plan, NULL, &image, &err), 0);
+	ck_assert_uint_ge(image.n_items, COUNT(targets) * COUNT(list));
 	pfw_image_free(&image);
 	pfw_plan_free(&plan);
 	pfw_ruleset_free(&ruleset);
@@ -261,7 +298,7 @@ TCase *ipt_limits_case(void)
 {
 	TCase *tcase;
 
-	UNIT_CASE(tcase, "ipt limits", test_limits, test_many_prefixes, test_admitted, test_names,
-		  test_manual);
+	UNIT_CASE(tcase, "ipt limits", test_limits, test_many_prefixes, test_many_rules_of_a_key,
+		  test_admitted, test_names, test_manual);
 	return tcase;
 }
