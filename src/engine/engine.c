@@ -234,8 +234,8 @@ static int take_locks(struct pfw_engine *engine, const struct pfw_engine_load *l
 	return write ? pfw_store_lock(engine->store, ENGINE_LOCK_SECONDS, err) : 0;
 }
 
-static int adopt_family(struct pfw_engine *engine, const struct engine_backend *from, unsigned int f,
-			bool *ret_adopted, struct pfw_error *err)
+static int adopt_family(struct pfw_engine *engine, const struct engine_backend *from,
+			unsigned int f, bool *ret_adopted, struct pfw_error *err)
 {
 	static const uint8_t families[] = { AF_INET, AF_INET6 };
 	struct pfw_links links = { 0 };

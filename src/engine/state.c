@@ -459,9 +459,10 @@ static json_t *pack_state(const struct state *state, const struct pfw_host_recor
 							     (json_int_t)entry->index)))
 			goto fail;
 	}
-	return json_pack("{s:s, s:s?, s:s?, s:s?, s:b, s:b, s:o, s:{s:o, s:o}}", "boot", boot, "config",
-			 state->config, "backend", state->backend, "why", state->why, "fileless", (int)state->fileless, "draining",
-			 (int)state->draining, "sysctl", entries,
+	return json_pack("{s:s, s:s?, s:s?, s:s?, s:b, s:b, s:o, s:{s:o, s:o}}", "boot", boot,
+			 "config", state->config, "backend", state->backend, "why", state->why,
+			 "fileless", (int)state->fileless, "draining", (int)state->draining,
+			 "sysctl", entries,
 			 "guarded", family_names[0], pack_links(&host->guarded[0]),
 			 family_names[1], pack_links(&host->guarded[1]));
 fail:
