@@ -85,14 +85,29 @@ static void undo(struct pfw_engine *engine, struct work *work, size_t n)
 	}
 }
 
+/* A forward that comes, which the backend must be able to express. */
+static int put(struct pfw_engine *engine, const struct pfw_forward *forward, struct pfw_error *err)
+{
+	const struct pfw_backend *ops = engine->backends[ENGINE_PACKETS].ops;
+	uint32_t id;
+	int ret;
+
+	if (pfw_ruleset_put(&engine->ruleset, forward, &id))
+		return pfw_fail_memory(err);
+	ret = pfw_plan_put(&engine->plan, id, err);
+	engine_note_expiry(engine, forward);
+	forward = &engine->ruleset.forwards[id];
+	if (!ret && ops->refuse && pfw_plan_active(&engine->plan, forward))
+		ret = ops->refuse(&engine->plan, forward, err);
+	return ret;
+}
+
 /*
  * First everything that goes, then everything that comes, so that forwards
  * of one request may exchange their keys.
  */
 static int mutate(struct pfw_engine *engine, struct work *work, size_t n, struct pfw_error *err)
 {
-	const struct pfw_backend *ops = engine->backends[ENGINE_PACKETS].ops;
-	uint32_t id;
 	int ret = 0;
 	size_t i;
 
@@ -100,17 +115,9 @@ static int mutate(struct pfw_engine *engine, struct work *work, size_t n, struct
 		drop(engine, work[i].change.name);
 		work[i].done = true;
 	}
-	for (i = 0; !ret && i < n; i++) {
-		if (work[i].change.what == PFW_DROP)
-			continue;
-		if (pfw_ruleset_put(&engine->ruleset, &work[i].change.forward, &id))
-			ret = pfw_fail_memory(err);
-		else
-			ret = pfw_plan_put(&engine->plan, id, err);
-		engine_note_expiry(engine, &work[i].change.forward);
-		if (!ret && ops->refuse && pfw_plan_active(&engine->plan, &engine->ruleset.forwards[id]))
-			ret = ops->refuse(&engine->plan, &engine->ruleset.forwards[id], err);
-	}
+	for (i = 0; !ret && i < n; i++)
+		if (work[i].change.what == PFW_PUT)
+			ret = put(engine, &work[i].change.forward, err);
 	if (ret)
 		undo(engine, work, n);
 	return ret;

@@ -116,7 +116,8 @@ static int fill_before(struct flow_set *set, const struct pfw_engine *engine,
 	for (backend = 0; !ret && backend < ENGINE_PACKET_BACKENDS; backend++) {
 		ops = engine->backends[backend].ops;
 		if (ops)
-			ret = ops->flows(&sides[backend].before, owners_have, owners, clients, &flows);
+			ret = ops->flows(&sides[backend].before, owners_have, owners, clients,
+					 &flows);
 	}
 	if (!ret)
 		ret = flow_set_fill(set, &flows);
@@ -464,8 +465,8 @@ void engine_cut(const struct pfw_engine *engine, const struct side sides[ENGINE_
 	struct pfw_error err = PFW_ERROR_INIT, ignored = PFW_ERROR_INIT;
 
 	if (cut(engine, sides, planned, plan, drain, &err) &&
-	    report_warn(report, &ignored, "the change is made, but connections of before may go on: %s",
-			err.item[0].message))
+	    report_warn(report, &ignored, "the change is made, but connections of before may go "
+			"on: %s", err.item[0].message))
 		report->warning = "the change is made, but connections of before may go on: "
 				  "out of memory";
 }

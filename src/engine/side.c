@@ -86,20 +86,20 @@ static int apply_side(struct pfw_engine *engine, unsigned int backend, const str
 }
 
 /*
- * What the host lets in ends before the rules go that watch over it, and begins when they stand. The
- * rules of another backend go when those of this one stand. *ret_applied: how many backends of packets
- * were applied.
+ * What the host lets in ends before the rules go that watch over it, and begins when they stand.
+ * The rules of another backend go when those of this one stand. *ret_applied: how many backends of
+ * packets were applied.
  */
 static int apply_in_order(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
 			  unsigned int *ret_applied, struct pfw_error *err)
 {
+	const struct engine_backend *to = &engine->backends[ENGINE_HOST];
 	const struct side *host = &sides[ENGINE_HOST];
 	size_t first = n_removals(&host->difference);
 	int ret;
 
 	*ret_applied = 0;
-	ret = apply_steps(&engine->backends[ENGINE_HOST], &host->before, &host->after, host->difference.steps,
-			  first, err);
+	ret = apply_steps(to, &host->before, &host->after, host->difference.steps, first, err);
 	while (!ret && *ret_applied < ENGINE_PACKET_BACKENDS) {
 		ret = apply_side(engine, *ret_applied, &sides[*ret_applied], err);
 		if (!ret)
@@ -107,8 +107,8 @@ static int apply_in_order(struct pfw_engine *engine, struct side sides[ENGINE_BA
 	}
 	if (ret)
 		return ret;
-	return apply_steps(&engine->backends[ENGINE_HOST], &host->before, &host->after,
-			   host->difference.steps + first, host->difference.n_steps - first, err);
+	return apply_steps(to, &host->before, &host->after, host->difference.steps + first,
+			   host->difference.n_steps - first, err);
 }
 
 static void not_put_back(int ret, const struct pfw_error *failed, struct pfw_error *err)
@@ -146,8 +146,8 @@ static void restore_host(struct pfw_engine *engine, const struct side *host, str
 
 	for (i = 0; steps && i < n; i++)
 		steps[i].after = host->difference.steps[i].before;
-	ret = steps ? apply_steps(&engine->backends[ENGINE_HOST], &host->after, &host->before, steps, n, &failed) :
-		      -ENOMEM;
+	ret = steps ? apply_steps(&engine->backends[ENGINE_HOST], &host->after, &host->before,
+				  steps, n, &failed) : -ENOMEM;
 	free(steps);
 	not_put_back(ret, &failed, err);
 }
@@ -243,8 +243,8 @@ void sides_take_back(struct pfw_engine *engine, const struct side sides[ENGINE_B
 	if (!ret || !brought_shield(&engine->backends[ENGINE_PACKETS], packets))
 		side_take_back(engine, ENGINE_PACKETS, packets, err);
 	if (!ret)
-		ret = apply_steps(to, &host->after, &host->before, back.steps + first, back.n_steps - first,
-				  &failed);
+		ret = apply_steps(to, &host->after, &host->before, back.steps + first,
+				  back.n_steps - first, &failed);
 	pfw_difference_free(&back);
 	not_put_back(ret, &failed, err);
 }
@@ -355,8 +355,8 @@ int engine_tell_unguarded(const struct pfw_engine *engine, const struct side *ho
 	if (names.failed)
 		ret = pfw_fail_memory(err);
 	else if (names.len)
-		ret = report_warn(report, err, "the guard cannot hold %s; \"portfwd status\" tells more",
-				  names.data);
+		ret = report_warn(report, err, "the guard cannot hold %s; \"portfwd status\" tells "
+				  "more", names.data);
 	pfw_buffer_free(&names);
 	return ret;
 }

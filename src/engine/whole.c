@@ -189,7 +189,8 @@ int pfw_engine_flush(struct pfw_engine *engine, bool dry_run, struct pfw_report 
 	return ret ? ret : flush_locked(engine, dry_run, report, ret_forgot, err);
 }
 
-static const struct pfw_text_format *find_format(const char *name, const struct pfw_backend **ret_ops)
+static const struct pfw_text_format *find_format(const char *name,
+						  const struct pfw_backend **ret_ops)
 {
 	const struct pfw_text_format *format;
 	size_t i;

@@ -74,22 +74,12 @@ void ipt_chains_free(struct ipt_chains *chains)
 	*chains = (struct ipt_chains){ 0 };
 }
 
-static const struct ipt_rule_key *rule_key(const struct pfw_item *item)
-{
-	return (const struct ipt_rule_key *)pfw_item_key(item);
-}
-
-static const struct ipt_rule_value *rule_value(const struct pfw_item *item)
-{
-	return (const struct ipt_rule_value *)pfw_item_value(item);
-}
-
 static struct ipt_place rule_place(const struct pfw_item *item)
 {
-	struct ipt_place place = { .family = rule_key(item)->key.family,
-				   .table = rule_key(item)->table };
+	struct ipt_place place = { .family = ipt_item_key(item)->key.family,
+				   .table = ipt_item_key(item)->table };
 
-	memcpy(place.chain, rule_value(item)->chain, sizeof(place.chain));
+	memcpy(place.chain, ipt_item_value(item)->chain, sizeof(place.chain));
 	return place;
 }
 
@@ -98,7 +88,8 @@ static int compare_items(const void *a, const void *b)
 	const struct pfw_item *x = *(const struct pfw_item *const *)a;
 	const struct pfw_item *y = *(const struct pfw_item *const *)b;
 
-	return ipt_rule_order(rule_key(x), rule_value(x), rule_key(y), rule_value(y));
+	return ipt_rule_order(ipt_item_key(x), ipt_item_value(x), ipt_item_key(y),
+			      ipt_item_value(y));
 }
 
 /* All chains of the image, so that each is there whatever comes first. */
@@ -138,8 +129,8 @@ static int append_item_rules(struct ipt_chains *chains, const struct pfw_item **
 		qsort(items, n, sizeof(*items), compare_items);
 	for (i = 0; !ret && i < n; i++) {
 		place = rule_place(items[i]);
-		ret = ipt_lines_append(ipt_chains_find(chains, &place), &rule_value(items[i])->rule,
-				       (struct ipt_count){ 0 }, 0);
+		ret = ipt_lines_append(ipt_chains_find(chains, &place),
+				       &ipt_item_value(items[i])->rule, (struct ipt_count){ 0 }, 0);
 	}
 	return ret;
 }

@@ -16,7 +16,7 @@ struct ipt_line {
 struct ipt_lines {
 	struct ipt_place place;
 	bool builtin;
-	bool kept;			/* empty, and there only for others' rules that lead to it */
+	bool kept;			/* empty, and there for others' rules that lead to it */
 	struct ipt_line *list;
 	uint32_t n;
 	uint32_t n_room;
@@ -42,12 +42,5 @@ int ipt_lines_append(struct ipt_lines *chain, const struct ipt_rule *rule, struc
 /* The chains of an image, which must outlive them; -ENOMEM leaves *ret empty. */
 int ipt_chains_make(const struct pfw_image *image, struct ipt_chains *ret);
 void ipt_chains_free(struct ipt_chains *chains);
-
-/* The rules of a CHAIN or JUMP item. */
-static inline const struct ipt_rule *ipt_item_rules(const struct pfw_item *item, size_t *ret_n)
-{
-	*ret_n = item->value_len / sizeof(struct ipt_rule);
-	return (const struct ipt_rule *)pfw_item_value(item);
-}
 
 #endif

@@ -189,9 +189,9 @@ static void end(struct ipt_build *build)
 static int refuse(const struct pfw_forward *forward, struct pfw_error *err)
 {
 	return pfw_fail(err, PFW_FAILED, -EINVAL,
-			"\"%s\" admits more than %u address prefixes, for which the iptables backend "
-			"has no rules; join some, or use the nftables backend", forward->name,
-			IPT_ADMITTED_MAX);
+			"\"%s\" admits more than %u address prefixes, for which the iptables "
+			"backend has no rules; join some, or use the nftables backend",
+			forward->name, IPT_ADMITTED_MAX);
 }
 
 int ipt_compile(const struct pfw_plan *plan, const struct pfw_touched *only, struct pfw_image *ret,

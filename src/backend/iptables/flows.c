@@ -38,20 +38,9 @@ struct walk {
 	struct pfw_index sources;	/* items that have a word on the source address */
 };
 
-static const struct ipt_rule_key *rule_key(const struct pfw_item *item)
-{
-	return (const void *)pfw_item_key(item);
-}
-
 static const struct ipt_rule *rule_of(const struct pfw_item *item)
 {
-	return &((const struct ipt_rule_value *)(const void *)pfw_item_value(item))->rule;
-}
-
-static const struct ipt_rule *rules_of(const struct pfw_item *item, size_t *ret_n)
-{
-	*ret_n = item->value_len / sizeof(struct ipt_rule);
-	return (const void *)pfw_item_value(item);
+	return &ipt_item_value(item)->rule;
 }
 
 /* ---- Chains */
@@ -78,18 +67,6 @@ static struct chain *find_chain(struct walk *walk, uint8_t family, const char *n
 	return &walk->chains[id];
 }
 
-/* In the order in which connections go through them: 0 is none of a forward's chains. */
-static unsigned int stage(const char *name)
-{
-	static const char *const prefixes[] = { IPT_PREFIX_TO, IPT_PREFIX_GO, IPT_PREFIX_IN };
-	unsigned int i;
-
-	for (i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
-		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
-			return i + 1;
-	return 0;
-}
-
 /* Where the chain goes on for whom it admits. Never back: others could have made it a circle. */
 static struct chain *next_chain(struct walk *walk, const struct chain *chain)
 {
@@ -97,9 +74,10 @@ static struct chain *next_chain(struct walk *walk, const struct chain *chain)
 	const struct ipt_rule *rules;
 	size_t n, i;
 
-	rules = rules_of(chain->item, &n);
+	rules = ipt_item_rules(chain->item, &n);
 	for (i = 0; i < n; i++)
-		if (rules[i].target == IPT_GOTO && stage(rules[i].chain) > stage(place->chain))
+		if (rules[i].target == IPT_GOTO &&
+		    ipt_chain_stage(rules[i].chain) > ipt_chain_stage(place->chain))
 			return find_chain(walk, place->family, rules[i].chain, chain->item->owner);
 	return NULL;
 }
@@ -154,12 +132,12 @@ static int read_clients(struct walk *walk, struct chain *chain)
 	size_t n, i;
 	int ret;
 
-	rules = rules_of(chain->item, &n);
+	rules = ipt_item_rules(chain->item, &n);
 	says.sources = calloc(n + 1, sizeof(*says.sources));
 	says.excluded = calloc(n + 1, sizeof(*says.excluded));
 	ret = says.sources && says.excluded ? 0 : -ENOMEM;
 	for (i = 0; !ret && i < n; i++)
-		if (stage(rules[i].chain) == stage(IPT_PREFIX_GO))
+		if (ipt_chain_stage(rules[i].chain) == ipt_chain_stage(IPT_PREFIX_GO))
 			says.sources[says.n_sources++] = source_of(&rules[i], family);
 		else if (rules[i].target == IPT_RETURN)
 			says.excluded[says.n_excluded++] = source_of(&rules[i], family);
@@ -212,7 +190,7 @@ static int add_routes(struct chain *chain, const struct chain *from)
 	struct route *grown, route;
 	size_t n, i;
 
-	rules = rules_of(from->item, &n);
+	rules = ipt_item_rules(from->item, &n);
 	grown = reallocarray(chain->routes, chain->n_routes + n + 1, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
@@ -261,7 +239,7 @@ static struct asked asked_by(const struct ipt_rule_key *key)
 
 static bool source_is_asked(const void *array, uint32_t id, const void *key)
 {
-	const struct asked asked = asked_by(rule_key(&((const struct pfw_item *)array)[id]));
+	const struct asked asked = asked_by(ipt_item_key(&((const struct pfw_item *)array)[id]));
 
 	return !memcmp(&asked, key, sizeof(asked));
 }
@@ -309,12 +287,12 @@ static int add_flow(struct walk *walk, const struct ipt_rule_key *key, const str
 
 static int add_chain_flows(struct walk *walk, const struct pfw_item *item, struct pfw_flow *flow)
 {
-	const struct ipt_rule_key *key = rule_key(item);
+	const struct ipt_rule_key *key = ipt_item_key(item);
 	struct chain *chain = find_chain(walk, key->key.family, rule_of(item)->chain, item->owner);
 	size_t i;
 	int ret;
 
-	if (!chain || stage(rule_of(item)->chain) != stage(IPT_PREFIX_TO))
+	if (!chain || ipt_chain_stage(rule_of(item)->chain) != ipt_chain_stage(IPT_PREFIX_TO))
 		return 0;
 	ret = read_chain(walk, chain);
 	flow->clients = chain->clients;
@@ -326,13 +304,13 @@ static int add_chain_flows(struct walk *walk, const struct pfw_item *item, struc
 static bool is_of_nat(const struct pfw_item *item, bool source)
 {
 	return item->kind == IPT_KIND_RULE && item->owner &&
-	       rule_key(item)->table == IPT_TABLE_NAT && rule_key(item)->source == source;
+	       ipt_item_key(item)->table == IPT_TABLE_NAT && ipt_item_key(item)->source == source;
 }
 
 static int add_item(struct walk *walk, const struct pfw_item *item)
 {
 	struct pfw_flow flow = { .source = PFW_SOURCE_AUTO };
-	const struct ipt_rule_key *key = rule_key(item);
+	const struct ipt_rule_key *key = ipt_item_key(item);
 	const struct ipt_rule *rule;
 	struct route route;
 
@@ -362,9 +340,9 @@ static int index_item(struct walk *walk, uint32_t id)
 				     pfw_hash(pfw_item_key(item), sizeof(struct ipt_place)),
 				     walk->n_chains++);
 	}
-	if (!is_of_nat(item, true) || rule_key(item)->number)
+	if (!is_of_nat(item, true) || ipt_item_key(item)->number)
 		return 0;
-	asked = asked_by(rule_key(item));
+	asked = asked_by(ipt_item_key(item));
 	return pfw_index_put(&walk->sources, pfw_hash(&asked, sizeof(asked)), id);
 }
 

@@ -59,7 +59,7 @@ struct ipt_rule_key {
 	uint8_t source;			/* NAT: 0 rewrites the destination, 1 the source */
 	uint16_t zero;
 	char owner[PFW_NAME_MAX + 1];
-	uint32_t number;		/* among those of one key and owner, from 0, in their order */
+	uint32_t number;		/* among those of one key and owner, from 0, in order */
 };
 _Static_assert(sizeof(struct ipt_rule_key) % 8 == 0, "aligned values");
 
@@ -76,12 +76,34 @@ static inline const struct ipt_place *ipt_item_place(const struct pfw_item *item
 	return (const struct ipt_place *)pfw_item_key(item);
 }
 
+/* Of a RULE item. */
+static inline const struct ipt_rule_key *ipt_item_key(const struct pfw_item *item)
+{
+	return (const struct ipt_rule_key *)pfw_item_key(item);
+}
+
+static inline const struct ipt_rule_value *ipt_item_value(const struct pfw_item *item)
+{
+	return (const struct ipt_rule_value *)pfw_item_value(item);
+}
+
+/* The rules of a CHAIN or JUMP item. */
+static inline const struct ipt_rule *ipt_item_rules(const struct pfw_item *item, size_t *ret_n)
+{
+	*ret_n = item->value_len / sizeof(struct ipt_rule);
+	return (const struct ipt_rule *)pfw_item_value(item);
+}
+
 /* The order of RULE items in their chain: precedence. As of qsort(). */
 int ipt_rule_order(const struct ipt_rule_key *a, const struct ipt_rule_value *va,
 		   const struct ipt_rule_key *b, const struct ipt_rule_value *vb);
 
 /* "PORTFWD-to-web"; what is too long ends in '~' and a digest. */
 void ipt_chain_name(const char *prefix, const char *forward, char ret[IPT_CHAIN_SIZE]);
+/* Which of a forward's chains, in the order in which connections go through them; 0: none. */
+unsigned int ipt_chain_stage(const char *name);
+/* Whether it has the name of one of ours. */
+bool ipt_chain_is_ours(const char *name);
 
 int ipt_compile(const struct pfw_plan *plan, const struct pfw_touched *only, struct pfw_image *ret,
 		struct pfw_error *err);

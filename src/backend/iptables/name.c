@@ -35,6 +35,22 @@ void ipt_chain_name(const char *prefix, const char *forward, char ret[IPT_CHAIN_
 		end[i] = digits[digest & 63];
 }
 
+unsigned int ipt_chain_stage(const char *name)
+{
+	static const char *const prefixes[] = { IPT_PREFIX_TO, IPT_PREFIX_GO, IPT_PREFIX_IN };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
+			return i + 1;
+	return 0;
+}
+
+bool ipt_chain_is_ours(const char *name)
+{
+	return !strncmp(name, IPT_PREFIX, strlen(IPT_PREFIX));
+}
+
 static int compare(unsigned int a, unsigned int b)
 {
 	return (a > b) - (a < b);

@@ -8,9 +8,8 @@
 
 static uint8_t table_of(const struct pfw_item *item)
 {
-	return item->kind == IPT_KIND_RULE ?
-		       ((const struct ipt_rule_key *)pfw_item_key(item))->table :
-		       ipt_item_place(item)->table;
+	return item->kind == IPT_KIND_RULE ? ipt_item_key(item)->table :
+					     ipt_item_place(item)->table;
 }
 
 /* All of the table but what drops the machine's own connections beyond a limit. */

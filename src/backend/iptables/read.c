@@ -72,17 +72,6 @@ static int count_in(struct tallies *tallies, struct ipt_rule_key *key, uint16_t 
 	return 0;
 }
 
-static bool is_forwards_chain(const char *name)
-{
-	static const char *const prefixes[] = { IPT_PREFIX_TO, IPT_PREFIX_GO, IPT_PREFIX_IN };
-	size_t i;
-
-	for (i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
-		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
-			return true;
-	return false;
-}
-
 /* Which key of which forward a rule decides about; false: none, it is the chain's own. */
 static bool find_key(const struct ipt_rule *rule, const struct ipt_place *place,
 		     struct ipt_rule_key *ret)
@@ -97,7 +86,7 @@ static bool find_key(const struct ipt_rule *rule, const struct ipt_place *place,
 	struct ipt_rule_key key = { .table = place->table, .source = source };
 
 	if (rule->target == IPT_FOREIGN || !*rule->owner || place->table == IPT_TABLE_RAW ||
-	    is_forwards_chain(place->chain) || !(rule->asks & (IPT_PORT | IPT_ORIGINAL_PORT)))
+	    ipt_chain_stage(place->chain) || !(rule->asks & (IPT_PORT | IPT_ORIGINAL_PORT)))
 		return false;
 	key.key = (struct pfw_key){
 		.family = place->family,
@@ -146,7 +135,7 @@ static int add_rule(struct pfw_image *image, const struct ipt_line *line, struct
 	item = pfw_image_add(image, IPT_KIND_RULE, key, sizeof(*key), &value, sizeof(value), NULL);
 	if (!item)
 		return -ENOMEM;
-	item->owner = ((const struct ipt_rule_key *)pfw_item_key(item))->owner;
+	item->owner = ipt_item_key(item)->owner;
 	item->count = ipt_rule_counts(line->rule) ? line->count.packets : 0;
 	return 0;
 }
@@ -171,7 +160,7 @@ static int add_chain(struct pfw_image *image, const struct ipt_lines *chain,
 	if (!item)
 		return -ENOMEM;
 	item->count = progress->count;
-	if (!is_forwards_chain(chain->place.chain) || !progress->owner)
+	if (!ipt_chain_stage(chain->place.chain) || !progress->owner)
 		return 0;
 	item->owner = pfw_arena_text(&image->arena, progress->owner, strlen(progress->owner));
 	return item->owner ? 0 : -ENOMEM;

@@ -352,18 +352,13 @@ static bool get_matches(const uint8_t *entry, uint8_t family, struct ipt_rule *r
 	return true;
 }
 
-static bool is_own_chain(const char *name)
-{
-	return !strncmp(name, IPT_PREFIX, strlen(IPT_PREFIX));
-}
-
 /*
  * Whether it says a verdict or a chain: in the kernel's entries by an offset that changes with
  * other rules, so only libiptc can tell which.
  */
 static bool is_standard(const struct part *part, const char *target)
 {
-	return !*part->name || is_own_chain(target) || verdict_of(target) != IPT_FOREIGN;
+	return !*part->name || ipt_chain_is_ours(target) || verdict_of(target) != IPT_FOREIGN;
 }
 
 static bool get_target(const uint8_t *entry, const char *target, uint8_t family,
@@ -382,7 +377,7 @@ static bool get_target(const uint8_t *entry, const char *target, uint8_t family,
 			return true;
 		ret->target = entry[head->flags] & head->flag_goto ? IPT_GOTO : IPT_JUMP;
 		memcpy(ret->chain, target, strnlen(target, sizeof(ret->chain) - 1));
-		return is_own_chain(target);
+		return ipt_chain_is_ours(target);
 	}
 	for (module = ipt_modules; module->name; module++)
 		if (part_is(&part, module->name, module->revision[v6], module->size[v6])) {

@@ -76,11 +76,6 @@ int ipt_standing_open(const struct ipt_library *library, enum ipt_table table,
 	       ipt_fail_table(library, table, "read", errno ? -errno : -EPROTO, err);
 }
 
-static bool is_ours(const char *chain)
-{
-	return !strncmp(chain, IPT_PREFIX, strlen(IPT_PREFIX));
-}
-
 /* In built-in chains we have nothing else; who writes our name beside a rule has made that one. */
 static bool is_our_jump(const struct ipt_rule *rule)
 {
@@ -120,7 +115,7 @@ static int read_chains(const struct ipt_library *library, enum ipt_table table,
 	     name = library->next_chain(to->table)) {
 		place = (struct ipt_place){ .family = library->family, .table = (uint8_t)table };
 		snprintf(place.chain, sizeof(place.chain), "%s", name);
-		if (!library->builtin(place.chain, to->table) && !is_ours(name))
+		if (!library->builtin(place.chain, to->table) && !ipt_chain_is_ours(name))
 			continue;
 		chain = ipt_chains_add(&to->chains, &place,
 				       library->builtin(place.chain, to->table));

@@ -20,8 +20,8 @@ static void print_tool(uint8_t family, uint8_t table, struct pfw_buffer *ret)
 
 static void print_forwards_rule(const struct pfw_item *item, struct pfw_buffer *ret)
 {
-	const struct ipt_rule_key *key = (const struct ipt_rule_key *)pfw_item_key(item);
-	const struct ipt_rule_value *value = (const struct ipt_rule_value *)pfw_item_value(item);
+	const struct ipt_rule_key *key = ipt_item_key(item);
+	const struct ipt_rule_value *value = ipt_item_value(item);
 
 	print_tool(key->key.family, key->table, ret);
 	print_rule("-A", value->chain, &value->rule, key->key.family, ret);
