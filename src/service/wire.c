@@ -130,7 +130,7 @@ static bool field_json(const struct field *field, const struct pfw_request *requ
 
 int pfw_request_json(const struct pfw_request *request, json_t **ret, struct pfw_error *err)
 {
-	json_t *json = json_object(), *value;
+	json_t *json = json_object(), *value = NULL;
 	size_t i;
 
 	if (!json)
