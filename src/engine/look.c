@@ -182,6 +182,18 @@ static void add_counts(const struct pfw_engine *engine, const struct pfw_image *
 	}
 }
 
+/* What another backend holds, from which the rules have yet to move, guards the machine as well. */
+static void look_elsewhere(const struct pfw_backend *ops, const struct pfw_image *image,
+			   struct pfw_view *view)
+{
+	uint32_t i;
+
+	for (i = 0; i < image->n_items; i++) {
+		view->guard |= ops->is_guard && ops->is_guard(&image->items[i]);
+		view->shield |= ops->is_shield && ops->is_shield(&image->items[i]);
+	}
+}
+
 int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_report *report,
 		    struct pfw_error *err)
 {
@@ -216,6 +228,7 @@ int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_
 		goto out;
 	}
 	view.guard = guard_stands(engine, ops, &sides[ENGINE_PACKETS].difference);
+	look_elsewhere(engine->backends[ENGINE_OTHER].ops, &sides[ENGINE_OTHER].before, &view);
 	add_counts(engine, &sides[ENGINE_PACKETS].before, &view);
 	engine_unguarded(engine, &unguarded);
 	if (unguarded.failed) {

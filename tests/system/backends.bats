@@ -217,6 +217,7 @@ move() { # FROM TO
 	reaches tcp client "$WAN4" 8080 web
 	settings nftables
 	pfw_fails 7 diff
+	equal 'true []' "$(pfw_json '"\(.guard) \(.warnings)"' status)" "guarded by what stands"
 	pfw reload
 	in_nftables
 	run in_iptables
