@@ -5,6 +5,7 @@
 # have but one, or none; and from one to the other.
 #
 # Backends: nftables
+# Needs both
 
 bats_require_minimum_version 1.5.0
 load helpers

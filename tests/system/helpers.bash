@@ -34,6 +34,10 @@ LATE=2099
 [ "$BACKEND" != iptables ] || LATE=2037
 export LATE
 
+built_in() { # BACKEND: whether the program has it
+	[[ " $PORTFWD_BUILT " == *" $1 "* ]]
+}
+
 # How long a connection may take that should succeed, and how long we believe
 # that one is dropped. Valgrind and sanitizers slow down portfwd, not packets.
 : "${ASK_SECONDS:=5}" "${DROP_SECONDS:=0.4}"

@@ -65,8 +65,10 @@ within() {
 	while read -r key forward; do
 		row=$((row + 1))
 		printf '{ "forwards": [ %s ] }\n' "$forward" > "$CONFIG"
-		pfw --backend nftables reload
-		pfw --backend nftables flush
+		if built_in nftables; then
+			pfw --backend nftables reload
+			pfw --backend nftables flush
+		fi
 		pfw_fails 1 reload
 		contains "$output" "$CONFIG: forwards[0].$key: \"$(jq -r .name <<< "$forward")\": the iptables backend cannot"
 		equal 1 "${#lines[@]}" "$output"
