@@ -383,7 +383,8 @@ static int key_needs_from(void *ctx, const struct pfw_key *key)
 	const struct need *need = ctx;
 	const struct pfw_slot *slot = pfw_plan_slot(need->plan, key);
 
-	if (!slot || !speaks(need->plan, slot))
+	/* A shared key speaks for all of its forwards. */
+	if (!slot || need->forward->targets[0].self || !speaks(need->plan, slot))
 		return 0;
 	return has_sources(need->forward) || slot->more != PFW_INDEX_NONE ||
 	       pfw_plan_source(need->plan, need->forward) == PFW_SOURCE_ADDRESS;

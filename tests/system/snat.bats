@@ -363,3 +363,16 @@ serve_both() { # NAME HOST PORT ADDRESS4 ADDRESS6
 	reaches tcp client "$WAN4" 8080 web "$LAN4"
 	reaches tcp client "$WAN4" 8081 web "$CLIENT4"
 }
+
+@test "what a forward of the machine's addresses says does not reach a range at another address" {
+	serve_tcp web server "$SERVER4" 81
+	config <<-JSON
+		{ "forwards": [
+		  { "name": "range", "listen": "192.0.2.5:80-90", "target": "$SERVER4" },
+		  { "name": "few", "listen": "81", "target": "$SERVER4:81", "source": "203.0.113.0/24" },
+		  { "name": "all", "listen": "81", "target": "$SECOND4:81", "snat": "masquerade" }
+		] }
+	JSON
+	pfw reload
+	reaches tcp client 192.0.2.5 81 web "$CLIENT4"
+}

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,8 +68,8 @@ static bool is_interval(enum nft_purpose purpose)
 }
 
 /*
- * The opposite of put_key() in slot.c: the fields of the key, as they stand in registers. A
- * word on the source address is the same for all targets of its key.
+ * The opposite of put_key() in slot.c: the fields of the key, as they stand in registers. Whichever
+ * target of a key a word on the source address is for, it leads to that of each forward.
  */
 static void decode_key(const struct nft_map *map, const uint8_t *from, struct pfw_key *ret)
 {
@@ -206,10 +207,8 @@ static int take_source(struct walk *walk, const char *owner, struct pfw_flow *fl
 {
 	const struct pfw_item *item = find_source(walk, flow);
 	struct nft_verdict_value verdict;
-	const struct nft_decoded *key;
 	struct chain *chain = NULL;
-	const char *of;
-	uint32_t i;
+	char own[NFT_CHAIN_NAME];
 	int ret;
 
 	/* What ends on the machine itself says accept, which means nothing there. */
@@ -225,14 +224,10 @@ static int take_source(struct walk *walk, const char *owner, struct pfw_flow *fl
 	ret = find_chain(walk, verdict.chain, &chain);
 	if (ret || !chain)
 		return ret;
-	if (!chain->item->owner) {
-		/* The chain of the key: what the flow's own forward says. */
-		key = &chain->says;
-		for (i = 0, chain = NULL; !ret && !chain && i < key->n_next; i++) {
-			of = nft_name_owner(key->next[i]);
-			if (of && !strcmp(of, owner))
-				ret = find_chain(walk, key->next[i], &chain);
-		}
+	if (!chain->item->owner || strcmp(chain->item->owner, owner)) {
+		/* Others share the key, or the target too: what the flow's own forward says. */
+		snprintf(own, sizeof(own), "%s%s", NFT_PREFIX_FROM, owner);
+		ret = find_chain(walk, own, &chain);
 	}
 	if (ret || !chain)
 		return ret;

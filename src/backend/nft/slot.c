@@ -86,10 +86,11 @@ static struct nft_verdict_value verdict(int32_t code, int64_t until)
 	return (struct nft_verdict_value){ .code = code, .until = until };
 }
 
-static void key_chain_name(const char *prefix, const struct pfw_key *key, char ret[NFT_CHAIN_NAME])
+static void key_chain_name(const char *prefix, uint8_t family, uint64_t digest,
+			   char ret[NFT_CHAIN_NAME])
 {
-	snprintf(ret, NFT_CHAIN_NAME, "%s%c-%016" PRIx64, prefix, key->family == AF_INET6 ? '6' : '4',
-		 pfw_key_hash(key));
+	snprintf(ret, NFT_CHAIN_NAME, "%s%c-%016" PRIx64, prefix, family == AF_INET6 ? '6' : '4',
+		 digest);
 }
 
 /*
@@ -117,8 +118,8 @@ static int add_key_chain(struct pfw_image *image, const char *name, const char *
 	return nft_chain_end(&chain, image);
 }
 
-/* The way to the forward's own chain, or to the chain of the key, which is added. */
-static int lead_to_chain(struct pfw_image *image, const struct pfw_slot *slot,
+/* The way to the forward's own chain, or to the chain of the key with this digest, which is added. */
+static int lead_to_chain(struct pfw_image *image, uint8_t family, uint64_t digest,
 			 const char *key_prefix, const char *prefix,
 			 const struct pfw_forward *const *claims, int n,
 			 struct nft_verdict_value *ret)
@@ -128,7 +129,7 @@ static int lead_to_chain(struct pfw_image *image, const struct pfw_slot *slot,
 		snprintf(ret->chain, sizeof(ret->chain), "%s%s", prefix, claims[0]->name);
 		return 0;
 	}
-	key_chain_name(key_prefix, &slot->key, ret->chain);
+	key_chain_name(key_prefix, family, digest, ret->chain);
 	return add_key_chain(image, ret->chain, prefix, claims, n);
 }
 
@@ -137,7 +138,8 @@ static int add_chain_element(struct pfw_image *image, enum nft_purpose purpose,
 			     int n)
 {
 	struct nft_verdict_value value;
-	int ret = lead_to_chain(image, slot, "key", NFT_PREFIX_TO, claims, n, &value);
+	int ret = lead_to_chain(image, slot->key.family, pfw_key_hash(&slot->key), "key",
+				NFT_PREFIX_TO, claims, n, &value);
 
 	return ret ? ret : add_element(image, purpose, slot, slot->key.port, &value, sizeof(value),
 				       claims[0]->name);
@@ -157,22 +159,39 @@ static int compare_goals(const void *a, const void *b)
 	return order ? order : (int)x->port.lo - y->port.lo;
 }
 
+static bool goal_of(const struct pfw_slot *slot, const struct pfw_target *target, struct goal *ret)
+{
+	if (target->self || target->address.family != slot->key.family)
+		return false;
+	ret->address = target->address;
+	ret->port = target->port.lo ? target->port : slot->key.port;
+	if (!nft_tier_has_new_port(slot->key.tier))
+		ret->port = (struct pfw_ports){ 0, 0 };
+	return true;
+}
+
 static unsigned int add_goals(const struct pfw_slot *slot, const struct pfw_forward *forward,
 			      struct goal *to)
 {
-	const struct pfw_target *target = forward->targets;
 	unsigned int i, n = 0;
 
-	for (i = 0; i < forward->n_targets; i++, target++) {
-		if (target->self || target->address.family != slot->key.family)
-			continue;
-		to[n].address = target->address;
-		to[n].port = target->port.lo ? target->port : slot->key.port;
-		if (!nft_tier_has_new_port(slot->key.tier))
-			to[n].port = (struct pfw_ports){ 0, 0 };
-		n++;
-	}
+	for (i = 0; i < forward->n_targets; i++)
+		n += goal_of(slot, &forward->targets[i], &to[n]);
 	return n;
+}
+
+static bool leads_to(const struct pfw_slot *slot, const struct pfw_forward *forward,
+		     const struct goal *goal)
+{
+	struct goal own;
+	unsigned int i;
+
+	for (i = 0; i < forward->n_targets; i++)
+		if (goal_of(slot, &forward->targets[i], &own) &&
+		    pfw_addr_equal(&own.address, &goal->address) &&
+		    own.port.lo <= goal->port.hi && own.port.hi >= goal->port.lo)
+			return true;
+	return false;
 }
 
 /* The kernel takes no element twice, and of ranges none that overlap. */
@@ -209,33 +228,30 @@ static int find_goals(const struct pfw_slot *slot, const struct pfw_forward *con
 	return (int)join_goals(goals, found);
 }
 
-static int add_source_element(struct pfw_image *image, const struct pfw_slot *slot,
-			      const struct goal *goal, const struct nft_verdict_value *value,
-			      const char *owner)
+static size_t put_source_key(const struct pfw_slot *slot, const struct goal *goal, uint8_t *to)
 {
 	const struct pfw_key *key = &slot->key;
 	bool range = pfw_key_is_range(key);
-	uint8_t bytes[NFT_ELEMENT_KEY_MAX];
 	size_t len = 1;
 
-	bytes[0] = nft_set_number(range ? NFT_SNAT_RANGE : NFT_SNAT, key->family, key->tier,
-				  slot->remote);
-	len += put_key(key, key->port.lo, &goal->address, goal->port.lo, bytes + len);
+	to[0] = nft_set_number(range ? NFT_SNAT_RANGE : NFT_SNAT, key->family, key->tier,
+			       slot->remote);
+	len += put_key(key, key->port.lo, &goal->address, goal->port.lo, to + len);
 	if (range)
-		len += put_key(key, key->port.hi, &goal->address, goal->port.hi, bytes + len);
-	return pfw_image_add(image, NFT_KIND_ELEMENT, bytes, len, value, sizeof(*value), owner) ?
-		       0 : -ENOMEM;
+		len += put_key(key, key->port.hi, &goal->address, goal->port.hi, to + len);
+	return len;
 }
 
 /* What happens to the source address, whichever claim it is of. */
-static int judge_source(const struct pfw_plan *plan, const struct pfw_slot *slot,
+static int judge_source(const struct pfw_plan *plan, const struct pfw_slot *slot, uint64_t digest,
 			const struct pfw_forward *const *claims, int n, struct pfw_image *image,
 			struct nft_verdict_value *ret)
 {
 	enum pfw_source source = pfw_plan_source(plan, claims[0]);
 
-	if (n > 1 || nft_from_is_chain(plan, claims[0]))
-		return lead_to_chain(image, slot, "keyfrom", NFT_PREFIX_FROM, claims, n, ret);
+	if (slot->more != PFW_INDEX_NONE || nft_from_is_chain(plan, claims[0]))
+		return lead_to_chain(image, slot->key.family, digest, "keyfrom", NFT_PREFIX_FROM,
+				     claims, n, ret);
 	*ret = verdict(NF_ACCEPT, claims[0]->expires);
 	if (source == PFW_SOURCE_MASQUERADE ||
 	    (source == PFW_SOURCE_AUTO && !pfw_forward_stays(claims[0]))) {
@@ -246,18 +262,38 @@ static int judge_source(const struct pfw_plan *plan, const struct pfw_slot *slot
 	return 0;
 }
 
+/* Only the claims that lead there have a word on it; some has room for all. */
+static int add_goal_source(const struct pfw_plan *plan, const struct pfw_slot *slot,
+			   const struct pfw_forward *const *claims, int n, const struct goal *goal,
+			   const struct pfw_forward **some, struct pfw_image *image)
+{
+	struct nft_verdict_value value;
+	uint8_t key[NFT_ELEMENT_KEY_MAX];
+	size_t len = put_source_key(slot, goal, key);
+	int i, n_some = 0, ret;
+
+	for (i = 0; i < n; i++)
+		if (leads_to(slot, claims[i], goal))
+			some[n_some++] = claims[i];
+	ret = judge_source(plan, slot, pfw_hash(key, len), some, n_some, image, &value);
+	if (ret)
+		return ret;
+	return pfw_image_add(image, NFT_KIND_ELEMENT, key, len, &value, sizeof(value),
+			     some[0]->name) ? 0 : -ENOMEM;
+}
+
 static int add_source(const struct pfw_plan *plan, const struct pfw_slot *slot,
 		      const struct pfw_forward *const *claims, int n, struct pfw_image *image)
 {
-	struct nft_verdict_value value;
+	const struct pfw_forward **some = calloc((size_t)n, sizeof(*some));
 	struct goal *goals = NULL;
-	int found, i, ret;
+	int found = some ? find_goals(slot, claims, n, &goals) : -ENOMEM;
+	int i, ret = found < 0 ? found : 0;
 
-	ret = judge_source(plan, slot, claims, n, image, &value);
-	found = ret ? ret : find_goals(slot, claims, n, &goals);
-	for (i = 0, ret = found < 0 ? found : 0; !ret && i < found; i++)
-		ret = add_source_element(image, slot, &goals[i], &value, claims[0]->name);
+	for (i = 0; !ret && i < found; i++)
+		ret = add_goal_source(plan, slot, claims, n, &goals[i], some, image);
 	free(goals);
+	free(some);
 	return ret;
 }
 
@@ -319,7 +355,8 @@ static int add_unchanged(const struct pfw_plan *plan, const struct pfw_slot *slo
 	if (!slot->unchanged || !pfw_plan_guards(plan, slot->key.family))
 		return 0;
 	if (n > 1 || claims[0]->n_sources || claims[0]->n_excluded)
-		ret = lead_to_chain(image, slot, "keypass", NFT_PREFIX_PASS, claims, n, &value);
+		ret = lead_to_chain(image, slot->key.family, pfw_key_hash(&slot->key), "keypass",
+				    NFT_PREFIX_PASS, claims, n, &value);
 	for (port = slot->key.port.lo; !ret && port <= slot->key.port.hi; port++) {
 		if (!leaves_port(slot, claims, n, (uint16_t)port))
 			continue;
