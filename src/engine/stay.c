@@ -103,8 +103,18 @@ int engine_follow_facts(struct pfw_engine *engine, struct pfw_error *err)
 	return ret;
 }
 
+static void release_backends(struct pfw_engine *engine)
+{
+	const struct engine_backend *backend;
+
+	for (backend = engine->backends; backend < &engine->backends[ENGINE_BACKENDS]; backend++)
+		if (backend->handle && backend->ops->release)
+			backend->ops->release(backend->handle);
+}
+
 void pfw_engine_release(struct pfw_engine *engine)
 {
+	release_backends(engine);
 	/* What was loaded from a draft that nobody saved is nowhere else. */
 	if (engine->drafted)
 		engine_unload(engine);

@@ -137,6 +137,11 @@ struct pfw_backend {
 	/* Ends with a row without name; NULL: there is none. */
 	const struct pfw_text_format *formats;
 
+	/*
+	 * Lets go of what a read holds against others until an apply, where none will come. NULL: a read
+	 * holds nothing.
+	 */
+	void (*release)(struct pfw_backend_handle *handle);
 	void (*close)(struct pfw_backend_handle *handle);
 };
 

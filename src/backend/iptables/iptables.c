@@ -124,5 +124,6 @@ const struct pfw_backend pfw_backend_iptables = {
 	.guarded = ipt_guarded,
 	.shielded = ipt_shielded,
 	.formats = ipt_formats,
+	.release = ipt_release,
 	.close = ipt_close,
 };
