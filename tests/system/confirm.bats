@@ -44,6 +44,7 @@ begin() { # SECONDS [ARGUMENT …]
 	shift
 	CODE=$BATS_TEST_TMPDIR/code OUT=$BATS_TEST_TMPDIR/out
 	rm -f "$CODE"
+	: > "$OUT"
 	(
 		exec 3>&-
 		code=0
