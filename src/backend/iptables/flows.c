@@ -285,6 +285,23 @@ static int add_flow(struct walk *walk, const struct ipt_rule_key *key, const str
 	return pfw_flows_add(walk->flows, &flow);
 }
 
+/* A range that is shifted, port by port, as the other backend has it. */
+static int add_shifted(struct walk *walk, const struct ipt_rule_key *key,
+		       const struct pfw_flow *base, const struct route *range)
+{
+	struct pfw_flow flow = *base;
+	struct route route = *range;
+	uint32_t port, to = range->port.lo;
+	int ret = 0;
+
+	for (port = base->key.port.lo; !ret && port <= base->key.port.hi; port++, to++) {
+		flow.key.port = (struct pfw_ports){ (uint16_t)port, (uint16_t)port };
+		route.port = (struct pfw_ports){ (uint16_t)to, (uint16_t)to };
+		ret = add_flow(walk, key, &flow, &route);
+	}
+	return ret;
+}
+
 static int add_chain_flows(struct walk *walk, const struct pfw_item *item, struct pfw_flow *flow)
 {
 	const struct ipt_rule_key *key = ipt_item_key(item);
@@ -326,6 +343,8 @@ static int add_item(struct walk *walk, const struct pfw_item *item)
 	/* Beside the rule for the machine's own addresses, the same for all others. */
 	if (!route_of(rule, &route) || (rule->target == IPT_REDIRECT && key->number))
 		return 0;
+	if (route.port.lo != route.port.hi)
+		return add_shifted(walk, key, &flow, &route);
 	return add_flow(walk, key, &flow, &route);
 }
 

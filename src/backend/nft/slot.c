@@ -118,7 +118,7 @@ static int add_key_chain(struct pfw_image *image, const char *name, const char *
 	return nft_chain_end(&chain, image);
 }
 
-/* The way to the forward's own chain, or to the chain of the key with this digest, which is added. */
+/* The way to the forward's own chain, or to that of a key, by its digest, which is added. */
 static int lead_to_chain(struct pfw_image *image, uint8_t family, uint64_t digest,
 			 const char *key_prefix, const char *prefix,
 			 const struct pfw_forward *const *claims, int n,
