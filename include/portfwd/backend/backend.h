@@ -78,6 +78,12 @@ struct pfw_backend {
 	int (*unchanged)(struct pfw_backend_handle *handle, uint32_t generation, bool *ret,
 			 struct pfw_error *err);
 
+	/*
+	 * The file that everybody locks, and closes behind it, who changes what stands. NULL: others need
+	 * no lock.
+	 */
+	const char *(*lock_path)(void);
+
 	/* pfw_netlink_port() of what changes the table. NULL: with it. */
 	uint32_t (*port)(const struct pfw_backend_handle *handle);
 
