@@ -353,7 +353,7 @@ static bool is_loaded(const struct pfw_engine *engine, const struct pfw_engine_l
 	if (!engine->loaded || engine->words_only || engine->drafted ||
 	    load->purpose == PFW_ENGINE_WORDS || load->draft)
 		return false;
-	return load->standing || (pfw_store_is_current(engine->store) &&
+	return load->standing || (pfw_store_is_current(engine->store, true) &&
 				  (!is_required(engine, load) || pfw_store_has_main(engine->store)));
 }
 

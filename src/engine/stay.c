@@ -155,7 +155,9 @@ size_t pfw_engine_journal(const struct pfw_engine *engine)
 
 bool pfw_engine_is_current(const struct pfw_engine *engine)
 {
-	return engine->loaded && pfw_store_is_current(engine->store);
+	/* With what is applied, a flush forgets what was kept until the next boot. */
+	return engine->loaded &&
+	       pfw_store_is_current(engine->store, pfw_engine_is_applied(engine));
 }
 
 bool pfw_engine_is_applied(const struct pfw_engine *engine)
