@@ -43,19 +43,57 @@ static bool has_stamp(const struct pfw_backend_handle *handle, const struct pfw_
 	       !memcmp(pfw_item_key(stamp) + 1, handle->stamp, sizeof(handle->stamp));
 }
 
-/* Whether the plan has an opinion of all that was told; what is not in the image may be anybody's. */
-static int check_known(const struct pfw_image *told, const struct pfw_image *after)
+/* ---- What should stand */
+
+static int copy_item(struct pfw_image *to, const struct pfw_item *item)
+{
+	char *text = item->text ? pfw_arena_text(&to->arena, item->text, strlen(item->text)) : NULL;
+	struct pfw_item *copy = pfw_image_add(to, item->kind, pfw_item_key(item), item->key_len,
+					      pfw_item_value(item), item->value_len, item->owner);
+
+	if (!copy || (item->text && !text))
+		return -ENOMEM;
+	copy->text = text;
+	return 0;
+}
+
+/* Those of from that are (or are not) in the other one. */
+static int copy_items(struct pfw_image *to, const struct pfw_image *from,
+		      const struct pfw_image *other, bool in_other)
 {
 	struct pfw_index index = { 0 };
-	int ret = pfw_image_index(after, &index);
+	int ret = pfw_image_index(other, &index);
 	uint32_t i;
 
-	for (i = 0; !ret && i < told->n_items; i++)
-		if (!pfw_image_find(after, &index, &told->items[i]))
-			ret = -ESTALE;
+	for (i = 0; !ret && i < from->n_items; i++)
+		if ((pfw_image_find(other, &index, &from->items[i]) != NULL) == in_other)
+			ret = copy_item(to, &from->items[i]);
 	pfw_index_free(&index);
 	return ret;
 }
+
+/*
+ * Others may say what they like of whose an object is, so what is not known by that is looked up
+ * in all that is planned. *ret: what is not there either.
+ */
+static int find_unknown(const struct pfw_plan *plan, const struct pfw_image *told,
+			struct pfw_image *after, struct pfw_image *ret, struct pfw_error *err)
+{
+	struct pfw_image unknown = { 0 }, all = { 0 };
+	int code = copy_items(&unknown, told, after, false);
+
+	if (!code && unknown.n_items)
+		code = nft_compile(plan, NULL, &all, err);
+	if (!code)
+		code = copy_items(after, &all, &unknown, true);
+	if (!code)
+		code = copy_items(ret, &unknown, after, false);
+	pfw_image_free(&unknown);
+	pfw_image_free(&all);
+	return code;
+}
+
+/* ---- What stands */
 
 /* These are few, so they are read whole. */
 static bool is_small(uint8_t number)
@@ -103,7 +141,6 @@ static int read_like(struct reader *reader, const struct pfw_item *like)
 	return 0;
 }
 
-/* What stands of the same objects. */
 static int read_all_like(struct reader *reader, const struct pfw_image *like)
 {
 	int ret = 0;
@@ -111,16 +148,25 @@ static int read_all_like(struct reader *reader, const struct pfw_image *like)
 
 	for (i = 0; !ret && i < like->n_items; i++)
 		ret = read_like(reader, &like->items[i]);
+	return ret;
+}
+
+static int read_objects(struct reader *reader, const struct pfw_image *like,
+			const struct pfw_image *unknown)
+{
+	int ret = read_all_like(reader, like);
+
+	if (!ret)
+		ret = read_all_like(reader, unknown);
 	if (!ret)
 		ret = reader_kept_rules(reader);
-	if (!ret && !has_stamp(reader->handle, reader->image))
-		ret = -ESTALE;
-	return ret;
+	return ret || has_stamp(reader->handle, reader->image) ? ret : -ESTALE;
 }
 
 /* table: others are said to have removed it, or made it; then it must not be there. */
 static int read_before(struct pfw_backend_handle *handle, bool table, const struct pfw_image *like,
-		       struct pfw_image *ret, struct pfw_error *err)
+		       const struct pfw_image *unknown, struct pfw_image *ret,
+		       struct pfw_error *err)
 {
 	struct reader reader = { .handle = handle, .image = ret, .err = err };
 	uint32_t before, after;
@@ -133,7 +179,7 @@ static int read_before(struct pfw_backend_handle *handle, bool table, const stru
 	else if (!code && table)
 		code = -ESTALE;
 	else if (!code)
-		code = read_all_like(&reader, like);
+		code = read_objects(&reader, like, unknown);
 	reader_free(&reader);
 	if (!code)
 		code = pfw_netlink_generation(handle->nl, &after, err);
@@ -150,16 +196,19 @@ int nft_recheck(struct pfw_backend_handle *handle, const struct pfw_plan *plan,
 		const struct pfw_told *messages, struct pfw_image *ret_before,
 		struct pfw_image *ret_after, struct pfw_error *err)
 {
-	struct pfw_image before = { 0 }, after = { 0 };
+	struct pfw_image before = { 0 }, after = { 0 }, unknown = { 0 };
 	struct told told = { 0 };
 	int code = told_read(messages, plan, &told, err);
 
 	if (!code)
 		code = nft_compile(plan, told.table ? NULL : &told.touched, &after, err);
 	if (!code && !told.table)
-		code = after.n_items > OBJECTS_MAX ? -ESTALE : check_known(&told.objects, &after);
+		code = after.n_items > OBJECTS_MAX ? -ESTALE :
+						     find_unknown(plan, &told.objects, &after,
+								  &unknown, err);
 	if (!code)
-		code = read_before(handle, told.table, &after, &before, err);
+		code = read_before(handle, told.table, &after, &unknown, &before, err);
+	pfw_image_free(&unknown);
 	told_free(&told);
 	if (!code) {
 		*ret_before = before;

@@ -30,10 +30,10 @@ static const char *find_name(const struct nlmsghdr *message, uint16_t type)
 }
 
 /* A set that belongs to one rule comes and goes with it, and the rule is told too. */
-static bool is_of_rule(const struct nlmsghdr *message, uint16_t name_type)
+static bool is_of_rule(const struct nlmsghdr *message)
 {
 	const struct nlattr *flags = find_attr(message, NFTA_SET_FLAGS);
-	const char *name = find_name(message, name_type);
+	const char *name = find_name(message, NFTA_SET_NAME);
 
 	if ((message->nlmsg_type & 0xff) == NFT_MSG_NEWSET)
 		return flags && ntohl(mnl_attr_get_u32(flags)) & NFT_SET_ANONYMOUS;
@@ -45,7 +45,7 @@ static int take_chain(struct told *told, const char *name)
 	char *owner, *copy;
 
 	if (!name)
-		return -ESTALE;
+		return -EBADMSG;
 	/* The name of its forward stands at the end of its own. */
 	copy = pfw_arena_text(&told->objects.arena, name, strlen(name));
 	if (!copy)
@@ -55,7 +55,22 @@ static int take_chain(struct told *told, const char *name)
 		       0 : -ENOMEM;
 }
 
-/* Sets that are small, or what packets put in, are not looked at by element. */
+/* One of ours that goes takes its elements along, which nobody tells. */
+static int take_set(struct told *told, const struct nlmsghdr *message)
+{
+	const char *name = find_name(message, NFTA_SET_NAME);
+
+	if (!name)
+		return -EBADMSG;
+	if (is_of_rule(message))
+		return 0;
+	if (nft_set_find(name) != NFT_SETS)
+		return -ESTALE;
+	return pfw_image_add(&told->objects, NFT_KIND_SET, name, strlen(name) + 1, NULL, 0, NULL) ?
+		       0 : -ENOMEM;
+}
+
+/* Not what packets put in, nor sets that are read whole anyway, or of others, which go as a whole. */
 static bool is_listed(uint8_t number)
 {
 	return number < NFT_SET_MAPS || number == NFT_SET_TARGETS || number == NFT_SET_TARGETS + 1 ||
@@ -68,12 +83,8 @@ static int take_elements(struct told *told, const struct nlmsghdr *message)
 	struct reader reader = { .image = &told->objects };
 
 	if (!name)
-		return -ESTALE;
-	if (is_of_rule(message, NFTA_SET_ELEM_LIST_SET))
-		return 0;
+		return -EBADMSG;
 	reader.number = nft_set_find(name);
-	if (reader.number == NFT_SETS)
-		return -ESTALE;
 	return is_listed(reader.number) ? reader_take_elements(&reader, message) : 0;
 }
 
@@ -92,7 +103,7 @@ static int take(struct told *told, const struct nlmsghdr *message)
 		return take_chain(told, find_name(message, NFTA_RULE_CHAIN));
 	case NFT_MSG_NEWSET:
 	case NFT_MSG_DELSET:
-		return is_of_rule(message, NFTA_SET_NAME) ? 0 : -ESTALE;
+		return take_set(told, message);
 	case NFT_MSG_NEWSETELEM:
 	case NFT_MSG_DELSETELEM:
 		return take_elements(told, message);
@@ -153,6 +164,26 @@ static int add_forwards(struct told *told, const struct pfw_plan *plan, struct p
 	return ret;
 }
 
+static bool is_same(const struct pfw_item *a, const struct pfw_item *b)
+{
+	return a->kind == b->kind && a->key_len == b->key_len &&
+	       !memcmp(a->bytes, b->bytes, a->key_len);
+}
+
+/* What came and went is told as often. */
+static void drop_doubles(struct pfw_image *image)
+{
+	uint32_t i, k, n = 0;
+
+	for (i = 0; i < image->n_items; i++) {
+		for (k = 0; k < n && !is_same(&image->items[k], &image->items[i]); k++)
+			;
+		if (k == n)
+			image->items[n++] = image->items[i];
+	}
+	image->n_items = n;
+}
+
 int told_read(const struct pfw_told *messages, const struct pfw_plan *plan, struct told *ret,
 	      struct pfw_error *err)
 {
@@ -168,6 +199,7 @@ int told_read(const struct pfw_told *messages, const struct pfw_plan *plan, stru
 		code = add_goals(ret);
 	if (!code)
 		code = add_forwards(ret, plan, err);
+	drop_doubles(&ret->objects);
 	return code == -ENOMEM ? pfw_fail_memory(err) : code;
 }
 

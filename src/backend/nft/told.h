@@ -13,7 +13,7 @@ struct told {
 	struct pfw_touched touched;	/* what they have to do with in the plan */
 };
 
-/* -ESTALE: it was more than chains and elements of the plan's. */
+/* -ESTALE: there is more to it than objects one by one. */
 int told_read(const struct pfw_told *messages, const struct pfw_plan *plan, struct told *ret,
 	      struct pfw_error *err);
 void told_free(struct told *told);
