@@ -232,8 +232,12 @@ static void take_over(struct pfw_monitor_news *to, const struct pfw_monitor_news
 static int repair(struct keep *keep, json_t **ret_answer, struct pfw_error *err)
 {
 	struct pfw_request request = { .unasked = true, .current = true };
-	int ret = pfw_service_call(keep->to.service, PFW_VERB_REPAIR, &request, ret_answer, err);
+	struct pfw_told told;
+	int ret;
 
+	if (pfw_watch_told(keep->to.watch, &told))
+		request.told = &told;
+	ret = pfw_service_call(keep->to.service, PFW_VERB_REPAIR, &request, ret_answer, err);
 	if (ret != -ESTALE)
 		return ret;
 	if (!keep_reload(keep, KEEP_SAVED))
@@ -260,6 +264,7 @@ static void on_repair(uv_timer_t *timer)
 		return;
 	}
 	*keep->failure = '\0';
+	pfw_watch_forget(keep->to.watch);
 	/* It has seen to some of what came meanwhile, but who knows to what. */
 	pfw_watch_read(keep->to.watch, &later);
 	take_over(&keep->news, &later);

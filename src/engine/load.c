@@ -306,6 +306,7 @@ static int try_load(struct pfw_engine *engine, const struct pfw_engine_load *loa
 	pfw_ruleset_free(&aside.ruleset);
 	engine->loaded = true;
 	engine->words_only = words;
+	engine->compared = false;
 	engine->drafted = load->draft != NULL;
 	engine->bulky = true;
 	engine_note_expiries(engine);

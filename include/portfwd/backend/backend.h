@@ -11,6 +11,8 @@
 #include "portfwd/plan/image.h"
 #include "portfwd/plan/plan.h"
 
+struct pfw_told;	/* portfwd/kernel/monitor.h */
+
 /* An open backend; what it needs of the kernel is bound to the present network namespace. */
 struct pfw_backend_handle;
 
@@ -57,6 +59,15 @@ struct pfw_backend {
 	 */
 	int (*read)(struct pfw_backend_handle *handle, struct pfw_image *ret,
 		    struct pfw_error *err);
+
+	/*
+	 * What stands and what should, of the frame and of all that others are told to have changed since
+	 * the kernel was known to hold the rest. -ESTALE, without words: that is not enough, so read and
+	 * compile all. NULL: this kernel tells nothing.
+	 */
+	int (*recheck)(struct pfw_backend_handle *handle, const struct pfw_plan *plan,
+		       const struct pfw_told *told, struct pfw_image *ret_before,
+		       struct pfw_image *ret_after, struct pfw_error *err);
 
 	/*
 	 * Whether the kernel says that it holds exactly this plan, without
