@@ -96,6 +96,8 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 	if (!ret)
 		ret = engine_tell_fallback(engine, report, err);
 	if (!ret)
+		ret = engine_tell_unowned(engine, report, err);
+	if (!ret)
 		ret = engine_tell_notice(engine, report, err);
 	engine->bulky = true;
 	if (!ret && !manner->dry_run)
