@@ -30,6 +30,9 @@ struct pfw_engine {
 	char *why;			/* why auto took no better backend; NULL: none is better */
 	bool fell_back;			/* and it is the first change for which it did */
 	struct engine_backend backends[ENGINE_BACKENDS];
+	struct engine_backend owner;	/* closed for now, but what it owns it goes on owning; or none */
+	bool stays;
+	bool told_unowned;		/* that own_table cannot be had */
 	struct pfw_ruleset ruleset;
 	struct pfw_facts facts;		/* what the plan points into */
 	struct pfw_plan plan;
@@ -129,6 +132,12 @@ int engine_open_backends(struct pfw_engine *engine, bool write, bool anew, struc
 /* Opens all that can be opened, whatever the settings say, to take everything out. */
 int engine_open_all(struct pfw_engine *engine, struct pfw_error *err);
 void engine_close_backends(struct pfw_engine *engine);
+/* The last of closing: nothing is owned any more. */
+void engine_let_go(struct pfw_engine *engine);
+/* Says who is to own what stands, as the settings want it; then the facts know whether we do. */
+int engine_own(struct pfw_engine *engine, struct pfw_error *err);
+/* Says in the report, and not again, that nothing can be owned although the settings want it. -ENOMEM. */
+int engine_tell_unowned(struct pfw_engine *engine, struct pfw_report *report, struct pfw_error *err);
 /* The one that option or settings name, or NULL: with auto, or where it is not built in. */
 const struct pfw_backend *engine_named_backend(const struct pfw_engine *engine);
 /* Fails where that one is not built in. */

@@ -220,6 +220,8 @@ static int face_kernel(struct pfw_engine *engine, const struct pfw_engine_load *
 
 	if (!ret)
 		ret = engine_gather_facts(engine, err);
+	if (!ret)
+		ret = engine_own(engine, err);
 	engine->facts.draining = engine->state.draining;
 	return ret;
 }

@@ -194,6 +194,15 @@ static void look_elsewhere(const struct pfw_backend *ops, const struct pfw_image
 	}
 }
 
+static void find_owner(const struct pfw_engine *engine, struct pfw_view *view)
+{
+	const struct engine_backend *packets = &engine->backends[ENGINE_PACKETS];
+	uint32_t owner = packets->ops->owner ? packets->ops->owner(packets->handle) : 0;
+
+	view->owned = owner && owner == packets->ops->port(packets->handle);
+	view->owner = view->owned ? 0 : owner;
+}
+
 int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_report *report,
 		    struct pfw_error *err)
 {
@@ -221,6 +230,7 @@ int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_
 	if (code)
 		goto out;
 	view.in_sync = !sides_steps(sides);
+	find_owner(engine, &view);
 	mark_missing(engine, ops, &sides[ENGINE_PACKETS].difference, &view);
 	view.shield = shield_stands(engine, &sides[ENGINE_PACKETS]);
 	if (take_localnets(&sides[ENGINE_HOST].before, &view.localnets)) {

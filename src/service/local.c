@@ -144,6 +144,7 @@ static int engine_begin(struct local *service, const char *file, bool keep,
 		.run_dir = service->run_dir,
 		.backend = service->backend,
 		.journal = keep && service->journal,
+		.stays = keep && service->keep,
 	};
 
 	if (!keep || !service->keep)

@@ -22,6 +22,13 @@ struct pfw_text_format {
 	void (*write)(const struct pfw_image *image, struct pfw_buffer *ret);
 };
 
+/* Who may change what stands, beside root's other programs. */
+enum pfw_ownership {
+	PFW_OWNED_BY_NOBODY,	/* everybody may: what somebody owns, or did, is a difference */
+	PFW_OWNED_BY_ANYBODY,	/* that is left as it is */
+	PFW_OWNED_BY_US,	/* only this process, as long as its handle is open */
+};
+
 struct pfw_backend {
 	const char *name;
 	const char *table;	/* of nf_tables, family inet, that is all its own; NULL: it has none */
@@ -97,6 +104,14 @@ struct pfw_backend {
 
 	/* pfw_netlink_port() of what changes the table. NULL: with it. */
 	uint32_t (*port)(const struct pfw_backend_handle *handle);
+
+	/*
+	 * Says who is to own what stands; nobody, before it is called. -EOPNOTSUPP without words: the
+	 * kernel gives this process nothing to own, so it is left to anybody. NULL: no kernel does.
+	 */
+	int (*own)(struct pfw_backend_handle *handle, enum pfw_ownership who, struct pfw_error *err);
+	/* The port, as above, of who owns what stands now; 0: nobody, or it is not known. NULL with own. */
+	uint32_t (*owner)(struct pfw_backend_handle *handle);
 
 	/*
 	 * Makes the steps, all or none. after is the image that the difference leads to.

@@ -22,6 +22,7 @@ struct pfw_engine_options {
 	const char *run_dir;
 	const char *backend;		/* NULL: as the settings say */
 	bool journal;			/* changes of the main file are settled later */
+	bool stays;			/* it can own what it makes: own_table of the settings */
 };
 
 /*
@@ -105,6 +106,12 @@ bool pfw_engine_is_runtime(const struct pfw_engine *engine, uint32_t file);
 /* *ret_why: why auto took no better one, or NULL. Not for PFW_ENGINE_WORDS. */
 const char *pfw_engine_backend(const struct pfw_engine *engine, const char **ret_why);
 
+/*
+ * Why others can change what stands though the settings have own_table and the engine stays; NULL:
+ * that is not so.
+ */
+const char *pfw_engine_unowned(const struct pfw_engine *engine);
+
 /* One step of a change, in words. */
 struct pfw_report_line {
 	enum { PFW_STEP_ADD, PFW_STEP_REMOVE, PFW_STEP_CHANGE } action;
@@ -170,6 +177,8 @@ int pfw_engine_flush(struct pfw_engine *engine, bool dry_run, struct pfw_report 
 /* What the kernel holds beside what it should. Free with pfw_view_free(). */
 struct pfw_view {
 	bool in_sync;
+	bool owned;		/* nobody else can change the table */
+	uint32_t owner;		/* netlink port of another program of which that is true; 0: none */
 	bool guard;		/* it stands as it should; false where none is wanted */
 	char *unguarded;	/* interfaces that it should hold and cannot, for people; or NULL */
 	struct pfw_links localnets;	/* interfaces that let connections in to 127.0.0.0/8 */

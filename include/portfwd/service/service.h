@@ -31,7 +31,7 @@ struct pfw_service_options {
 /*
  * What can be asked, what a request uses, and what the answer is. "changes" is a
  * list of {"action": "add"|"remove"|"change", "kind": "element"|"map"|"set"|"chain"|
- * "table"|"sysctl", "forward": NAME|null, "text": TEXT} in the order in which
+ * "table"|"flags"|"sysctl", "forward": NAME|null, "text": TEXT} in the order in which
  * they are made, given where dry_run asks for it (else null); "objects" is their number
  * and stands wherever "changes" does, and so do "routing", {"ipv4": "on"|"off"|null, "ipv6": ...}, what of
  * it was switched, and "warning": what could not be done though
@@ -54,10 +54,10 @@ struct pfw_service_options {
  *            be),
  *            "connections" a count or null.
  * STATUS   -> {"backend": NAME, "fallback": WHY|null, "kernel": RELEASE, "forwards": {"configured", "active"},
- *            "in_sync": BOOL, "ip_forward": {"ipv4": BOOL, "ipv6": BOOL}, "guard": BOOL,
+ *            "in_sync": BOOL, "owned": BOOL, "ip_forward": {"ipv4": BOOL, "ipv6": BOOL}, "guard": BOOL,
  *            "journal": N, "daemon": {"running": BOOL, "pid": N|null}, "confirm": {"seconds": N}|null,
- *            "warnings": [TEXT]}. journal: lines that are not settled yet; confirm: a reload waits so long yet
- *            to be confirmed
+ *            "warnings": [TEXT]}. owned: nobody but this process can change the table; journal:
+ *            lines that are not settled yet; confirm: a reload waits so long yet to be confirmed
  * CHECK    file (NULL: the configuration) -> {"file": PATH, "forwards": N}
  * WRITE    text, base, drain, dry_run -> {"changed": BOOL, "forwards": N, "file": PATH, "changes"}.
  *            The main file gets this text, and is reloaded: both, or neither. -ESTALE if the file does

@@ -48,6 +48,7 @@ static const char *nft_kind_name(const struct pfw_item *item)
 		[NFT_KIND_SET] = "set",
 		[NFT_KIND_CHAIN] = "chain",
 		[NFT_KIND_ELEMENT] = "element",
+		[NFT_KIND_FLAGS] = "flags",
 	};
 
 	return names[item->kind];
@@ -70,6 +71,8 @@ const struct pfw_backend pfw_backend_nftables = {
 	.generation = nft_generation,
 	.unchanged = nft_unchanged,
 	.port = nft_port,
+	.own = nft_own,
+	.owner = nft_owner,
 	.apply = nft_apply,
 	.flows = nft_flows,
 	.print = nft_print,
