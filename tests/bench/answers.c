@@ -4,13 +4,15 @@
  *
  * usage: answers add SOCKET COUNT
  *		adds so many forwards; prints the nanoseconds of each
- *        answers settle SOCKET FILE CYCLES
+ *        answers settle SOCKET FILE TIMES
  *		adds, and gets what it has added, while the daemon rewrites FILE so many times; prints
- *		"KIND REWRITING OTHERWISE" for each time: p50 and p99, of get and of add, in
- *		nanoseconds, of what was answered meanwhile and of the rest
+ *		"KIND REWRITING BEFORE" for each time: p50 and p99, of get and of add, in nanoseconds,
+ *		of what was answered meanwhile, and since the time before
  */
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,18 +26,26 @@
 
 #define ANSWER_MAX (64 * 1024)
 #define ASKED_MAX (1 << 20)
+#define REWRITINGS_MAX 256
 /* The new file is seen when it is written, but the old one is read before, and things are put in order
  * afterwards. */
 #define BEFORE_NS 50000000u
 #define AFTER_NS 20000000u
-#define PATIENCE_NS 60000000000u
+#define PATIENCE_NS 30000000000u
 
 enum kind { GET, ADD, KINDS };
 
-/* Of one rewriting of the file; 0: it has not happened. */
-struct cycle {
+/* Of the file. */
+struct rewriting {
 	uint64_t begin;
 	uint64_t end;
+};
+
+struct folder {
+	int fd;			/* of inotify */
+	const char *name;	/* of the file in it */
+	struct rewriting rewritings[REWRITINGS_MAX];
+	atomic_size_t n;	/* that are over */
 };
 
 struct asked {
@@ -154,27 +164,6 @@ static uint64_t get(struct client *client)
 
 /* ---- What happens to the file */
 
-struct folder {
-	int fd;
-	char *name;	/* of the file in it */
-};
-
-static void watch_folder(const char *path, struct folder *ret)
-{
-	char *folder = strdup(path), *slash = folder ? strrchr(folder, '/') : NULL;
-
-	errno = EINVAL;
-	if (!slash)
-		fail(path);
-	*slash = '\0';
-	ret->name = strdup(slash + 1);
-	ret->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (!ret->name || ret->fd < 0 ||
-	    inotify_add_watch(ret->fd, folder, IN_CREATE | IN_MOVED_TO) < 0)
-		fail(folder);
-	free(folder);
-}
-
 /* The new file as long as it is written: ".NAME." and 16 digits. */
 static bool is_copy(const struct folder *folder, const char *name)
 {
@@ -184,23 +173,50 @@ static bool is_copy(const struct folder *folder, const char *name)
 	       strspn(name + len + 2, "0123456789abcdef") == 16;
 }
 
-/* Whether the new file is in its place. */
-static bool look(struct folder *folder, struct cycle *cycle)
+static void take_event(struct folder *folder, const struct inotify_event *event)
+{
+	struct rewriting *rewriting = &folder->rewritings[folder->n];
+
+	if (event->mask & IN_CREATE && is_copy(folder, event->name))
+		rewriting->begin = now() - BEFORE_NS;
+	if (event->mask & IN_MOVED_TO && !strcmp(event->name, folder->name) && rewriting->begin &&
+	    folder->n + 1 < REWRITINGS_MAX) {
+		rewriting->end = now() + AFTER_NS;
+		atomic_fetch_add(&folder->n, 1);
+	}
+}
+
+/* A thread of its own, for whoever waits for an answer sees nothing else. */
+static void *watch(void *arg)
 {
 	_Alignas(struct inotify_event) char buf[4096];
 	const struct inotify_event *event;
+	struct folder *folder = arg;
 	const char *at;
 	ssize_t len;
 
 	while ((len = read(folder->fd, buf, sizeof(buf))) > 0)
 		for (at = buf; at < buf + len; at += sizeof(*event) + event->len) {
 			event = (const struct inotify_event *)(const void *)at;
-			if (event->mask & IN_CREATE && is_copy(folder, event->name))
-				cycle->begin = now() - BEFORE_NS;
-			if (event->mask & IN_MOVED_TO && !strcmp(event->name, folder->name))
-				cycle->end = now() + AFTER_NS;
+			take_event(folder, event);
 		}
-	return cycle->begin && cycle->end;
+	return NULL;
+}
+
+static void watch_folder(const char *path, struct folder *folder)
+{
+	char *name = strdup(path), *slash = name ? strrchr(name, '/') : NULL;
+	pthread_t thread;
+
+	errno = EINVAL;
+	if (!slash)
+		fail(path);
+	*slash = '\0';
+	folder->name = slash + 1;
+	folder->fd = inotify_init1(IN_CLOEXEC);
+	if (folder->fd < 0 || inotify_add_watch(folder->fd, name, IN_CREATE | IN_MOVED_TO) < 0 ||
+	    pthread_create(&thread, NULL, watch, folder))
+		fail(name);
 }
 
 /* ---- Figures */
@@ -212,46 +228,48 @@ static int compare(const void *a, const void *b)
 	return (*left > *right) - (*left < *right);
 }
 
-/* Those of a kind that were asked while the file was rewritten, or the others; sorted. */
-static size_t select_times(const struct client *client, const struct cycle *cycle, enum kind kind,
-			   bool meanwhile, uint64_t *ret)
+/* What took part in these moments, or lay within them as a whole; sorted. */
+static size_t select_times(const struct client *client, enum kind kind, uint64_t begin, uint64_t end,
+			   bool within, uint64_t *ret)
 {
 	const struct asked *asked;
 	size_t n = 0, i;
 
 	for (i = 0; i < client->n_asked; i++) {
 		asked = &client->asked[i];
-		if (asked->kind == kind &&
-		    meanwhile == (asked->end >= cycle->begin && asked->begin <= cycle->end))
+		if (asked->kind == kind && (within ? asked->begin > begin && asked->end < end :
+						     asked->end >= begin && asked->begin <= end))
 			ret[n++] = asked->end - asked->begin;
 	}
 	errno = 0;
 	if (!n)
-		fail(meanwhile ? "no answer while the file was rewritten" : "no answer otherwise");
+		fail(within ? "no answer between two rewritings" : "no answer while it is rewritten");
 	qsort(ret, n, sizeof(*ret), compare);
 	return n;
 }
 
-static void print_cycle(const struct client *client, const struct cycle *cycle)
+/* One rewriting, and the time from the one before it. */
+static void print_figures(const struct client *client, const struct rewriting *before,
+			  const struct rewriting *it)
 {
 	static const char *const names[KINDS] = { "get", "add" };
-	uint64_t *times[2];
-	size_t n[2], kind, i;
+	uint64_t *during = calloc(client->n_asked, sizeof(*during));
+	uint64_t *between = calloc(client->n_asked, sizeof(*between));
+	size_t n_during, n_between, kind;
 
-	for (i = 0; i < 2; i++)
-		times[i] = calloc(client->n_asked + 1, sizeof(*times[i]));
-	if (!times[0] || !times[1])
+	if (!during || !between)
 		fail("memory");
 	for (kind = 0; kind < KINDS; kind++) {
-		for (i = 0; i < 2; i++)
-			n[i] = select_times(client, cycle, (enum kind)kind, !i, times[i]);
-		printf("%s-p50 %ju %ju\n", names[kind], (uintmax_t)times[0][n[0] / 2],
-		       (uintmax_t)times[1][n[1] / 2]);
-		printf("%s-p99 %ju %ju\n", names[kind], (uintmax_t)times[0][n[0] * 99 / 100],
-		       (uintmax_t)times[1][n[1] * 99 / 100]);
+		n_during = select_times(client, (enum kind)kind, it->begin, it->end, false, during);
+		n_between = select_times(client, (enum kind)kind, before->end, it->begin, true,
+					 between);
+		printf("%s-p50 %ju %ju\n", names[kind], (uintmax_t)during[n_during / 2],
+		       (uintmax_t)between[n_between / 2]);
+		printf("%s-p99 %ju %ju\n", names[kind], (uintmax_t)during[n_during * 99 / 100],
+		       (uintmax_t)between[n_between * 99 / 100]);
 	}
-	free(times[0]);
-	free(times[1]);
+	free(during);
+	free(between);
 }
 
 /* ---- What is asked */
@@ -263,32 +281,23 @@ static void add_many(struct client *client, int count)
 }
 
 /* A change every few milliseconds: more than that would only wait for the disk. */
-static void ask_through(struct client *client, const char *file, int cycles)
+static void ask_through(struct client *client, const char *file, size_t times)
 {
-	uint64_t deadline = now() + PATIENCE_NS * (uint64_t)cycles;
-	struct folder folder;
-	struct cycle cycle = { 0 };
+	uint64_t deadline = now() + PATIENCE_NS * times;
+	static struct folder folder;
+	size_t i;
 
 	watch_folder(file, &folder);
-	add(client);
-	client->n_asked = 0;
-	while (cycles > 0) {
+	while (atomic_load(&folder.n) <= times) {
 		add(client);
 		get(client);
 		poll(NULL, 0, 1);
-		look(&folder, &cycle);
-		if (cycle.end && now() > cycle.end) {
-			print_cycle(client, &cycle);
-			cycle = (struct cycle){ 0 };
-			client->n_asked = 0;
-			cycles--;
-		}
 		errno = ETIMEDOUT;
 		if (now() > deadline)
 			fail(file);
 	}
-	free(folder.name);
-	close(folder.fd);
+	for (i = 1; i <= times; i++)
+		print_figures(client, &folder.rewritings[i - 1], &folder.rewritings[i]);
 }
 
 int main(int argc, char **argv)
@@ -298,14 +307,14 @@ int main(int argc, char **argv)
 
 	if (!just_add && (argc != 5 || strcmp(argv[1], "settle") != 0)) {
 		fprintf(stderr, "usage: answers add SOCKET COUNT\n"
-				"       answers settle SOCKET FILE CYCLES\n");
+				"       answers settle SOCKET FILE TIMES\n");
 		return 2;
 	}
 	connect_to(argv[2], &client);
 	if (just_add)
 		add_many(&client, atoi(argv[3]));
 	else
-		ask_through(&client, argv[3], atoi(argv[4]));
+		ask_through(&client, argv[3], strtoul(argv[4], NULL, 10));
 	free(client.asked);
 	close(client.fd);
 	return 0;

@@ -113,9 +113,9 @@ bench_daemon() { # N
 	bench_answers
 	daemon_stop
 
-	# Half of its time.
+	# Which it answers twice in this time.
 	daemon_start all.json WATCHDOG_USEC=10000000 NOTIFY_SOCKET="$work/nobody"
-	idle_for_10s "the same, asked each 5 s by a watchdog" ""
+	idle_for_10s "the same, with a watchdog of 10 s" ""
 	daemon_stop
 	clear_all
 }

@@ -74,7 +74,7 @@ print_table() {
 			return kind ~ /^(elements|wakeups)$/ ? sprintf("%d", x) : time(x)
 		}
 		function ratio(x) {
-			return x < 0.01 ? sprintf("%.0e", x) : x < 100 ? sprintf("%.2f", x) : sprintf("%.0f", x)
+			return !x ? "0" : x < 0.01 ? sprintf("%.0e", x) : x < 100 ? sprintf("%.2f", x) : sprintf("%.0f", x)
 		}
 		BEGIN { format = "%9s  %-36s %-18s %9s %9s %6s %11s %6s %6s %6s  %-8s %s\n" }
 		FNR == NR {
