@@ -38,6 +38,7 @@ struct pfw_engine {
 	bool drafted;			/* what is loaded is a draft that is not saved yet */
 	bool locked;			/* the state is, and loaded */
 	bool bulky;			/* much memory was used, and given back */
+	bool compared;			/* the kernel held what is planned, but for what others did since */
 	int64_t first_expiry;		/* of all forwards that are enabled; INT64_MAX: none expires */
 	int64_t next_expiry;		/* of those that had not expired when the plan was made */
 	struct pfw_trial trial;		/* that we began, and watch */

@@ -143,6 +143,8 @@ struct pfw_request {
 	bool unasked;
 	bool early;
 	bool current;			/* only if the files say what is loaded */
+	/* REPAIR: all that others did in the kernel's rules, as it told; NULL: they may have done anything. */
+	const struct pfw_told *told;
 };
 
 /*
