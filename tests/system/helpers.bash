@@ -487,7 +487,7 @@ setup() {
 	topology
 }
 
-teardown() {
+everything_ends() {
 	local pid
 	for pid in "${PIDS[@]}"; do
 		kill -- "-$pid" 2> /dev/null || true
@@ -498,4 +498,8 @@ teardown() {
 	PIDS=()
 	daemons_end
 	hosts_remove
+}
+
+teardown() {
+	everything_ends
 }
