@@ -197,7 +197,8 @@ static bool has_left(struct pfw_engine *engine, const struct pfw_backend *ops)
 static int open_other(struct pfw_engine *engine, bool write, bool anew, struct pfw_error *err)
 {
 	const struct pfw_backend *ops = other_than(engine->backends[ENGINE_PACKETS].ops);
-	bool unsure = anew || engine->state.moving;
+	/* Who was killed before anything was remembered may have left either. */
+	bool unsure = anew || engine->state.moving || !engine->state.config;
 
 	if (!ops || engine->backends[ENGINE_OTHER].handle)
 		return 0;
