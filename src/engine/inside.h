@@ -36,6 +36,7 @@ struct pfw_engine {
 	bool loaded;
 	bool words_only;		/* without a look at the kernel */
 	bool drafted;			/* what is loaded is a draft that is not saved yet */
+	enum pfw_engine_locks locks;	/* how to take them */
 	bool locked;			/* the state is, and loaded */
 	bool bulky;			/* much memory was used, and given back */
 	int64_t first_expiry;		/* of all forwards that are enabled; INT64_MAX: none expires */
@@ -128,6 +129,8 @@ int engine_open_backends(struct pfw_engine *engine, bool write, bool anew, struc
 /* Opens all that can be opened, whatever the settings say, to take everything out. */
 int engine_open_all(struct pfw_engine *engine, struct pfw_error *err);
 void engine_close_backends(struct pfw_engine *engine);
+/* Has those that are open wait, or not, as the engine does. */
+void engine_hasten(struct pfw_engine *engine);
 /* The one that option or settings name, or NULL: with auto, or where it is not built in. */
 const struct pfw_backend *engine_named_backend(const struct pfw_engine *engine);
 /* Fails where that one is not built in. */
@@ -155,8 +158,7 @@ int engine_commit(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
 /* Refuses to go on where others change the backend's objects again and again; -ESTALE. */
 int refuse_restless(const struct pfw_engine *engine, struct pfw_error *err);
 
-/* How long to wait for another portfwd, and how often to follow a kernel that others change. */
-#define ENGINE_LOCK_SECONDS 60
+/* How often to follow a kernel that others change. */
 #define ENGINE_ATTEMPTS 20
 
 #endif

@@ -221,6 +221,10 @@ int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_
 	if (code)
 		goto out;
 	view.in_sync = !sides_steps(sides);
+	if (!view.in_sync && engine->locks == PFW_ENGINE_NO_LOCKS) {
+		code = pfw_fail(err, PFW_FAILED, -EAGAIN, "the kernel is not as the configuration says");
+		goto out;
+	}
 	mark_missing(engine, ops, &sides[ENGINE_PACKETS].difference, &view);
 	view.shield = shield_stands(engine, &sides[ENGINE_PACKETS]);
 	if (take_localnets(&sides[ENGINE_HOST].before, &view.localnets)) {

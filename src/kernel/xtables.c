@@ -26,14 +26,14 @@ static const char *lock_path(void)
 	return path && *path ? path : LOCK_FILE;
 }
 
-int pfw_xtables_lock(unsigned int seconds, int *ret_fd, struct pfw_error *err)
+int pfw_xtables_lock(unsigned int seconds, bool wait, int *ret_fd, struct pfw_error *err)
 {
 	const char *path = lock_path();
 	int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600), ret;
 
 	if (fd < 0)
 		return pfw_fail_errno(err, -errno, "cannot open %s, the lock of iptables", path);
-	ret = pfw_lock_wait(fd, LOCK_EX, pfw_lock_deadline(seconds));
+	ret = pfw_lock_wait(fd, LOCK_EX, pfw_lock_deadline(wait ? seconds : 0));
 	if (!ret) {
 		*ret_fd = fd;
 		return 0;

@@ -12,10 +12,11 @@
 #include "portfwd/base/error.h"
 
 /*
- * Takes the lock, waiting for others so many seconds; close *ret_fd to give it back. It is
- * the file of iptables(8): $XTABLES_LOCKFILE, else /run/xtables.lock.
+ * Takes the lock; where others hold it, waits so many seconds, or without wait is -ETIMEDOUT at
+ * once, in the same words. Close *ret_fd to give it back. It is the file of iptables(8):
+ * $XTABLES_LOCKFILE, else /run/xtables.lock.
  */
-int pfw_xtables_lock(unsigned int seconds, int *ret_fd, struct pfw_error *err);
+int pfw_xtables_lock(unsigned int seconds, bool wait, int *ret_fd, struct pfw_error *err);
 
 /*
  * Whether a table ("nat") stands in this network namespace, for AF_INET or AF_INET6. The kernel

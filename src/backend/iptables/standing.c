@@ -37,7 +37,7 @@ int ipt_fail_table(const struct ipt_library *library, enum ipt_table table, cons
 int ipt_lock(struct pfw_backend_handle *handle, struct pfw_error *err)
 {
 	return handle->write && handle->lock < 0 ?
-		       pfw_xtables_lock(LOCK_SECONDS, &handle->lock, err) : 0;
+		       pfw_xtables_lock(LOCK_SECONDS, !handle->hasty, &handle->lock, err) : 0;
 }
 
 void ipt_forget(struct pfw_backend_handle *handle)
