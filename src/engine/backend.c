@@ -240,6 +240,7 @@ int engine_open_backends(struct pfw_engine *engine, bool write, bool anew, struc
 
 	close_backend(&engine->backends[ENGINE_OTHER]);
 	if (!is_right(engine, write, anew)) {
+		engine->compared = false;
 		close_backend(&engine->backends[ENGINE_PACKETS]);
 		ret = choose(engine, write, anew, err);
 	}
@@ -272,6 +273,7 @@ void engine_close_backends(struct pfw_engine *engine)
 {
 	unsigned int i;
 
+	engine->compared = false;
 	for (i = 0; i < ENGINE_BACKENDS; i++)
 		close_backend(&engine->backends[i]);
 }

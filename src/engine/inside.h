@@ -39,6 +39,7 @@ struct pfw_engine {
 	enum pfw_engine_locks locks;	/* how to take them */
 	bool locked;			/* the state is, and loaded */
 	bool bulky;			/* much memory was used, and given back */
+	bool compared;			/* the kernel held what is planned, but for what others did since */
 	int64_t first_expiry;		/* of all forwards that are enabled; INT64_MAX: none expires */
 	int64_t next_expiry;		/* of those that had not expired when the plan was made */
 	struct pfw_trial trial;		/* that we began, and watch */
@@ -50,6 +51,8 @@ struct pfw_engine {
 
 /* Forgets ruleset, facts and plan. */
 void engine_unload(struct pfw_engine *engine);
+/* What was locked for a look is locked no more, while the look goes on over what was read. */
+void engine_let_others(struct pfw_engine *engine);
 /* Locks the state, unless it is, and reads it. */
 int engine_lock_state(struct pfw_engine *engine, bool write, struct pfw_error *err);
 /* Remembers when this forward expires; when all do. */

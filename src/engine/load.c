@@ -309,6 +309,7 @@ static int try_load(struct pfw_engine *engine, const struct pfw_engine_load *loa
 	pfw_ruleset_free(&aside.ruleset);
 	engine->loaded = true;
 	engine->words_only = words;
+	engine->compared = false;
 	engine->drafted = load->draft != NULL;
 	engine->bulky = true;
 	engine_note_expiries(engine);
@@ -356,7 +357,7 @@ static bool is_loaded(const struct pfw_engine *engine, const struct pfw_engine_l
 	if (!engine->loaded || engine->words_only || engine->drafted ||
 	    load->purpose == PFW_ENGINE_WORDS || load->draft)
 		return false;
-	return load->standing || (pfw_store_is_current(engine->store) &&
+	return load->standing || (pfw_store_is_current(engine->store, true) &&
 				  (!is_required(engine, load) || pfw_store_has_main(engine->store)));
 }
 

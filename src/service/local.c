@@ -467,6 +467,7 @@ int answer_repair(struct pfw_engine *engine, const struct pfw_request *request, 
 	int code = 0;
 
 	manner.unasked = true;
+	manner.told = request->told;
 	if (pfw_engine_is_applied(engine))
 		code = pfw_engine_reload(engine, &manner, &report, err);
 	if (code) {

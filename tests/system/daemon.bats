@@ -237,6 +237,17 @@ repaired() { # TIMES [PORT]
 	daemon_stop
 }
 
+@test "a flush is not taken back, whatever was forgotten with it" {
+	daemon_start
+	pfw add --runtime later 81 "$SERVER4:80"
+	pfw add third 82 "$SERVER4:80"
+	pfw flush
+	eventually 5 eval '[ ! -s "$CONFIG.journal" ]'
+	sleep 0.5
+	equal "" "$(in_ns gw nft list tables)"
+	equal 1 "$(logged loaded:)"
+}
+
 @test "what is switched off on the host is switched on again" {
 	config <<- EOF
 		{ "forwards": [ { "name": "web", "listen": "8080", "target": "$SERVER4:80" },

@@ -11,6 +11,8 @@
 #include "portfwd/plan/image.h"
 #include "portfwd/plan/plan.h"
 
+struct pfw_told;	/* portfwd/kernel/monitor.h */
+
 /* An open backend; what it needs of the kernel is bound to the present network namespace. */
 struct pfw_backend_handle;
 
@@ -59,6 +61,15 @@ struct pfw_backend {
 		    struct pfw_error *err);
 
 	/*
+	 * What stands and what should, of the frame and of all that others are told to have changed since
+	 * the kernel was known to hold the rest. -ESTALE, without words: that is not enough, so read and
+	 * compile all. NULL: this kernel tells nothing.
+	 */
+	int (*recheck)(struct pfw_backend_handle *handle, const struct pfw_plan *plan,
+		       const struct pfw_told *told, struct pfw_image *ret_before,
+		       struct pfw_image *ret_after, struct pfw_error *err);
+
+	/*
 	 * Whether the kernel says that it holds exactly this plan, without
 	 * reading it all. NULL: read it.
 	 */
@@ -77,6 +88,12 @@ struct pfw_backend {
 	 */
 	int (*unchanged)(struct pfw_backend_handle *handle, uint32_t generation, bool *ret,
 			 struct pfw_error *err);
+
+	/*
+	 * The file that everybody locks, and closes behind it, who changes what stands. NULL: others need
+	 * no lock.
+	 */
+	const char *(*lock_path)(void);
 
 	/* pfw_netlink_port() of what changes the table. NULL: with it. */
 	uint32_t (*port)(const struct pfw_backend_handle *handle);
@@ -138,8 +155,8 @@ struct pfw_backend {
 	const struct pfw_text_format *formats;
 
 	/*
-	 * Whether to wait for nobody from now on: a lock that others hold is -ETIMEDOUT at once, and a
-	 * read that others disturb -EAGAIN soon. NULL: nobody is waited for.
+	 * Whether to wait for nobody from now on: a lock that others hold is -ETIMEDOUT, and a read that
+	 * others disturb -EAGAIN. NULL: nobody is waited for.
 	 */
 	void (*hasten)(struct pfw_backend_handle *handle, bool hasty);
 

@@ -13,6 +13,7 @@
 #include "portfwd/plan/plan.h"
 
 struct pfw_draft;
+struct pfw_told;
 struct pfw_settling;
 struct pfw_engine;
 
@@ -152,6 +153,11 @@ struct pfw_manner {
 	bool drain;
 	unsigned int confirm;	/* a reload on trial: seconds until it must be confirmed; 0: it is none */
 	bool unasked;		/* nobody asked for the reload: what a trial returns to stays what it is */
+	/*
+	 * A reload that only puts back what others did, by what the kernel told of it; NULL: they
+	 * may have done anything.
+	 */
+	const struct pfw_told *told;
 };
 
 /*

@@ -148,6 +148,8 @@ struct pfw_request {
 	 * kernel, without any lock; -EAGAIN where nobody can tell then.
 	 */
 	enum { PFW_LOCKS_WAIT, PFW_LOCKS_TRY, PFW_LOCKS_NONE } locks;
+	/* REPAIR: all that others did in the kernel's rules, as it told; NULL: they may have done anything. */
+	const struct pfw_told *told;
 };
 
 /*

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "portfwd/kernel/xtables.h"
 #include "standing.h"
 
 static int refuse_rights(int code, struct pfw_error *err)
@@ -26,7 +25,7 @@ static int ipt_open(bool write, struct pfw_backend_handle **ret, struct pfw_erro
 	if (!handle)
 		return pfw_fail_memory(err);
 	handle->write = write;
-	handle->lock = -1;
+	handle->lock = PFW_XTABLES_LOCK_INIT;
 	*ret = handle;
 	return 0;
 }
@@ -40,7 +39,8 @@ static void ipt_close(struct pfw_backend_handle *handle)
 {
 	if (!handle)
 		return;
-	ipt_release(handle);
+	ipt_forget(handle);
+	pfw_xtables_lock_close(&handle->lock);
 	free(handle);
 }
 
@@ -114,6 +114,7 @@ static const struct pfw_text_format ipt_formats[] = {
 const struct pfw_backend pfw_backend_iptables = {
 	.name = "iptables",
 	.open = ipt_open,
+	.lock_path = pfw_xtables_lock_path,
 	.probe = ipt_probe,
 	.refuse = ipt_refuse,
 	.compile = ipt_compile,

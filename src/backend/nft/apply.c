@@ -376,6 +376,8 @@ int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 	else if (ret == -ENOMEM)
 		pfw_fail_memory(err);
 	/* Whatever was read is old now. The kernel counts each commit, and leaves out 0. */
+	if (!dry_run && !ret)
+		nft_remember_stamp(handle, after);
 	if (!dry_run)
 		handle->stands = ret || !handle->generation ? 0 : handle->generation + 1;
 	handle->generation = 0;

@@ -70,6 +70,7 @@ const struct pfw_backend pfw_backend_nftables = {
 	.probe = nft_probe,
 	.compile = nft_compile,
 	.read = nft_read,
+	.recheck = nft_recheck,
 	.holds = nft_holds,
 	.generation = nft_generation,
 	.unchanged = nft_unchanged,

@@ -13,7 +13,9 @@ struct pfw_backend_handle {
 	uint32_t generation;	/* of what the next apply is based on; 0: not known */
 	uint32_t stands;	/* the generation that stands, by the last read or apply; 0: not known */
 	bool has_read;		/* counts and room are known */
-	bool hasty;		/* a read is not begun anew again and again */
+	bool hasty;		/* a read that others disturb is not begun anew */
+	bool has_stamp;
+	uint8_t stamp[8];	/* that stood by the last read of all, or by the last apply */
 	uint32_t room[NFT_SETS + 1];	/* of fitted sets, by number, as last read; 0: no limit */
 };
 
@@ -102,6 +104,11 @@ bool nft_from_is_chain(const struct pfw_plan *plan, const struct pfw_forward *fo
 #define NFT_REQUEST_SIZE 512
 struct nlmsghdr *nft_request(void *buf, uint16_t type, uint16_t flags);
 int nft_read(struct pfw_backend_handle *handle, struct pfw_image *ret, struct pfw_error *err);
+/* What is known of the whole table by an image of all of it, or of what was changed last. */
+void nft_remember_stamp(struct pfw_backend_handle *handle, const struct pfw_image *image);
+int nft_recheck(struct pfw_backend_handle *handle, const struct pfw_plan *plan,
+		const struct pfw_told *messages, struct pfw_image *ret_before,
+		struct pfw_image *ret_after, struct pfw_error *err);
 uint32_t nft_generation(const struct pfw_backend_handle *handle);
 int nft_unchanged(struct pfw_backend_handle *handle, uint32_t generation, bool *ret,
 		  struct pfw_error *err);

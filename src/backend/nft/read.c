@@ -14,7 +14,6 @@
 
 /* How often a read is started anew because the ruleset changed meanwhile, and the pause, in ms. */
 #define READ_ATTEMPTS 200
-#define READ_ATTEMPTS_HASTY 2
 #define READ_PAUSE 5
 
 int reader_ask(struct reader *reader, struct nlmsghdr *message,
@@ -47,7 +46,7 @@ static int take_table(void *ctx, const struct nlmsghdr *message)
 	return ret;
 }
 
-static int read_table(struct reader *reader)
+int reader_table(struct reader *reader)
 {
 	_Alignas(struct nlmsghdr) char buf[NFT_REQUEST_SIZE];
 	struct nlmsghdr *message = nft_request(buf, NFT_MSG_GETTABLE, 0);
@@ -147,7 +146,22 @@ static int read_sets(struct reader *reader)
 	return reader_ask(reader, message, take_set);
 }
 
-static void reader_free(struct reader *reader)
+int reader_set(struct reader *reader, const char *name)
+{
+	_Alignas(struct nlmsghdr) char buf[NFT_REQUEST_SIZE];
+	struct nlmsghdr *message = nft_request(buf, NFT_MSG_GETSET, 0);
+	const size_t before = reader->n_sets;
+	int ret;
+
+	mnl_attr_put_strz(message, NFTA_SET_TABLE, NFT_TABLE);
+	mnl_attr_put_strz(message, NFTA_SET_NAME, name);
+	ret = reader_ask(reader, message, take_set);
+	if (!ret && reader->n_sets > before)
+		ret = reader_anonymous(reader, &reader->sets[before]);
+	return ret == -ENOENT ? 0 : ret;
+}
+
+void reader_free(struct reader *reader)
 {
 	size_t i;
 
@@ -155,6 +169,7 @@ static void reader_free(struct reader *reader)
 		nft_chain_free(&reader->chains[i]);
 	for (i = 0; i < reader->n_sets; i++)
 		pfw_buffer_free(&reader->sets[i].elements);
+	pfw_buffer_free(&reader->rules);
 	free(reader->chains);
 	free(reader->sets);
 }
@@ -174,7 +189,7 @@ static int read_once(struct pfw_backend_handle *handle, struct pfw_image *image,
 	ret = pfw_netlink_generation(handle->nl, &before, err);
 	if (ret)
 		return ret;
-	ret = read_table(&reader);
+	ret = reader_table(&reader);
 	absent = ret == -ENOENT;
 	if (!ret)
 		ret = read_sets(&reader);
@@ -198,13 +213,14 @@ static int read_once(struct pfw_backend_handle *handle, struct pfw_image *image,
 	if (!ret)
 		handle->generation = handle->stands = after;
 	handle->has_read = !ret;
+	nft_remember_stamp(handle, image);
 	return ret;
 }
 
 int nft_read(struct pfw_backend_handle *handle, struct pfw_image *ret, struct pfw_error *err)
 {
 	const struct timespec pause = { .tv_nsec = READ_PAUSE * 1000 * 1000 };
-	const int attempts = handle->hasty ? READ_ATTEMPTS_HASTY : READ_ATTEMPTS;
+	const int attempts = handle->hasty ? 1 : READ_ATTEMPTS;
 	struct pfw_image image = { 0 };
 	int code = -EINTR, attempt;
 
