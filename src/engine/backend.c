@@ -236,6 +236,15 @@ static bool is_right(const struct pfw_engine *engine, bool write, bool anew)
 	return !anew && engine->state.config && engine->state.backend == packets->ops->name;
 }
 
+void engine_hasten(struct pfw_engine *engine)
+{
+	const struct engine_backend *backend;
+
+	for (backend = engine->backends; backend < &engine->backends[ENGINE_BACKENDS]; backend++)
+		if (backend->handle && backend->ops->hasten)
+			backend->ops->hasten(backend->handle, engine->locks != PFW_ENGINE_WAIT);
+}
+
 int engine_open_backends(struct pfw_engine *engine, bool write, bool anew, struct pfw_error *err)
 {
 	int ret = 0;
@@ -248,6 +257,7 @@ int engine_open_backends(struct pfw_engine *engine, bool write, bool anew, struc
 	}
 	if (!ret)
 		ret = open_other(engine, write, anew, err);
+	engine_hasten(engine);
 	return ret ? ret : open_host(engine, err);
 }
 
@@ -266,6 +276,7 @@ int engine_open_all(struct pfw_engine *engine, struct pfw_error *err)
 		else if (is_known(engine, pfw_backends[n]))
 			return pfw_fail(err, failed[n].kind, code, "%s", failed[n].item[0].message);
 	}
+	engine_hasten(engine);
 	return n_open ? open_host(engine, err) : refuse_all(failed, n, err);
 }
 

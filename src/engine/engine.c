@@ -95,6 +95,18 @@ void pfw_engine_close(struct pfw_engine *engine)
 	free(engine);
 }
 
+void pfw_engine_set_locks(struct pfw_engine *engine, enum pfw_engine_locks locks)
+{
+	engine->locks = locks;
+	engine_hasten(engine);
+}
+
+void pfw_engine_part(struct pfw_engine *engine)
+{
+	engine_close_backends(engine);
+	pfw_trial_free(&engine->trial);
+}
+
 static bool same_text(const char *a, const char *b)
 {
 	return a && b ? !strcmp(a, b) : a == b;

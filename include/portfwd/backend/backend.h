@@ -170,6 +170,12 @@ struct pfw_backend {
 	const struct pfw_text_format *formats;
 
 	/*
+	 * Whether to wait for nobody from now on: a lock that others hold is -ETIMEDOUT, and a read that
+	 * others disturb -EAGAIN. NULL: nobody is waited for.
+	 */
+	void (*hasten)(struct pfw_backend_handle *handle, bool hasty);
+
+	/*
 	 * Lets go of what a read holds against others until an apply, where none will come. NULL: a read
 	 * holds nothing.
 	 */

@@ -49,6 +49,22 @@ void pfw_engine_close(struct pfw_engine *engine);
 void pfw_engine_release(struct pfw_engine *engine);
 
 /*
+ * How locks are taken from now on, at first PFW_ENGINE_WAIT: those that others hold are waited for;
+ * PFW_ENGINE_TRY: they are -ETIMEDOUT at once, in the same words;
+ * PFW_ENGINE_NO_LOCKS: none is taken, to look only. What is told is then certain, and otherwise
+ * -EAGAIN: the files are not those that were loaded, or the kernel is not as they say, for somebody
+ * may be about to change it.
+ */
+enum pfw_engine_locks { PFW_ENGINE_WAIT, PFW_ENGINE_TRY, PFW_ENGINE_NO_LOCKS };
+void pfw_engine_set_locks(struct pfw_engine *engine, enum pfw_engine_locks locks);
+
+/*
+ * In a process that was forked while nothing was locked: lets go of what it shares with the other one, which
+ * goes on as if nothing had happened. What is loaded stays.
+ */
+void pfw_engine_part(struct pfw_engine *engine);
+
+/*
  * Reads the configuration, and plans it; what is loaded already and stands in the files is not read
  * again. On failure what was loaded before still is. Whoever writes settles a journal first that
  * somebody left.

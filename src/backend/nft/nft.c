@@ -36,6 +36,11 @@ static int nft_open(bool write, struct pfw_backend_handle **ret, struct pfw_erro
 	return 0;
 }
 
+static void nft_hasten(struct pfw_backend_handle *handle, bool hasty)
+{
+	handle->hasty = hasty;
+}
+
 static uint32_t nft_port(const struct pfw_backend_handle *handle)
 {
 	return pfw_netlink_port(handle->nl);
@@ -85,5 +90,6 @@ const struct pfw_backend pfw_backend_nftables = {
 	.is_guard = nft_is_guard,
 	.is_shield = nft_is_shield,
 	.guard_holds = nft_guard_holds,
+	.hasten = nft_hasten,
 	.close = nft_close,
 };

@@ -13,6 +13,7 @@ struct pfw_backend_handle {
 	uint32_t generation;	/* of what the next apply is based on; 0: not known */
 	uint32_t stands;	/* the generation that stands, by the last read or apply; 0: not known */
 	bool has_read;		/* counts and room are known */
+	bool hasty;		/* a read that others disturb is not begun anew */
 	bool has_stamp;
 	uint8_t stamp[8];	/* that stood by the last read of all, or by the last apply */
 	uint32_t room[NFT_SETS + 1];	/* of fitted sets, by number, as last read; 0: no limit */

@@ -205,10 +205,11 @@ static int read_once(struct pfw_backend_handle *handle, struct pfw_image *image,
 int nft_read(struct pfw_backend_handle *handle, struct pfw_image *ret, struct pfw_error *err)
 {
 	const struct timespec pause = { .tv_nsec = READ_PAUSE * 1000 * 1000 };
+	const int attempts = handle->hasty ? 1 : READ_ATTEMPTS;
 	struct pfw_image image = { 0 };
 	int code = -EINTR, attempt;
 
-	for (attempt = 0; code == -EINTR && attempt < READ_ATTEMPTS; attempt++) {
+	for (attempt = 0; code == -EINTR && attempt < attempts; attempt++) {
 		if (attempt)
 			nanosleep(&pause, NULL);
 		pfw_image_free(&image);
