@@ -316,8 +316,12 @@ int engine_own(struct pfw_engine *engine, struct pfw_error *err)
 {
 	const struct engine_backend *packets = &engine->backends[ENGINE_PACKETS];
 	enum pfw_ownership who = wanted_ownership(engine);
-	int ret = packets->ops->own ? packets->ops->own(packets->handle, who, err) : -EOPNOTSUPP;
+	int ret = -EOPNOTSUPP;
 
+	if (packets->ops->own && !engine->parted)
+		engine->owner_port = packets->ops->port(packets->handle);
+	if (packets->ops->own)
+		ret = packets->ops->own(packets->handle, who, engine->owner_port, err);
 	engine->facts.owned = !ret && who == PFW_OWNED_BY_US;
 	if (who != PFW_OWNED_BY_US || engine->facts.owned)
 		engine->told_unowned = false;

@@ -104,6 +104,8 @@ void pfw_engine_set_locks(struct pfw_engine *engine, enum pfw_engine_locks locks
 void pfw_engine_part(struct pfw_engine *engine)
 {
 	engine_close_backends(engine);
+	engine_let_go(engine);
+	engine->parted = true;
 	pfw_trial_free(&engine->trial);
 }
 

@@ -32,6 +32,8 @@ struct pfw_engine {
 	struct engine_backend backends[ENGINE_BACKENDS];
 	struct engine_backend owner;	/* closed for now, but what it owns it goes on owning; or none */
 	bool stays;
+	bool parted;			/* it is of a process that was forked from the one that stays */
+	uint32_t owner_port;		/* by which that one owns what stands */
 	bool told_unowned;		/* that own_table cannot be had */
 	struct pfw_ruleset ruleset;
 	struct pfw_facts facts;		/* what the plan points into */

@@ -241,6 +241,8 @@ has_lines() { # FILE COUNT
 	pfw reload
 	equal "owner persist" "$(flags)"
 	connections 6
+	pfw diff
+	equal "true true 0" "$(pfw_json '"\(.owned) \(.in_sync) \(.warnings | length)"' status)"
 	daemon_stop
 	sed -i 's/"own_table": true/"own_table": false/' "$CONFIG"
 	pfw reload

@@ -26,22 +26,21 @@ static void both_free(struct both *both)
 	live_free(&both->ours);
 }
 
-static struct pfw_backend_handle *open_for(enum pfw_ownership who)
-{
-	struct pfw_backend_handle *handle = live_open();
-	struct pfw_error err = PFW_ERROR_INIT;
-	char line[1024];
-	int ret = pfw_backend_nftables.own(handle, who, &err);
-
-	ck_assert_msg(!ret, "%d, %s", ret, unit_error(&err, 0, line));
-	return handle;
-}
-
 static void set(struct pfw_backend_handle *handle, enum pfw_ownership who)
 {
 	struct pfw_error err = PFW_ERROR_INIT;
+	char line[1024];
+	int ret = pfw_backend_nftables.own(handle, who, pfw_backend_nftables.port(handle), &err);
 
-	ck_assert_int_eq(pfw_backend_nftables.own(handle, who, &err), 0);
+	ck_assert_msg(!ret, "%d, %s", ret, unit_error(&err, 0, line));
+}
+
+static struct pfw_backend_handle *open_for(enum pfw_ownership who)
+{
+	struct pfw_backend_handle *handle = live_open();
+
+	set(handle, who);
+	return handle;
 }
 
 /* The flags as the kernel tells them to anybody. */
