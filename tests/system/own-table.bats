@@ -250,6 +250,17 @@ has_lines() { # FILE COUNT
 	connections 6
 }
 
+@test "what others did to other tables, between two reloads, is no hindrance" {
+	daemon_start
+	in_ns gw nft add table inet other
+	kill -HUP "$DAEMON_PID"
+	eventually 5 has_logged "why=signal"
+	equal 0 "$(logged warning)"
+	equal "owner persist" "$(flags)"
+	equal nftables "$(pfw_json .backend status)"
+	daemon_stop
+}
+
 @test "a bad file, and one that cannot be loaded, lose nothing" {
 	daemon_start
 	config <<< '{ "settings": { "own_table": true }, "forwards": [ { "name": "x" } ] }'

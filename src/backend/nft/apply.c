@@ -426,6 +426,8 @@ int nft_try(struct pfw_backend_handle *handle, const struct pfw_image *image, st
 	struct transaction tx = { 0 };
 	int code = pfw_difference_make(&nothing, image, &all, err);
 
+	/* Whatever this handle has read before has nothing to do with it. */
+	handle->generation = 0;
 	if (!code)
 		code = build_and_send(handle, &tx, image, &all, false, true, ret, err);
 	transaction_free(&tx);
