@@ -306,6 +306,22 @@ has_lines() { # FILE COUNT
 	daemon_stop
 }
 
+@test "when iptables takes over, the table goes, and comes back as its own" {
+	built_in iptables || skip "built without iptables"
+	daemon_start
+	sed -i 's/"own_table": true/"own_table": true, "backend": "iptables"/' "$CONFIG"
+	pfw reload 2>&1 | grep "own_table is only for the nftables backend"
+	equal "" "$(in_ns gw nft list tables)"
+	visit 1
+	contains "$(pfw status)" "own_table is only for the nftables backend"
+	own_table true
+	pfw reload
+	equal "owner persist" "$(flags)"
+	visit 1
+	nft_only pfw diff
+	daemon_stop
+}
+
 # A kernel of before 6.9, by the answer that it gives.
 without_owners() {
 	export REFUSE_OWNER=1 LD_PRELOAD=$BATS_FILE_TMPDIR/refuse.so
