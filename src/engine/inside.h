@@ -30,9 +30,9 @@ struct pfw_engine {
 	char *why;			/* why auto took no better backend; NULL: none is better */
 	bool fell_back;			/* and it is the first change for which it did */
 	struct engine_backend backends[ENGINE_BACKENDS];
-	struct engine_backend owner;	/* closed for now, but what it owns it goes on owning; or none */
+	struct engine_backend owner;	/* closed, but it goes on owning; or none */
 	bool stays;
-	bool parted;			/* it is of a process that was forked from the one that stays */
+	bool parted;			/* of a process that was forked from the one that stays */
 	uint32_t owner_port;		/* by which that one owns what stands */
 	bool told_unowned;		/* that own_table cannot be had */
 	struct pfw_ruleset ruleset;
@@ -141,8 +141,9 @@ void engine_close_backends(struct pfw_engine *engine);
 void engine_let_go(struct pfw_engine *engine);
 /* Says who is to own what stands, as the settings want it; then the facts know whether we do. */
 int engine_own(struct pfw_engine *engine, struct pfw_error *err);
-/* Says in the report, and not again, that nothing can be owned although the settings want it. -ENOMEM. */
-int engine_tell_unowned(struct pfw_engine *engine, struct pfw_report *report, struct pfw_error *err);
+/* Says in the report, and not again, that what the settings want owned cannot be. -ENOMEM. */
+int engine_tell_unowned(struct pfw_engine *engine, struct pfw_report *report,
+			struct pfw_error *err);
 /* Has those that are open wait, or not, as the engine does. */
 void engine_hasten(struct pfw_engine *engine);
 /* The one that option or settings name, or NULL: with auto, or where it is not built in. */

@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# With own_table, portfwdd owns its table. If these fail, others change what they must not, or nobody
-# can change it any more, or a table of a daemon that was killed is lost.
+# With own_table, portfwdd owns its table. If these fail, others change what they must not, or
+# nobody can change it any more, or a table of a daemon that was killed is lost.
 #
 # As long as 20 tests.
 #

@@ -106,13 +106,14 @@ struct pfw_backend {
 	uint32_t (*port)(const struct pfw_backend_handle *handle);
 
 	/*
-	 * Says who is to own what stands; nobody, before it is called. port: as above, of the handle by which
-	 * this program owns it, for a process that was forked may only look at it. -EOPNOTSUPP without words: the
-	 * kernel gives nothing to own, so it is left to anybody. NULL: no kernel does.
+	 * Says who is to own what stands; nobody, before it is called. port: as above, of the handle
+	 * by which this program owns it; a process that was forked off may only look at it.
+	 * -EOPNOTSUPP without words: the kernel gives nothing to own, so it is left to anybody.
+	 * NULL: no kernel does.
 	 */
 	int (*own)(struct pfw_backend_handle *handle, enum pfw_ownership who, uint32_t port,
 		   struct pfw_error *err);
-	/* The port, as above, of who owns what stands now; 0: nobody, or it is not known. NULL with own. */
+	/* The port of who owns what stands now; 0: nobody, or it is not known. NULL with own. */
 	uint32_t (*owner)(struct pfw_backend_handle *handle);
 
 	/*

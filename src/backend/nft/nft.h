@@ -20,6 +20,7 @@ struct pfw_backend_handle {
 	enum pfw_ownership ownership;	/* as it should be */
 	uint32_t owner;			/* netlink port of who is to own the table, where we are */
 	bool can_own;			/* the kernel has said so */
+	uint32_t awaited;		/* port of an owner that was waited for */
 };
 
 /* The flags of the table by which it is, or was, somebody's own. Zero-filled. */
@@ -141,6 +142,11 @@ int nft_ask_table(struct pfw_backend_handle *handle, struct nft_table *ret, stru
 int nft_own(struct pfw_backend_handle *handle, enum pfw_ownership who, uint32_t port,
 	    struct pfw_error *err);
 uint32_t nft_owner(struct pfw_backend_handle *handle);
+/*
+ * Whether it was somebody else a moment ago, and is nobody any more: one that is killed takes
+ * that long to end. Nobody is waited for twice.
+ */
+bool nft_owner_has_ended(struct pfw_backend_handle *handle);
 /* Whether it is whoever should; and what of the rest is an item of the image. */
 bool nft_is_rightly_owned(const struct pfw_backend_handle *handle, const struct nft_table *table);
 int nft_flags_read(const struct pfw_backend_handle *handle, const struct nft_table *table,
