@@ -289,17 +289,6 @@ void engine_close_backends(struct pfw_engine *engine)
 		close_backend(engine, &engine->backends[i]);
 }
 
-uint32_t engine_port(const struct pfw_engine *engine)
-{
-	const struct engine_backend *packets = &engine->backends[ENGINE_PACKETS];
-
-	if (engine->parent_port)
-		return engine->parent_port;
-	if (!packets->handle)
-		packets = &engine->owner;
-	return packets->handle && packets->ops->port ? packets->ops->port(packets->handle) : 0;
-}
-
 void engine_let_go(struct pfw_engine *engine)
 {
 	if (engine->owner.handle)
@@ -327,8 +316,7 @@ int engine_own(struct pfw_engine *engine, struct pfw_error *err)
 {
 	const struct engine_backend *packets = &engine->backends[ENGINE_PACKETS];
 	enum pfw_ownership who = wanted_ownership(engine);
-	int ret = packets->ops->own ? packets->ops->own(packets->handle, who, engine->parent_port,
-						       err) : -EOPNOTSUPP;
+	int ret = packets->ops->own ? packets->ops->own(packets->handle, who, err) : -EOPNOTSUPP;
 
 	engine->facts.owned = !ret && who == PFW_OWNED_BY_US;
 	if (who != PFW_OWNED_BY_US || engine->facts.owned)

@@ -103,9 +103,7 @@ void pfw_engine_set_locks(struct pfw_engine *engine, enum pfw_engine_locks locks
 
 void pfw_engine_part(struct pfw_engine *engine)
 {
-	engine->parent_port = engine_port(engine);
 	engine_close_backends(engine);
-	engine_let_go(engine);
 	pfw_trial_free(&engine->trial);
 }
 

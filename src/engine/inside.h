@@ -31,7 +31,6 @@ struct pfw_engine {
 	bool fell_back;			/* and it is the first change for which it did */
 	struct engine_backend backends[ENGINE_BACKENDS];
 	struct engine_backend owner;	/* closed for now, but what it owns it goes on owning; or none */
-	uint32_t parent_port;		/* of the process that this one looks for; 0: for itself */
 	bool stays;
 	bool told_unowned;		/* that own_table cannot be had */
 	struct pfw_ruleset ruleset;
@@ -136,8 +135,6 @@ int engine_open_backends(struct pfw_engine *engine, bool write, bool anew, struc
 /* Opens all that can be opened, whatever the settings say, to take everything out. */
 int engine_open_all(struct pfw_engine *engine, struct pfw_error *err);
 void engine_close_backends(struct pfw_engine *engine);
-/* By what the kernel tells our changes from others', and whose the table is that we own; 0: by nothing. */
-uint32_t engine_port(const struct pfw_engine *engine);
 /* The last of closing: nothing is owned any more. */
 void engine_let_go(struct pfw_engine *engine);
 /* Says who is to own what stands, as the settings want it; then the facts know whether we do. */

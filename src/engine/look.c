@@ -199,7 +199,7 @@ static void find_owner(const struct pfw_engine *engine, struct pfw_view *view)
 	const struct engine_backend *packets = &engine->backends[ENGINE_PACKETS];
 	uint32_t owner = packets->ops->owner ? packets->ops->owner(packets->handle) : 0;
 
-	view->owned = owner && owner == engine_port(engine);
+	view->owned = owner && owner == packets->ops->port(packets->handle);
 	view->owner = view->owned ? 0 : owner;
 }
 

@@ -108,11 +108,8 @@ struct pfw_backend {
 	/*
 	 * Says who is to own what stands; nobody, before it is called. -EOPNOTSUPP without words: the
 	 * kernel gives this process nothing to own, so it is left to anybody. NULL: no kernel does.
-	 * as: what this port owns counts as ours, for a child process looks on behalf of its
-	 * parent; 0: only what the handle owns.
 	 */
-	int (*own)(struct pfw_backend_handle *handle, enum pfw_ownership who, uint32_t as,
-		   struct pfw_error *err);
+	int (*own)(struct pfw_backend_handle *handle, enum pfw_ownership who, struct pfw_error *err);
 	/* The port, as above, of who owns what stands now; 0: nobody, or it is not known. NULL with own. */
 	uint32_t (*owner)(struct pfw_backend_handle *handle);
 

@@ -18,7 +18,6 @@ struct pfw_backend_handle {
 	uint8_t stamp[8];	/* that stood by the last read of all, or by the last apply */
 	uint32_t room[NFT_SETS + 1];	/* of fitted sets, by number, as last read; 0: no limit */
 	enum pfw_ownership ownership;	/* as it should be */
-	uint32_t as;			/* whose port stands for ours; 0: nobody's */
 	bool can_own;			/* the kernel has said so */
 };
 
@@ -138,8 +137,7 @@ struct nft_table {
 int nft_ask_table(struct pfw_backend_handle *handle, struct nft_table *ret, struct pfw_error *err);
 
 /* Who owns the table; see own.c. */
-int nft_own(struct pfw_backend_handle *handle, enum pfw_ownership who, uint32_t as,
-	    struct pfw_error *err);
+int nft_own(struct pfw_backend_handle *handle, enum pfw_ownership who, struct pfw_error *err);
 uint32_t nft_owner(struct pfw_backend_handle *handle);
 /* Whether it is whoever should; and what of the rest is an item of the image. */
 bool nft_is_rightly_owned(const struct pfw_backend_handle *handle, const struct nft_table *table);

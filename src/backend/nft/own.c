@@ -40,8 +40,7 @@ static int try_owning(struct pfw_backend_handle *handle, struct pfw_error *err)
 	return err->count ? ret : 0;
 }
 
-int nft_own(struct pfw_backend_handle *handle, enum pfw_ownership who, uint32_t as,
-	    struct pfw_error *err)
+int nft_own(struct pfw_backend_handle *handle, enum pfw_ownership who, struct pfw_error *err)
 {
 	int ret = 0;
 
@@ -50,7 +49,6 @@ int nft_own(struct pfw_backend_handle *handle, enum pfw_ownership who, uint32_t 
 		handle->can_own = !ret;
 	}
 	handle->ownership = ret ? PFW_OWNED_BY_ANYBODY : who;
-	handle->as = as;
 	return ret;
 }
 
@@ -64,7 +62,7 @@ uint32_t nft_owner(struct pfw_backend_handle *handle)
 
 static bool is_ours(const struct pfw_backend_handle *handle, const struct nft_table *table)
 {
-	return table->port == (handle->as ? handle->as : pfw_netlink_port(handle->nl));
+	return table->port == pfw_netlink_port(handle->nl);
 }
 
 bool nft_is_rightly_owned(const struct pfw_backend_handle *handle, const struct nft_table *table)

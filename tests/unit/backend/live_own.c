@@ -31,7 +31,7 @@ static struct pfw_backend_handle *open_for(enum pfw_ownership who)
 	struct pfw_backend_handle *handle = live_open();
 	struct pfw_error err = PFW_ERROR_INIT;
 	char line[1024];
-	int ret = pfw_backend_nftables.own(handle, who, 0, &err);
+	int ret = pfw_backend_nftables.own(handle, who, &err);
 
 	ck_assert_msg(!ret, "%d, %s", ret, unit_error(&err, 0, line));
 	return handle;
@@ -41,7 +41,7 @@ static void set(struct pfw_backend_handle *handle, enum pfw_ownership who)
 {
 	struct pfw_error err = PFW_ERROR_INIT;
 
-	ck_assert_int_eq(pfw_backend_nftables.own(handle, who, 0, &err), 0);
+	ck_assert_int_eq(pfw_backend_nftables.own(handle, who, &err), 0);
 }
 
 /* The flags as the kernel tells them to anybody. */
@@ -174,35 +174,10 @@ START_TEST(test_generation)
 }
 END_TEST
 
-/* If this fails, a process that looks for its parent takes the parent's table for a stranger's. */
-START_TEST(test_of_the_parent)
-{
-	struct pfw_error err = PFW_ERROR_INIT;
-	struct pfw_backend_handle *owner, *other;
-	struct both both;
-	bool holds;
-
-	sandbox_enter();
-	both_make(&both);
-	owner = open_for(PFW_OWNED_BY_US);
-	live_bring(owner, &both.ours.image, "ours");
-	other = live_open();
-	ck_assert_int_eq(pfw_backend_nftables.own(other, PFW_OWNED_BY_US,
-						  pfw_backend_nftables.port(owner), &err), 0);
-	live_holds(other, &both.ours.image, "the parent's");
-	ck_assert_int_eq(pfw_backend_nftables.holds(other, &both.ours.plan, &holds, &err), 0);
-	ck_assert(holds);
-	pfw_backend_nftables.close(other);
-	pfw_backend_nftables.close(owner);
-	both_free(&both);
-}
-END_TEST
-
 TCase *live_own_case(void)
 {
 	TCase *tcase;
 
-	UNIT_CASE(tcase, "own", test_switched, test_of_another, test_generation,
-		  test_of_the_parent);
+	UNIT_CASE(tcase, "own", test_switched, test_of_another, test_generation);
 	return tcase;
 }
