@@ -35,6 +35,7 @@ struct pfw_engine {
 	struct pfw_plan plan;
 	bool loaded;
 	bool words_only;		/* without a look at the kernel */
+	bool stays;			/* it is to be quick again and again, rather than once */
 	bool drafted;			/* what is loaded is a draft that is not saved yet */
 	bool locked;			/* the state is, and loaded */
 	bool bulky;			/* much memory was used, and given back */
