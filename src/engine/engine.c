@@ -60,6 +60,7 @@ int pfw_engine_open(const struct pfw_engine_options *options, struct pfw_engine 
 	code = pfw_store_open(options->config, &engine->store, err);
 	if (code)
 		goto fail;
+	engine->stays = options->journal;
 	if (options->journal)
 		pfw_store_set_journal(engine->store);
 	*ret = engine;
