@@ -7,6 +7,7 @@
  *   REFUSE_NFTABLES=1    what is for nf_tables goes to a part of netfilter's netlink that is not there
  *   REFUSE_RENAME=TEXT   rename(2) to a path that ends with this text fails with EIO
  *   REFUSE_SYNC=1        fsync(2) fails with EIO
+ *   SLOW_SYNC=TEXT       fsync(2) takes 3 seconds where the file's name begins with this text
  *   REFUSE_SYSCTL=NAME   of the sysctls of this name, only the first can be written
  */
 #define _GNU_SOURCE
@@ -14,6 +15,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
@@ -134,6 +136,19 @@ int rename(const char *from, const char *to)
 	return real(from, to);
 }
 
+/* As with a large file, or a disk that has much to do. */
+static void sync_slowly(int fd, const char *begin)
+{
+	char link[64], path[PATH_MAX];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	path[len > 0 ? len : 0] = '\0';
+	if (len > 0 && strncmp(strrchr(path, '/') + 1, begin, strlen(begin)) == 0)
+		sleep(3);
+}
+
 int fsync(int fd)
 {
 	int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
@@ -142,6 +157,8 @@ int fsync(int fd)
 		errno = EIO;
 		return -1;
 	}
+	if (getenv("SLOW_SYNC"))
+		sync_slowly(fd, getenv("SLOW_SYNC"));
 	return real(fd);
 }
 
