@@ -124,6 +124,13 @@ static void release_backends(struct pfw_engine *engine)
 			backend->ops->release(backend->handle);
 }
 
+void engine_let_others(struct pfw_engine *engine)
+{
+	release_backends(engine);
+	if (!engine->state.exclusive)
+		state_unlock(&engine->state);
+}
+
 void pfw_engine_release(struct pfw_engine *engine)
 {
 	release_backends(engine);

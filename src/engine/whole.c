@@ -142,6 +142,8 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 	if (!ret)
 		ret = engine_tell_fallback(engine, report, err);
 	if (!ret)
+		ret = engine_tell_unowned(engine, report, err);
+	if (!ret)
 		ret = engine_tell_notice(engine, report, err);
 	engine->bulky |= whole;
 	if (!ret && !manner->dry_run)

@@ -400,3 +400,16 @@ is_being_rewritten() {
 	DAEMON_PID=
 	[ -S "$BATS_TEST_TMPDIR/activated" ]
 }
+
+# If this fails, what was read long ago passes for what stands: a daemon cannot fill a map that has
+# grown since.
+@test "a map that outgrows its size by single changes is made anew" {
+	config <<- EOF
+		{ "forwards": [ { "name": "a", "listen": "10000-14999", "target": "$SERVER4:20000-24999" } ] }
+	EOF
+	daemon_start
+	pfw add b 20000-26999 "$SERVER4:30000-36999"
+	pfw add c 30000-39999 "$SERVER4:40000-49999"
+	pfw diff
+	daemon_stop
+}

@@ -22,6 +22,13 @@ struct pfw_text_format {
 	void (*write)(const struct pfw_image *image, struct pfw_buffer *ret);
 };
 
+/* Who may change what stands, beside root's other programs. */
+enum pfw_ownership {
+	PFW_OWNED_BY_NOBODY,	/* everybody may: what somebody owns, or did, is a difference */
+	PFW_OWNED_BY_ANYBODY,	/* that is left as it is */
+	PFW_OWNED_BY_US,	/* only this process, as long as its handle is open */
+};
+
 struct pfw_backend {
 	const char *name;
 	const char *table;	/* of nf_tables, family inet, that is all its own; NULL: it has none */
@@ -99,6 +106,14 @@ struct pfw_backend {
 	uint32_t (*port)(const struct pfw_backend_handle *handle);
 
 	/*
+	 * Says who is to own what stands; nobody, before it is called. -EOPNOTSUPP without words: the
+	 * kernel gives this process nothing to own, so it is left to anybody. NULL: no kernel does.
+	 */
+	int (*own)(struct pfw_backend_handle *handle, enum pfw_ownership who, struct pfw_error *err);
+	/* The port, as above, of who owns what stands now; 0: nobody, or it is not known. NULL with own. */
+	uint32_t (*owner)(struct pfw_backend_handle *handle);
+
+	/*
 	 * Makes the steps, all or none. after is the image that the difference leads to.
 	 * With dry_run the kernel only checks. -ESTALE: the kernel does
 	 * not hold what before said; read it and try again.
@@ -153,6 +168,12 @@ struct pfw_backend {
 
 	/* Ends with a row without name; NULL: there is none. */
 	const struct pfw_text_format *formats;
+
+	/*
+	 * Whether to wait for nobody from now on: a lock that others hold is -ETIMEDOUT, and a read that
+	 * others disturb -EAGAIN. NULL: nobody is waited for.
+	 */
+	void (*hasten)(struct pfw_backend_handle *handle, bool hasty);
 
 	/*
 	 * Lets go of what a read holds against others until an apply, where none will come. NULL: a read

@@ -130,6 +130,7 @@ static int read_like(struct reader *reader, const struct pfw_item *like)
 {
 	switch ((enum nft_kind)like->kind) {
 	case NFT_KIND_TABLE:
+	case NFT_KIND_FLAGS:
 		return 0;
 	case NFT_KIND_SET:
 		return read_set(reader, like);

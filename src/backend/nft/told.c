@@ -91,10 +91,6 @@ static int take_elements(struct told *told, const struct nlmsghdr *message)
 static int take(struct told *told, const struct nlmsghdr *message)
 {
 	switch (message->nlmsg_type & 0xff) {
-	case NFT_MSG_NEWTABLE:
-	case NFT_MSG_DELTABLE:
-		told->table = true;
-		return 0;
 	case NFT_MSG_NEWCHAIN:
 	case NFT_MSG_DELCHAIN:
 		return take_chain(told, find_name(message, NFTA_CHAIN_NAME));
@@ -184,17 +180,38 @@ static void drop_doubles(struct pfw_image *image)
 	image->n_items = n;
 }
 
+static const struct nlmsghdr *next_message(const struct pfw_told *messages, size_t *at)
+{
+	const char *bytes = messages->messages;
+	const struct nlmsghdr *message;
+
+	if (*at >= messages->len)
+		return NULL;
+	message = (const struct nlmsghdr *)(const void *)(bytes + *at);
+	*at += MNL_ALIGN(message->nlmsg_len);
+	return message;
+}
+
+static bool is_of_table(const struct nlmsghdr *message)
+{
+	return (message->nlmsg_type & 0xff) == NFT_MSG_NEWTABLE ||
+	       (message->nlmsg_type & 0xff) == NFT_MSG_DELTABLE;
+}
+
 int told_read(const struct pfw_told *messages, const struct pfw_plan *plan, struct told *ret,
 	      struct pfw_error *err)
 {
-	const char *at = messages->messages, *end = at + messages->len;
 	const struct nlmsghdr *message;
+	size_t at = 0;
 	int code = 0;
 
-	for (; !code && at < end; at += MNL_ALIGN(message->nlmsg_len)) {
-		message = (const struct nlmsghdr *)(const void *)at;
+	while (!ret->table && (message = next_message(messages, &at)))
+		ret->table = is_of_table(message);
+	if (ret->table)
+		return 0;
+	at = 0;
+	while (!code && (message = next_message(messages, &at)))
 		code = take(ret, message);
-	}
 	if (!code)
 		code = add_goals(ret);
 	if (!code)
