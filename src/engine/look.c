@@ -90,7 +90,7 @@ static int fill_as_made(struct pfw_engine *engine, int64_t then, struct side *si
 
 static int fill_packets(struct pfw_engine *engine, struct side *side, struct pfw_error *err)
 {
-	int ret = side_fill(engine, ENGINE_PACKETS, NULL, true, side, err);
+	int ret = side_fill(engine, ENGINE_PACKETS, NULL, false, side, err);
 	int64_t then = 0;
 
 	if (!ret && side->difference.n_steps && any_expired(engine))
@@ -194,11 +194,37 @@ static void look_elsewhere(const struct pfw_backend *ops, const struct pfw_image
 	}
 }
 
+static void find_owner(const struct pfw_engine *engine, struct pfw_view *view)
+{
+	const struct engine_backend *packets = &engine->backends[ENGINE_PACKETS];
+	uint32_t owner = packets->ops->owner ? packets->ops->owner(packets->handle) : 0;
+
+	view->owned = owner && owner == packets->ops->port(packets->handle);
+	view->owner = view->owned ? 0 : owner;
+}
+
+/* What stands in all backends. With that the look is over for everybody else. */
+static int read_all(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
+		    struct pfw_error *err)
+{
+	const struct engine_backend *from;
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < ENGINE_BACKENDS; i++) {
+		from = &engine->backends[i];
+		if (from->ops)
+			ret = from->ops->read(from->handle, &sides[i].before, err);
+	}
+	engine_let_others(engine);
+	return ret;
+}
+
 int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_report *report,
 		    struct pfw_error *err)
 {
 	const struct pfw_backend *ops = engine->backends[ENGINE_PACKETS].ops;
-	struct side sides[ENGINE_BACKENDS] = { 0 };
+	struct side sides[ENGINE_BACKENDS] = { 0 }, *other = &sides[ENGINE_OTHER];
 	struct pfw_buffer unguarded = { 0 };
 	size_t n = (size_t)engine->ruleset.n_forwards + 1;
 	struct pfw_view view = {
@@ -211,16 +237,23 @@ int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_
 		code = pfw_fail_memory(err);
 		goto out;
 	}
-	code = fill_packets(engine, &sides[ENGINE_PACKETS], err);
+	code = read_all(engine, sides, err);
 	if (!code)
-		code = side_fill_gone(engine, ENGINE_OTHER, &sides[ENGINE_OTHER], err);
+		code = fill_packets(engine, &sides[ENGINE_PACKETS], err);
 	if (!code)
-		code = side_fill_host(engine, &sides[ENGINE_HOST], err);
+		code = pfw_difference_make(&other->before, &other->after, &other->difference, err);
+	if (!code)
+		code = side_fill(engine, ENGINE_HOST, NULL, false, &sides[ENGINE_HOST], err);
 	if (!code)
 		code = sides_report(engine, sides, report, err);
 	if (code)
 		goto out;
 	view.in_sync = !sides_steps(sides);
+	find_owner(engine, &view);
+	if (!view.in_sync && engine->locks == PFW_ENGINE_NO_LOCKS) {
+		code = pfw_fail(err, PFW_FAILED, -EAGAIN, "the kernel is not as the configuration says");
+		goto out;
+	}
 	mark_missing(engine, ops, &sides[ENGINE_PACKETS].difference, &view);
 	view.shield = shield_stands(engine, &sides[ENGINE_PACKETS]);
 	if (take_localnets(&sides[ENGINE_HOST].before, &view.localnets)) {

@@ -55,6 +55,16 @@ void pfw_watch_read(struct pfw_watch *watch, struct pfw_monitor_news *news)
 	pfw_monitor_read(watch->monitor, news);
 }
 
+bool pfw_watch_told(const struct pfw_watch *watch, struct pfw_told *ret)
+{
+	return pfw_monitor_told(watch->monitor, ret);
+}
+
+void pfw_watch_forget(struct pfw_watch *watch)
+{
+	pfw_monitor_forget(watch->monitor);
+}
+
 bool pfw_watch_is_blind(const struct pfw_watch *watch)
 {
 	return watch->blind;

@@ -25,6 +25,7 @@
 #define PORTS 4
 #define LOCK_EVENTS (IN_CLOSE | IN_ATTRIB)	/* the latter where it is removed */
 #define PIECES_MAX 1000		/* of one reading: whoever sends for ever does not hold us */
+#define TOLD_MAX (256 * 1024)	/* kept of what was told */
 
 /* A sysctl that is watched. */
 struct followed {
@@ -45,6 +46,8 @@ struct pfw_monitor {
 	uint32_t ports[PORTS];		/* whose changes are none; 0: unused */
 	unsigned int next_port;
 	bool touched;			/* the table, in the transaction that is being told */
+	struct pfw_buffer told;		/* of the table */
+	bool forgetful;			/* not all of it is there */
 	_Alignas(struct nlmsghdr) char receive[RECEIVE_SIZE];
 };
 
@@ -126,6 +129,7 @@ void pfw_monitor_close(struct pfw_monitor *monitor)
 		close(monitor->files);
 	free(monitor->followed);
 	pfw_buffer_free(&monitor->keys);
+	pfw_buffer_free(&monitor->told);
 	free(monitor->table);
 	free(monitor);
 }
@@ -180,6 +184,18 @@ static bool is_ours(const struct pfw_monitor *monitor, const struct nlmsghdr *me
 	return false;
 }
 
+static void keep_told(struct pfw_monitor *monitor, const struct nlmsghdr *message)
+{
+	size_t len = MNL_ALIGN(message->nlmsg_len);
+
+	if (monitor->forgetful)
+		return;
+	if (monitor->told.len + len <= TOLD_MAX)
+		pfw_buffer_append(&monitor->told, message, len);
+	else
+		monitor->forgetful = true;
+}
+
 /* A transaction is told object by object, and its end is the new generation. */
 static void take_rules(struct pfw_monitor *monitor, const struct nlmsghdr *message,
 		       struct pfw_monitor_news *news)
@@ -187,7 +203,10 @@ static void take_rules(struct pfw_monitor *monitor, const struct nlmsghdr *messa
 	if (message->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES || is_ours(monitor, message))
 		return;
 	if ((message->nlmsg_type & 0xff) != NFT_MSG_NEWGEN) {
-		monitor->touched = monitor->touched || is_of_table(monitor, message);
+		if (is_of_table(monitor, message)) {
+			monitor->touched = true;
+			keep_told(monitor, message);
+		}
 		return;
 	}
 	if (!monitor->touched)
@@ -328,10 +347,24 @@ void pfw_monitor_follow_lock(struct pfw_monitor *monitor, const char *path)
 void pfw_monitor_read(struct pfw_monitor *monitor, struct pfw_monitor_news *news)
 {
 	if (monitor->rules && !take_all(monitor, monitor->rules, take_rules, news))
-		news->rules = true;
+		news->rules = monitor->forgetful = true;
 	if (!take_all(monitor, monitor->host, take_host, news))
 		news->host = monitor->stale = true;
 	take_files(monitor, news);
+}
+
+bool pfw_monitor_told(const struct pfw_monitor *monitor, struct pfw_told *ret)
+{
+	if (monitor->forgetful || monitor->told.failed)
+		return false;
+	*ret = (struct pfw_told){ monitor->told.data, monitor->told.len };
+	return true;
+}
+
+void pfw_monitor_forget(struct pfw_monitor *monitor)
+{
+	pfw_buffer_free(&monitor->told);
+	monitor->forgetful = false;
 }
 
 /* ---- Whose changes are none */

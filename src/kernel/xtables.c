@@ -47,7 +47,8 @@ static int open_lock(struct pfw_xtables_lock *lock, const char *path, struct pfw
 					     path) : 0;
 }
 
-int pfw_xtables_lock(struct pfw_xtables_lock *lock, unsigned int seconds, struct pfw_error *err)
+int pfw_xtables_lock(struct pfw_xtables_lock *lock, unsigned int seconds, bool wait,
+		     struct pfw_error *err)
 {
 	const char *path = pfw_xtables_lock_path();
 	int ret;
@@ -57,7 +58,7 @@ int pfw_xtables_lock(struct pfw_xtables_lock *lock, unsigned int seconds, struct
 	ret = open_lock(lock, path, err);
 	if (ret)
 		return ret;
-	ret = pfw_lock_wait(lock->fd, LOCK_EX, pfw_lock_deadline(seconds));
+	ret = pfw_lock_wait(lock->fd, LOCK_EX, pfw_lock_deadline(wait ? seconds : 0));
 	lock->held = !ret;
 	if (ret == -ETIMEDOUT)
 		return pfw_fail(err, PFW_FAILED, ret,

@@ -210,6 +210,16 @@ static json_t *status_warnings(struct pfw_engine *engine, const struct pfw_view 
 				  view->unguarded);
 		ret = add_warning(warnings, &text);
 	}
+	if (!ret && pfw_engine_unowned(engine)) {
+		pfw_buffer_puts(&text, pfw_engine_unowned(engine));
+		ret = add_warning(warnings, &text);
+	}
+	if (!ret && view->owner) {
+		pfw_buffer_printf(&text, "another program (netlink port %u), most likely a portfwdd that is "
+				  "not asked from here, owns the table: only that one can change it",
+				  view->owner);
+		ret = add_warning(warnings, &text);
+	}
 	if (!ret && pfw_engine_trial_failed(engine)) {
 		pfw_buffer_puts(&text, "a reload was not confirmed, and whoever waited for it is gone: the "
 				"next change, or \"portfwd reload\", brings back what was before; "
@@ -265,13 +275,13 @@ int answer_status(struct pfw_engine *engine, const struct pfw_request *request, 
 		active += pfw_plan_active(pfw_engine_plan(engine), &ruleset->forwards[id]) &&
 			  !view.missing[id];
 	backend = pfw_engine_backend(engine, &why);
-	*ret = json_pack("{s:s, s:s?, s:s, s:{s:I, s:I}, s:b, s:{s:b, s:b}, s:b, s:o, s:I, s:{s:b, s:n}, "
-			 "s:o, s:o}", "backend",
+	*ret = json_pack("{s:s, s:s?, s:s, s:{s:I, s:I}, s:b, s:{s:b, s:b}, s:b, s:b, s:o, s:I, "
+			 "s:{s:b, s:n}, s:o, s:o}", "backend",
 			 backend, "fallback", why, "kernel", uname(&system) ? "" : system.release,
 			 "forwards", "configured", (json_int_t)ruleset->n_live, "active", active,
 			 "in_sync", (int)view.in_sync, "ip_forward", "ipv4",
-			 (int)facts->routing_on[0], "ipv6", (int)facts->routing_on[1], "guard",
-			 (int)view.guard, "route_localnet", list_links(&view.localnets), "journal",
+			 (int)facts->routing_on[0], "ipv6", (int)facts->routing_on[1], "owned",
+			 (int)view.owned, "guard", (int)view.guard, "route_localnet", list_links(&view.localnets), "journal",
 			 (json_int_t)pfw_engine_journal(engine), "daemon", "running", 0, "pid", "confirm",
 			 answer_trial(pfw_engine_trial_left(engine)), "warnings",
 			 status_warnings(engine, &view));

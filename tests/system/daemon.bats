@@ -237,6 +237,17 @@ repaired() { # TIMES [PORT]
 	daemon_stop
 }
 
+@test "a flush is not taken back, whatever was forgotten with it" {
+	daemon_start
+	pfw add --runtime later 81 "$SERVER4:80"
+	pfw add third 82 "$SERVER4:80"
+	pfw flush
+	eventually 5 eval '[ ! -s "$CONFIG.journal" ]'
+	sleep 0.5
+	equal "" "$(in_ns gw nft list tables)"
+	equal 1 "$(logged loaded:)"
+}
+
 @test "what is switched off on the host is switched on again" {
 	config <<- EOF
 		{ "forwards": [ { "name": "web", "listen": "8080", "target": "$SERVER4:80" },
@@ -349,4 +360,17 @@ status_of() { # KEY
 	wait "$DAEMON_PID"
 	DAEMON_PID=
 	[ -S "$BATS_TEST_TMPDIR/activated" ]
+}
+
+# If this fails, what was read long ago passes for what stands: a daemon cannot fill a map that has
+# grown since.
+@test "a map that outgrows its size by single changes is made anew" {
+	config <<- EOF
+		{ "forwards": [ { "name": "a", "listen": "10000-14999", "target": "$SERVER4:20000-24999" } ] }
+	EOF
+	daemon_start
+	pfw add b 20000-26999 "$SERVER4:30000-36999"
+	pfw add c 30000-39999 "$SERVER4:40000-49999"
+	pfw diff
+	daemon_stop
 }

@@ -548,7 +548,7 @@ setup() {
 	topology
 }
 
-teardown() {
+everything_ends() {
 	local pid
 	for pid in "${PIDS[@]}"; do
 		kill -- "-$pid" 2> /dev/null || true
@@ -559,4 +559,8 @@ teardown() {
 	PIDS=()
 	daemons_end
 	hosts_remove
+}
+
+teardown() {
+	everything_ends
 }

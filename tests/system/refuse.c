@@ -5,6 +5,7 @@
  *
  *   REFUSE_ELEMENT=NAME  each set element with this comment goes to nf_tables with a broken key
  *   REFUSE_NFTABLES=1    what is for nf_tables goes to a part of netfilter's netlink that is not there
+ *   REFUSE_OWNER=1       a table with the flags of Linux 6.9 is one with unknown flags
  *   REFUSE_RENAME=TEXT   rename(2) to a path that ends with this text fails with EIO
  *   REFUSE_SYNC=1        fsync(2) fails with EIO
  *   REFUSE_SYSCTL=NAME   of the sysctls of this name, only the first can be written
@@ -72,6 +73,24 @@ static void break_message(struct nlmsghdr *message, const char *name)
 		break_element(element, name);
 }
 
+/* As where these flags are not known (linux/netfilter/nf_tables.h). */
+static void spoil_owner(struct nlmsghdr *message)
+{
+	const uint32_t persist = htonl(0x4), unknown = htonl(0x80);
+	struct nlattr *flags;
+	uint32_t value;
+
+	if (message->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWTABLE))
+		return;
+	flags = find((struct nlattr *)((char *)NLMSG_DATA(message) + sizeof(struct nfgenmsg)),
+		     (char *)message + message->nlmsg_len, NFTA_TABLE_FLAGS);
+	if (!flags)
+		return;
+	memcpy(&value, flags + 1, sizeof(value));
+	value |= value & persist ? unknown : 0;
+	memcpy(flags + 1, &value, sizeof(value));
+}
+
 /* As where nf_tables is not: the rest of netfilter answers as ever. */
 static void send_astray(struct nlmsghdr *message)
 {
@@ -108,15 +127,17 @@ ssize_t sendmsg(int fd, const struct msghdr *packet, int flags)
 	struct nlmsghdr *message;
 	size_t i, at;
 
-	bool astray = getenv("REFUSE_NFTABLES");
+	bool astray = getenv("REFUSE_NFTABLES"), ownerless = getenv("REFUSE_OWNER");
 
-	for (i = 0; (name || astray) && i < packet->msg_iovlen; i++)
+	for (i = 0; (name || astray || ownerless) && i < packet->msg_iovlen; i++)
 		for (at = 0; at < packet->msg_iov[i].iov_len; at += NLMSG_ALIGN(message->nlmsg_len)) {
 			message = (struct nlmsghdr *)((char *)packet->msg_iov[i].iov_base + at);
 			if (name)
 				break_message(message, name);
 			if (astray)
 				send_astray(message);
+			if (ownerless)
+				spoil_owner(message);
 		}
 	return real(fd, packet, flags);
 }

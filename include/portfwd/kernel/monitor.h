@@ -40,6 +40,18 @@ void pfw_monitor_fds(const struct pfw_monitor *monitor, int ret[PFW_MONITOR_FDS]
 void pfw_monitor_read(struct pfw_monitor *monitor, struct pfw_monitor_news *news);
 
 /*
+ * What the kernel told of the table in all that was read and not forgotten since: its messages, one
+ * behind the other, without those that end a transaction. They hold until the next read.
+ */
+struct pfw_told {
+	const void *messages;
+	size_t len;
+};
+/* False: something was lost, or it was too much to keep. */
+bool pfw_monitor_told(const struct pfw_monitor *monitor, struct pfw_told *ret);
+void pfw_monitor_forget(struct pfw_monitor *monitor);
+
+/*
  * From now on, nothing is told of what the netlink socket of this number (pfw_netlink_port()) changes
  * in the rules. The last few that were named count.
  */

@@ -25,8 +25,12 @@ struct pfw_xtables_lock {
 
 /* $XTABLES_LOCKFILE, else /run/xtables.lock. */
 const char *pfw_xtables_lock_path(void);
-/* Takes it, waiting for others so many seconds, if it is not held already. */
-int pfw_xtables_lock(struct pfw_xtables_lock *lock, unsigned int seconds, struct pfw_error *err);
+/*
+ * Takes it, if it is not held already; where others hold it, waits so many seconds, or without wait is
+ * -ETIMEDOUT at once, in the same words.
+ */
+int pfw_xtables_lock(struct pfw_xtables_lock *lock, unsigned int seconds, bool wait,
+		     struct pfw_error *err);
 void pfw_xtables_unlock(struct pfw_xtables_lock *lock);
 /* Gives it back and closes the file. */
 void pfw_xtables_lock_close(struct pfw_xtables_lock *lock);

@@ -30,6 +30,11 @@ static int ipt_open(bool write, struct pfw_backend_handle **ret, struct pfw_erro
 	return 0;
 }
 
+static void ipt_hasten(struct pfw_backend_handle *handle, bool hasty)
+{
+	handle->hasty = hasty;
+}
+
 static void ipt_close(struct pfw_backend_handle *handle)
 {
 	if (!handle)
@@ -125,6 +130,7 @@ const struct pfw_backend pfw_backend_iptables = {
 	.guarded = ipt_guarded,
 	.shielded = ipt_shielded,
 	.formats = ipt_formats,
+	.hasten = ipt_hasten,
 	.release = ipt_release,
 	.close = ipt_close,
 };

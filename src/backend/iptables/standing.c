@@ -34,7 +34,7 @@ int ipt_fail_table(const struct ipt_library *library, enum ipt_table table, cons
 
 int ipt_lock(struct pfw_backend_handle *handle, struct pfw_error *err)
 {
-	return handle->write ? pfw_xtables_lock(&handle->lock, LOCK_SECONDS, err) : 0;
+	return handle->write ? pfw_xtables_lock(&handle->lock, LOCK_SECONDS, !handle->hasty, err) : 0;
 }
 
 void ipt_forget(struct pfw_backend_handle *handle)

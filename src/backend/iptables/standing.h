@@ -14,6 +14,7 @@ struct ipt_standing {
 
 struct pfw_backend_handle {
 	bool write;			/* who reads means to change: the lock is held till then */
+	bool hasty;			/* who holds the lock is not waited for */
 	struct pfw_xtables_lock lock;
 	bool has_read;			/* standing and digest are of the last read */
 	uint64_t digest;

@@ -221,8 +221,8 @@ START_TEST(test_lock)
 	use_lock(path);
 	ck_assert(!is_readable(2));
 	for (i = 0; i < 3; i++) {
-		ck_assert_int_eq(pfw_xtables_lock(&lock, 1, &err), 0);
-		ck_assert_int_eq(pfw_xtables_lock(&lock, 1, &err), 0);
+		ck_assert_int_eq(pfw_xtables_lock(&lock, 1, true, &err), 0);
+		ck_assert_int_eq(pfw_xtables_lock(&lock, 1, true, &err), 0);
 		pfw_monitor_follow_lock(monitor, pfw_xtables_lock_path());
 		pfw_xtables_unlock(&lock);
 		ck_assert(!is_readable(2));
@@ -235,7 +235,7 @@ START_TEST(test_lock)
 	ck_assert_int_eq(unlink(path), 0);
 	ck_assert(news().rules);
 	use_lock(path);
-	ck_assert_int_eq(pfw_xtables_lock(&lock, 1, &err), 0);
+	ck_assert_int_eq(pfw_xtables_lock(&lock, 1, true, &err), 0);
 	pfw_monitor_follow_lock(monitor, path);
 	ck_assert(!news().host);
 	pfw_xtables_unlock(&lock);
