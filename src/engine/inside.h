@@ -38,6 +38,7 @@ struct pfw_engine {
 	struct pfw_plan plan;
 	bool loaded;
 	bool words_only;		/* without a look at the kernel */
+	bool fresh;			/* nobody has tried yet to make the kernel what was loaded */
 	bool drafted;			/* what is loaded is a draft that is not saved yet */
 	enum pfw_engine_locks locks;	/* how to take them */
 	bool locked;			/* the state is, and loaded */
