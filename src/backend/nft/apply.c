@@ -301,7 +301,7 @@ static int tell_refusal(struct pfw_backend_handle *handle, const struct transact
 {
 	uint32_t port = refusal->code == -EPERM ? nft_owner(handle) : 0;
 
-	if (port && port != pfw_netlink_port(handle->nl))
+	if (port && port != handle->port)
 		return pfw_fail(err, PFW_FAILED, refusal->code,
 				"table inet " NFT_TABLE " is owned by another program (netlink port "
 				"%u), most likely a portfwdd that is not asked from here, and only "

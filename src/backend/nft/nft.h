@@ -10,6 +10,7 @@
 
 struct pfw_backend_handle {
 	struct pfw_netlink *nl;
+	uint32_t port;		/* by which the kernel knows who owns the table */
 	uint32_t generation;	/* of what the next apply is based on; 0: not known */
 	uint32_t stands;	/* the generation that stands, by the last read or apply; 0: not known */
 	bool has_read;		/* counts and room are known */
@@ -18,7 +19,6 @@ struct pfw_backend_handle {
 	uint8_t stamp[8];	/* that stood by the last read of all, or by the last apply */
 	uint32_t room[NFT_SETS + 1];	/* of fitted sets, by number, as last read; 0: no limit */
 	enum pfw_ownership ownership;	/* as it should be */
-	uint32_t owner;			/* netlink port of who is to own the table, where we are */
 	bool can_own;			/* the kernel has said so */
 	uint32_t awaited;		/* port of an owner that was waited for */
 };
@@ -119,6 +119,9 @@ struct nlmsghdr *nft_request(void *buf, uint16_t type, uint16_t flags);
 int nft_read(struct pfw_backend_handle *handle, struct pfw_image *ret, struct pfw_error *err);
 /* What is known of the whole table by an image of all of it, or of what was changed last. */
 void nft_remember_stamp(struct pfw_backend_handle *handle, const struct pfw_image *image);
+int nft_glance(struct pfw_backend_handle *handle, const struct pfw_plan *plan,
+	       const struct pfw_touched *only, struct pfw_image *ret_before,
+	       struct pfw_image *ret_after, struct pfw_error *err);
 int nft_recheck(struct pfw_backend_handle *handle, const struct pfw_plan *plan,
 		const struct pfw_told *messages, struct pfw_image *ret_before,
 		struct pfw_image *ret_after, struct pfw_error *err);
@@ -139,8 +142,7 @@ struct nft_table {
 int nft_ask_table(struct pfw_backend_handle *handle, struct nft_table *ret, struct pfw_error *err);
 
 /* Who owns the table; see own.c. */
-int nft_own(struct pfw_backend_handle *handle, enum pfw_ownership who, uint32_t port,
-	    struct pfw_error *err);
+int nft_own(struct pfw_backend_handle *handle, enum pfw_ownership who, struct pfw_error *err);
 uint32_t nft_owner(struct pfw_backend_handle *handle);
 /*
  * Whether it was somebody else a moment ago, and is nobody any more: one that is killed takes

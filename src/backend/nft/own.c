@@ -45,8 +45,7 @@ static int try_owning(struct pfw_backend_handle *handle, struct pfw_error *err)
 	return err->count ? ret : 0;
 }
 
-int nft_own(struct pfw_backend_handle *handle, enum pfw_ownership who, uint32_t port,
-	    struct pfw_error *err)
+int nft_own(struct pfw_backend_handle *handle, enum pfw_ownership who, struct pfw_error *err)
 {
 	int ret = 0;
 
@@ -54,7 +53,6 @@ int nft_own(struct pfw_backend_handle *handle, enum pfw_ownership who, uint32_t 
 		ret = try_owning(handle, err);
 		handle->can_own = !ret;
 	}
-	handle->owner = port;
 	handle->ownership = ret ? PFW_OWNED_BY_ANYBODY : who;
 	return ret;
 }
@@ -83,7 +81,7 @@ bool nft_owner_has_ended(struct pfw_backend_handle *handle)
 
 static bool is_ours(const struct pfw_backend_handle *handle, const struct nft_table *table)
 {
-	return table->port && table->port == handle->owner;
+	return table->port == handle->port;
 }
 
 bool nft_is_rightly_owned(const struct pfw_backend_handle *handle, const struct nft_table *table)

@@ -33,7 +33,7 @@ static void set(struct pfw_backend_handle *handle, enum pfw_ownership who)
 {
 	struct pfw_error err = PFW_ERROR_INIT;
 	char line[1024];
-	int ret = pfw_backend_nftables.own(handle, who, pfw_backend_nftables.port(handle), &err);
+	int ret = pfw_backend_nftables.own(handle, who, &err);
 
 	ck_assert_msg(!ret, "%d, %s", ret, unit_error(&err, 0, line));
 }
