@@ -310,7 +310,7 @@ has_lines() { # FILE COUNT
 	built_in iptables || skip "built without iptables"
 	daemon_start
 	sed -i 's/"own_table": true/"own_table": true, "backend": "iptables"/' "$CONFIG"
-	pfw reload 2>&1 | grep "own_table is only for the nftables backend"
+	eventually 5 has_logged "own_table is only for the nftables backend"
 	equal "" "$(in_ns gw nft list tables)"
 	visit 1
 	contains "$(pfw status)" "own_table is only for the nftables backend"
