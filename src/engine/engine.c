@@ -164,6 +164,7 @@ int engine_commit(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
 
 	if (!ret)
 		ret = pfw_store_commit(engine->store, err);
+	engine->fresh = engine->fresh && ret;
 	if (!ret)
 		return 0;
 	sides_take_back(engine, sides, err);
