@@ -9,7 +9,7 @@
 load helpers
 load daemon
 
-FORWARDS=1500
+FORWARDS=4000
 
 setup() {
 	sandbox_check
