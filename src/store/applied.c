@@ -466,6 +466,7 @@ char *applied_copy_path(const struct pfw_store *store)
 		       copy_path(store, PFW_KEPT_APPLIED) : NULL;
 }
 
+/* On disk at once, for the kernel flushes what is renamed before that, and who renames it must not wait. */
 char *applied_write_copy(const char *path, const char *file, const struct seen *like, const char *bytes,
 			 size_t len)
 {
@@ -479,7 +480,7 @@ char *applied_write_copy(const char *path, const char *file, const struct seen *
 	pfw_buffer_puts(&head, HEAD);
 	put_head(&head, &text, &st, "");
 	pfw_buffer_puts(&head, "\n");
-	if (head.failed || write_temp(temp, &head, &text, 1, like, false)) {
+	if (head.failed || write_temp(temp, &head, &text, 1, like, true)) {
 		free(temp);
 		temp = NULL;
 	}
