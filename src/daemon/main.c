@@ -3,12 +3,14 @@
 #include "config.h"
 
 #include <fcntl.h>
-#ifdef HAVE_MALLOPT
+#ifdef HAVE_MALLOC_TRIM
 #include <malloc.h>
 #endif
 #include <unistd.h>
 
 #include "daemon.h"
+
+#define LARGE (1024 * 1024)
 
 /* What is opened later must not become standard error. */
 static void hold_descriptors(void)
@@ -21,19 +23,19 @@ static void hold_descriptors(void)
 }
 
 /*
- * A block as large as a file or an image is needed for a moment only. Unless it is told what is
- * large, the C library keeps the room of one that was freed for others like it, in every thread.
+ * What is as large as the files goes back to the system at once. By itself the C library keeps more and
+ * more of it: as much as was used once, for each of the threads that rewrote the file.
  */
-static void give_back_large_blocks(void)
+static void keep_little(void)
 {
-#ifdef HAVE_MALLOPT
-	(void)mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+#ifdef HAVE_MALLOC_TRIM
+	mallopt(M_MMAP_THRESHOLD, LARGE);
 #endif
 }
 
 int main(int argc, char **argv)
 {
 	hold_descriptors();
-	give_back_large_blocks();
+	keep_little();
 	return daemon_main(argc, argv);
 }

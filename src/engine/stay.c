@@ -126,6 +126,13 @@ static void release_backends(struct pfw_engine *engine)
 			backend->ops->release(backend->handle);
 }
 
+void engine_let_others(struct pfw_engine *engine)
+{
+	release_backends(engine);
+	if (!engine->state.exclusive)
+		state_unlock(&engine->state);
+}
+
 void pfw_engine_release(struct pfw_engine *engine)
 {
 	release_backends(engine);
@@ -169,7 +176,9 @@ size_t pfw_engine_journal(const struct pfw_engine *engine)
 
 bool pfw_engine_is_current(const struct pfw_engine *engine)
 {
-	return engine->loaded && pfw_store_is_current(engine->store);
+	/* With what is applied, a flush forgets what was kept until the next boot. */
+	return engine->loaded && !engine->fresh &&
+	       pfw_store_is_current(engine->store, pfw_engine_is_applied(engine));
 }
 
 bool pfw_engine_is_applied(const struct pfw_engine *engine)

@@ -95,8 +95,11 @@ void pfw_watch_follow(struct pfw_watch *watch, const struct pfw_engine *engine)
 			pfw_monitor_ignore(watch->monitor, backend->ops->port(backend->handle));
 	}
 	backend = &engine->backends[ENGINE_PACKETS];
-	if (backend->ops)
+	if (backend->ops) {
 		watch->blind = !backend->ops->port;
+		pfw_monitor_follow_lock(watch->monitor, backend->ops->lock_path ?
+								backend->ops->lock_path() : NULL);
+	}
 	if (engine->state.folder)
 		follow_sysctls(watch, &engine->state.host);
 }

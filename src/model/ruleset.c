@@ -18,6 +18,7 @@ const struct pfw_settings pfw_settings_default = {
 	.ip_forward = true,
 	.guard = true,
 	.counters = true,
+	.own_table = false,
 	.hairpin = true,
 	.local = true,
 	.snat = PFW_SNAT_AUTO,

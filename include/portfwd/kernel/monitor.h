@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What others change of the packet rules and of the host's routing, as the kernel tells it while
- * it happens (netlink multicast, and inotify(7) for single sysctls, of which netlink tells nothing).
+ * it happens (netlink multicast, and inotify(7) for single sysctls, of which netlink tells nothing,
+ * and for the lock of those who change rules of which nothing is told).
  */
 #ifndef PORTFWD_KERNEL_MONITOR_H
 #define PORTFWD_KERNEL_MONITOR_H
@@ -61,5 +62,11 @@ void pfw_monitor_ignore(struct pfw_monitor *monitor, uint32_t port);
  * none. Cheap where they are the same as before. -ENOMEM: those of before stay watched.
  */
 int pfw_monitor_follow(struct pfw_monitor *monitor, const char *const *keys, size_t n);
+
+/*
+ * From now on, whoever closes this file is taken for somebody who has changed the rules; NULL:
+ * nobody is. It is looked for anew in each call, for it may be another one.
+ */
+void pfw_monitor_follow_lock(struct pfw_monitor *monitor, const char *path);
 
 #endif

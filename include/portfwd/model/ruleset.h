@@ -16,6 +16,7 @@ struct pfw_settings {
 	bool ip_forward;
 	bool guard;
 	bool counters;
+	bool own_table;		/* of whoever stays to look after it */
 	bool hairpin;
 	bool local;
 	uint8_t snat;		/* enum pfw_snat, never unset */

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <time.h>
 #include <libnftnl/set.h>
-#include <libnftnl/table.h>
 
 #include "reader.h"
 
@@ -27,32 +26,18 @@ bool reader_ours(const char *table)
 	return table && !strcmp(table, NFT_TABLE);
 }
 
-static int take_table(void *ctx, const struct nlmsghdr *message)
-{
-	struct reader *reader = ctx;
-	struct nftnl_table *table = nftnl_table_alloc();
-	uint32_t flags;
-	int ret = -ENOMEM;
-
-	if (table && nftnl_table_nlmsg_parse(message, table) < 0)
-		ret = -EBADMSG;
-	else if (table) {
-		flags = nftnl_table_get_u32(table, NFTNL_TABLE_FLAGS);
-		if (pfw_image_add(reader->image, NFT_KIND_TABLE, NFT_TABLE, sizeof(NFT_TABLE), &flags,
-				  sizeof(flags), NULL))
-			ret = 0;
-	}
-	nftnl_table_free(table);
-	return ret;
-}
-
 int reader_table(struct reader *reader)
 {
-	_Alignas(struct nlmsghdr) char buf[NFT_REQUEST_SIZE];
-	struct nlmsghdr *message = nft_request(buf, NFT_MSG_GETTABLE, 0);
+	struct nft_table table = { 0 };
+	int ret = nft_ask_table(reader->handle, &table, reader->err);
+	uint32_t flags = table.flags & ~NFT_TABLE_OWNED;
 
-	mnl_attr_put_strz(message, NFTA_TABLE_NAME, NFT_TABLE);
-	return reader_ask(reader, message, take_table);
+	if (ret)
+		return ret;
+	if (!pfw_image_add(reader->image, NFT_KIND_TABLE, NFT_TABLE, sizeof(NFT_TABLE), &flags,
+			   sizeof(flags), NULL))
+		return -ENOMEM;
+	return nft_flags_read(reader->handle, &table, reader->image);
 }
 
 static int add_anonymous(struct reader *reader, const struct nftnl_set *set, const char *name)
@@ -220,10 +205,11 @@ static int read_once(struct pfw_backend_handle *handle, struct pfw_image *image,
 int nft_read(struct pfw_backend_handle *handle, struct pfw_image *ret, struct pfw_error *err)
 {
 	const struct timespec pause = { .tv_nsec = READ_PAUSE * 1000 * 1000 };
+	const int attempts = handle->hasty ? 1 : READ_ATTEMPTS;
 	struct pfw_image image = { 0 };
 	int code = -EINTR, attempt;
 
-	for (attempt = 0; code == -EINTR && attempt < READ_ATTEMPTS; attempt++) {
+	for (attempt = 0; code == -EINTR && attempt < attempts; attempt++) {
 		if (attempt)
 			nanosleep(&pause, NULL);
 		pfw_image_free(&image);
