@@ -206,8 +206,19 @@ int folder_sync(const char *path);
 
 /* ---- applied.c */
 
-/* Keeps the copy that was due, or that was of the file before the journal was written to it. */
-void applied_follow(struct pfw_store *store, uint64_t digest_before);
+/*
+ * Keeps the copy that was due, or that was of the file before the journal was written to it. *copy:
+ * as applied_write_copy() made it of the file as it is now, or NULL; NULL if it was taken.
+ */
+void applied_follow(struct pfw_store *store, uint64_t digest_before, char **copy);
+/* Where that will be, if it is one of the main file alone; NULL: it is not, or there will be none. */
+char *applied_copy_path(const struct pfw_store *store);
+/*
+ * Writes the copy of a main file that says this, and is still under another name (file), beside the
+ * path. Its name, to be freed, or NULL. Asks nothing but the disk.
+ */
+char *applied_write_copy(const char *path, const char *file, const struct seen *like, const char *bytes,
+			 size_t len);
 /*
  * Before a journal that was left goes: where it is of what is kept, and the file was edited by hand
  * since, it is kept as well. Once the files are what is kept again, it is the journal again.

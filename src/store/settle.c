@@ -27,6 +27,8 @@ struct pfw_settling {
 	off_t len;
 	char *temp;		/* the new file; NULL: it says all of this already */
 	uint64_t digest;	/* of its text */
+	char *copy_path;	/* where its copy goes; NULL: none is wanted, or not of it alone */
+	char *copy;		/* that copy, under another name; or NULL */
 };
 
 /* ---- Beginning: what is to be done, as far as the store must be asked */
@@ -99,6 +101,7 @@ int pfw_store_settle_begin(struct pfw_store *store, struct pfw_settling **ret, s
 		return code;
 	}
 	temp_sweep(store, file->path);
+	to->copy_path = applied_copy_path(store);
 	*ret = to;
 	return 0;
 }
@@ -129,6 +132,9 @@ int pfw_settling_prepare(struct pfw_settling *settling, struct pfw_error *err)
 		ret = temp_write(file->path, &file->seen, text.data, text.len, &settling->temp, err);
 	if (!ret)
 		settling->digest = pfw_hash(text.data, text.len);
+	if (!ret && settling->copy_path)
+		settling->copy = applied_write_copy(settling->copy_path, settling->temp, &file->seen,
+						    text.data, text.len);
 	pfw_buffer_free(&text);
 	return ret;
 }
@@ -273,7 +279,7 @@ int pfw_store_settle_end(struct pfw_store *store, struct pfw_settling *settling,
 		store->now.files[0].seen.racy = true;
 	store->n_loads++;
 	if (!ret)
-		applied_follow(store, before);
+		applied_follow(store, before, &settling->copy);
 	return ret;
 }
 
@@ -286,6 +292,10 @@ void pfw_settling_free(struct pfw_settling *settling)
 	if (settling->temp)
 		unlink(settling->temp);
 	free(settling->temp);
+	if (settling->copy)
+		unlink(settling->copy);
+	free(settling->copy);
+	free(settling->copy_path);
 	for (i = 0; settling->texts && i < settling->n_pendings; i++)
 		free(settling->texts[i]);
 	free(settling->texts);
