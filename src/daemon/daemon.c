@@ -150,7 +150,7 @@ static void on_changed(void *ctx, enum pfw_verb verb, const json_t *answer)
 {
 	struct daemon *daemon = ctx;
 
-	keep_changed(daemon->keep, verb, answer);
+	keep_changed(daemon->keep, verb);
 	trial_changed(&daemon->trial, verb, answer);
 }
 

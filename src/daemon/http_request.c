@@ -395,6 +395,7 @@ void http_request_done(void *cls, struct MHD_Connection *connection, void **stat
 	if (!request)
 		return;
 	*state = NULL;
+	http_look_leave(request);
 	http_set_deadline(request->peer, HTTP_HEAD_MS);
 	request->http->held -= request->body.len;
 	pfw_buffer_free(&request->body);

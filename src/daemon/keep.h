@@ -32,6 +32,6 @@ int keep_reload(struct keep *keep, const char *why);
 #define KEEP_SAVED "file"	/* somebody saved it, and nobody asked for more */
 
 /* Somebody else has asked the service for this, and it was done. */
-void keep_changed(struct keep *keep, enum pfw_verb verb, const json_t *answer);
+void keep_changed(struct keep *keep, enum pfw_verb verb);
 
 #endif

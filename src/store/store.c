@@ -543,21 +543,29 @@ static bool are_drop_ins_current(const struct pfw_store *store)
 	return ret;
 }
 
-bool pfw_store_is_current(const struct pfw_store *store)
+static bool is_runtime_current(const struct pfw_store *store)
 {
 	const struct loaded *now = &store->now;
-	const struct file *file;
+	const struct file *file = &now->files[now->n_files - 1];
+
+	if (!now->runtime || !store->runtime)
+		return !now->runtime && !store->runtime;
+	return seen_is_current(&file->seen, file->path) &&
+	       !(store->runtime_stale && file->seen.exists);
+}
+
+bool pfw_store_is_current(const struct pfw_store *store, bool runtime)
+{
+	const struct loaded *now = &store->now;
 	uint32_t i;
 
-	if (!now->files || store->draft || now->runtime != (store->runtime != NULL) ||
+	if (!now->files || store->draft ||
 	    !seen_is_current(&now->journal.seen, store->journal_path) ||
 	    !are_drop_ins_current(store))
 		return false;
-	for (i = 0; i < now->n_files; i++) {
-		file = &now->files[i];
-		if (!seen_is_current(&file->seen, file->path) ||
-		    (store->runtime_stale && file->seen.exists && pfw_store_is_runtime(store, i)))
+	for (i = 0; i < now->n_files; i++)
+		if (!pfw_store_is_runtime(store, i) &&
+		    !seen_is_current(&now->files[i].seen, now->files[i].path))
 			return false;
-	}
-	return true;
+	return !runtime || is_runtime_current(store);
 }

@@ -89,9 +89,9 @@ void pfw_store_accept(struct pfw_store *store);
 void pfw_store_revert(struct pfw_store *store);
 /*
  * Whether the files are those that were loaded, and say what was loaded and committed since. Where
- * that is not certain it is false.
+ * that is not certain it is false. Runtime: so is what is kept until the next boot.
  */
-bool pfw_store_is_current(const struct pfw_store *store);
+bool pfw_store_is_current(const struct pfw_store *store, bool runtime);
 
 /*
  * Whether a journal was there that somebody else left, or that was read and not written: whoever

@@ -54,7 +54,7 @@ static int refresh(struct desk *desk, struct pfw_error *err)
 	struct pfw_ruleset fresh = { 0 };
 	int ret = 0;
 
-	if (!pfw_store_is_current(desk->store)) {
+	if (!pfw_store_is_current(desk->store, true)) {
 		ret = pfw_store_load(desk->store, false, &fresh, err);
 		if (ret)
 			return ret;

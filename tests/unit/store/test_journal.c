@@ -94,19 +94,19 @@ START_TEST(test_current)
 
 	folder_fill(&f);
 	desk_open(&desk, &f, true);
-	ck_assert(pfw_store_is_current(desk.store));
+	ck_assert(pfw_store_is_current(desk.store, true));
 	desk_must(&desk, "c=3");
-	ck_assert(pfw_store_is_current(desk.store));
+	ck_assert(pfw_store_is_current(desk.store, true));
 	desk_must(&desk, "!");
-	ck_assert(pfw_store_is_current(desk.store));
+	ck_assert(pfw_store_is_current(desk.store, true));
 	folder_write(&f, "portfwd.d/y.json", "{}");
-	ck_assert(!pfw_store_is_current(desk.store));
+	ck_assert(!pfw_store_is_current(desk.store, true));
 	desk_must(&desk, "c=4");
 	folder_write(&f, "p.json", BEFORE " ");
-	ck_assert(!pfw_store_is_current(desk.store));
+	ck_assert(!pfw_store_is_current(desk.store, true));
 	desk_must(&desk, "c=5");
 	folder_unlink(&f, JOURNAL);
-	ck_assert(!pfw_store_is_current(desk.store));
+	ck_assert(!pfw_store_is_current(desk.store, true));
 	desk_close(&desk);
 	folder_free(&f);
 }
