@@ -16,6 +16,7 @@
 #define HTTP_BODY_MAX (16u << 20)
 #define HTTP_VALUES_MAX 100000u		/* in one body; each takes far more memory than text */
 #define HTTP_HELD_MAX (64u << 20)	/* bodies and answers of all requests */
+#define HTTP_FILE_MAX HTTP_HELD_MAX	/* a body that has the whole configuration */
 #define HTTP_SMALL 65536		/* is always had room for */
 #define HTTP_LARGE (1u << 20)		/* is given back to the kernel at once */
 #define HTTP_MEMORY (48u << 10)		/* of a connection: its headers, and what is on its way */

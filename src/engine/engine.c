@@ -60,7 +60,6 @@ int pfw_engine_open(const struct pfw_engine_options *options, struct pfw_engine 
 	code = pfw_store_open(options->config, &engine->store, err);
 	if (code)
 		goto fail;
-	engine->stays = options->journal;
 	if (options->journal)
 		pfw_store_set_journal(engine->store);
 	*ret = engine;
@@ -165,6 +164,7 @@ int engine_commit(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
 
 	if (!ret)
 		ret = pfw_store_commit(engine->store, err);
+	engine->fresh = engine->fresh && ret;
 	if (!ret)
 		return 0;
 	sides_take_back(engine, sides, err);

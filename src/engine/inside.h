@@ -31,14 +31,14 @@ struct pfw_engine {
 	bool fell_back;			/* and it is the first change for which it did */
 	struct engine_backend backends[ENGINE_BACKENDS];
 	struct engine_backend owner;	/* closed for now, but what it owns it goes on owning; or none */
-	bool stays;
+	bool stays;			/* it can own the table, and is to be quick again and again */
 	bool told_unowned;		/* that own_table cannot be had */
 	struct pfw_ruleset ruleset;
 	struct pfw_facts facts;		/* what the plan points into */
 	struct pfw_plan plan;
 	bool loaded;
 	bool words_only;		/* without a look at the kernel */
-	bool stays;			/* it is to be quick again and again, rather than once */
+	bool fresh;			/* nobody has tried yet to make the kernel what was loaded */
 	bool drafted;			/* what is loaded is a draft that is not saved yet */
 	enum pfw_engine_locks locks;	/* how to take them */
 	bool locked;			/* the state is, and loaded */

@@ -157,6 +157,24 @@ web() {
 	daemon_stop
 }
 
+@test "a saved file that somebody looks at, before it is loaded, is loaded all the same" {
+	daemon_start
+	config <<- EOF
+		{ "forwards": [ { "name": "web", "listen": "8081", "target": "$SERVER4:80" } ] }
+	EOF
+	equal 8081 "$(pfw_json '.forwards[].listen.port' list)"
+	eventually 5 has_logged "loaded: why=file"
+	reaches tcp client "$WAN4" 8081 one
+	config <<- EOF
+		{ "forwards": [ { "name": "web", "listen": "8082", "target": "$SERVER4:80" } ] }
+	EOF
+	pfw_fails 4 add web 8083 "$SERVER4:80"
+	eventually 5 has_logged "loaded: why=file" 2
+	reaches tcp client "$WAN4" 8082 one
+	equal 0 "$(logged "put back")"
+	daemon_stop
+}
+
 @test "other files in the folder are nothing to it" {
 	daemon_start
 	touch "$(dirname "$CONFIG")/other.json" "$(dirname "$CONFIG")/.portfwd.json.swp"

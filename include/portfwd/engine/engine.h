@@ -22,7 +22,7 @@ struct pfw_engine_options {
 	const char *run_dir;
 	const char *backend;		/* NULL: as the settings say */
 	bool journal;			/* changes of the main file are settled later */
-	bool stays;			/* it can own what it makes: own_table of the settings */
+	bool stays;			/* it can own the table, and is to be quick again and again */
 };
 
 /*
@@ -103,7 +103,10 @@ int pfw_engine_settle_end(struct pfw_engine *engine, struct pfw_settling *settli
 			  struct pfw_error *err);
 /* How many lines of the journal are not settled. */
 size_t pfw_engine_journal(const struct pfw_engine *engine);
-/* Whether the files say what is loaded; false where that is not certain. */
+/*
+ * Whether the files say what is loaded, and the kernel was made so, or somebody tried; false where that
+ * is not certain.
+ */
 bool pfw_engine_is_current(const struct pfw_engine *engine);
 /* What a load left out of a journal, told once, to be freed; or NULL. Changes report it by themselves. */
 char *pfw_engine_take_notice(struct pfw_engine *engine);
