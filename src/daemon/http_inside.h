@@ -196,6 +196,8 @@ void http_try_now(struct http *http);
 
 /* http_look.c: looks in a child process. */
 bool http_look_is_worth(const struct request *request);
+/* Whether a look at everything takes long, and this is not the child for it. */
+bool http_look_is_long(const struct request *request);
 enum MHD_Result http_look(struct request *request);
 /* What has become of it; or by the loop, where there could be no child. */
 enum MHD_Result http_look_answer(struct request *request);

@@ -314,6 +314,8 @@ static int try_load(struct pfw_engine *engine, const struct pfw_engine_load *loa
 	engine->compared = false;
 	engine->drafted = load->draft != NULL;
 	engine->bulky = true;
+	if (engine->stays)
+		pfw_ruleset_index_listens(&engine->ruleset);
 	engine_note_expiries(engine);
 	return 0;
 }

@@ -81,6 +81,8 @@ static void compact(struct pfw_engine *engine)
 	if (ret)
 		engine->ruleset = waste;
 	pfw_ruleset_free(ret ? &fresh : &waste);
+	if (engine->stays)
+		pfw_ruleset_index_listens(&engine->ruleset);
 	engine->bulky = true;
 }
 
