@@ -62,7 +62,7 @@ files() {
 }
 
 kernel() {
-	in_net gw sh -c 'nft list ruleset
+	in_ns gw sh -c 'nft list ruleset
 		cd /proc/sys/net && grep -H . ipv4/ip_forward ipv[46]/conf/*/forwarding'
 }
 
