@@ -42,6 +42,16 @@ built_in() { # BACKEND: whether the program has it
 # that one is dropped. Valgrind and sanitizers slow down portfwd, not packets.
 : "${ASK_SECONDS:=5}" "${DROP_SECONDS:=0.4}"
 
+# At each single command bats looks where it is, for the case that the test fails there, which is
+# half of the time that a test takes. Looking when it has failed is enough.
+bats_debug_trap() { :; }
+bats_error_trap() {
+	bats_check_status_from_trap
+	bats_capture_stack_trace
+	# shellcheck disable=SC2034 # bats reads it
+	BATS_DEBUG_LAST_STACK_TRACE_IS_VALID=1
+}
+
 sandbox_check() {
 	if [ -z "${PORTFWD_SANDBOX-}" ]; then
 		echo "run the system tests with tests/system/run: they change the network around them" >&2
