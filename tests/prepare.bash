@@ -14,7 +14,8 @@ PACKAGES_BUILD=(
 # netbase has the names of protocols, without which nft lists numbers.
 PACKAGES_HOSTS=(iproute2 iptables netbase nftables socat util-linux)
 PACKAGES_TEST=(
-	bats check clang conntrack curl jq libc6-dbg mandoc python3-jsonschema python3-yaml strace valgrind
+	bats check clang conntrack curl jq libc6-dbg mandoc python3-jsonschema python3-yaml strace systemd
+	valgrind
 	xz-utils
 )
 export PACKAGES_BUILD PACKAGES_HOSTS PACKAGES_TEST

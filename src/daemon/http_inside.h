@@ -16,6 +16,7 @@
 #define HTTP_BODY_MAX (16u << 20)
 #define HTTP_VALUES_MAX 100000u		/* in one body; each takes far more memory than text */
 #define HTTP_HELD_MAX (64u << 20)	/* bodies and answers of all requests */
+#define HTTP_FILE_MAX HTTP_HELD_MAX	/* a body that has the whole configuration */
 #define HTTP_SMALL 65536		/* is always had room for */
 #define HTTP_LARGE (1u << 20)		/* is given back to the kernel at once */
 #define HTTP_MEMORY (48u << 10)		/* of a connection: its headers, and what is on its way */
@@ -195,6 +196,8 @@ void http_try_now(struct http *http);
 
 /* http_look.c: looks in a child process. */
 bool http_look_is_worth(const struct request *request);
+/* Whether a look at everything takes long, and this is not the child for it. */
+bool http_look_is_long(const struct request *request);
 enum MHD_Result http_look(struct request *request);
 /* What has become of it; or by the loop, where there could be no child. */
 enum MHD_Result http_look_answer(struct request *request);

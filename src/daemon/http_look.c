@@ -54,19 +54,30 @@ static uint64_t now(const struct http *http)
 	return uv_now(http->loop);
 }
 
+bool http_look_is_long(const struct request *request)
+{
+	return !request->in_child && !request->in_loop &&
+	       pfw_service_size(request->http->service) >= FEW;
+}
+
+/* Of those that are named, a glance may be enough. */
+static bool names_some(const struct request *request)
+{
+	return json_array_size(json_object_get(request->json, "names")) > 0;
+}
+
 bool http_look_is_worth(const struct request *request)
 {
-	if (request->in_child || request->in_loop || pfw_service_size(request->http->service) < FEW)
+	if (!http_look_is_long(request))
 		return false;
 	switch (request->route) {
 	case PFW_ROUTE_STATUS:
 	case PFW_ROUTE_LIST:
-	case PFW_ROUTE_GET:
 	case PFW_ROUTE_CHECK:
 	case PFW_ROUTE_METRICS:
 		return true;
 	case PFW_ROUTE_COMMAND:
-		return http_is_look(request->segment);
+		return http_is_look(request->segment) && !names_some(request);
 	default:
 		return false;
 	}
@@ -79,11 +90,11 @@ static bool work(void *ctx, int fd)
 	struct look *look = ctx;
 	struct request *request = look->request;
 
-	pfw_service_part(look->http->service);
 	request->in_child = true;
 	request->locked = look->locked;
 	request->child_fd = fd;
-	return http_route(request) == MHD_YES;
+	return !pfw_service_part(look->http->service, &request->err) &&
+	       http_route(request) == MHD_YES;
 }
 
 enum MHD_Result http_look_write(struct request *request, const struct http_answer *answer,

@@ -167,6 +167,14 @@ int http_ask(struct request *request, enum pfw_verb verb, const struct pfw_reque
 	return code;
 }
 
+/* It comes again. */
+static void forget_refusal(struct request *request)
+{
+	pfw_error_clear(&request->err);
+	request->code = 0;
+	request->busy = false;
+}
+
 /* ---- Forwards as resources */
 
 static const char *text_or_null(const struct pfw_buffer *buffer)
@@ -193,17 +201,28 @@ static enum MHD_Result answer_forward(struct request *request, unsigned int stat
 	return http_answer_json(request, &answer, forward);
 }
 
+/* Where a glance was not enough, a child has a look. */
+static enum MHD_Result refuse_list(struct request *request)
+{
+	if (request->code != -ESTALE)
+		return http_answer_problem(request);
+	forget_refusal(request);
+	return http_look(request);
+}
+
 static enum MHD_Result get_forward(struct request *request)
 {
 	const char *const names[] = { request->segment };
-	const struct pfw_request what = { .names = names, .n_names = 1 };
+	const struct pfw_request what = {
+		.names = names, .n_names = 1, .brief = http_look_is_long(request),
+	};
 	const struct http_answer unchanged = { .status = 304 };
 	const char *known = text_or_null(&request->none_match);
 	char tag[PFW_ETAG_SIZE];
 	json_t *answer, *forward;
 
 	if (http_ask(request, PFW_VERB_LIST, &what, &answer))
-		return http_answer_problem(request);
+		return refuse_list(request);
 	forward = json_incref(json_array_get(json_object_get(answer, "forwards"), 0));
 	json_decref(answer);
 	if (known && !pfw_etag_make(forward, tag) && pfw_etag_listed(known, tag, true)) {
@@ -328,11 +347,12 @@ static enum MHD_Result list(struct request *request, struct pfw_request *what)
 	if (!request->in_child && request->http->held > HTTP_HELD_MAX / 2)
 		return http_wait(request);
 	pfw_buffer_puts(&text, "{\"forwards\":[");
+	what->brief = http_look_is_long(request);
 	what->row = append_row;
 	what->row_ctx = &text;
 	if (text.failed || http_ask(request, PFW_VERB_LIST, what, &answer)) {
 		pfw_buffer_free(&text);
-		return http_answer_problem(request);
+		return refuse_list(request);
 	}
 	json_decref(answer);
 	pfw_buffer_puts(&text, "]}\n");
@@ -429,14 +449,6 @@ static enum MHD_Result (*const handlers[PFW_ROUTES])(struct request *request) = 
 	[PFW_ROUTE_EVENTS] = http_events_answer,
 	[PFW_ROUTE_METRICS] = http_metrics_answer,
 };
-
-/* What a request that comes again was refused with before. */
-static void forget_refusal(struct request *request)
-{
-	pfw_error_clear(&request->err);
-	request->code = 0;
-	request->busy = false;
-}
 
 enum MHD_Result http_route(struct request *request)
 {

@@ -236,6 +236,22 @@ static bool is_right(const struct pfw_engine *engine, bool write, bool anew)
 	return !anew && engine->state.config && engine->state.backend == packets->ops->name;
 }
 
+static int part(struct engine_backend *backend, struct pfw_error *err)
+{
+	backend->write = false;
+	return backend->handle && backend->ops->part ? backend->ops->part(backend->handle, err) : 0;
+}
+
+int engine_part_backends(struct pfw_engine *engine, struct pfw_error *err)
+{
+	unsigned int i;
+	int ret = part(&engine->owner, err);
+
+	for (i = 0; !ret && i < ENGINE_BACKENDS; i++)
+		ret = part(&engine->backends[i], err);
+	return ret;
+}
+
 void engine_hasten(struct pfw_engine *engine)
 {
 	const struct engine_backend *backend;

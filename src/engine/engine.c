@@ -101,10 +101,10 @@ void pfw_engine_set_locks(struct pfw_engine *engine, enum pfw_engine_locks locks
 	engine_hasten(engine);
 }
 
-void pfw_engine_part(struct pfw_engine *engine)
+int pfw_engine_part(struct pfw_engine *engine, struct pfw_error *err)
 {
-	engine_close_backends(engine);
-	pfw_trial_free(&engine->trial);
+	engine->trial.fd = -1;
+	return engine_part_backends(engine, err);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -164,6 +164,7 @@ int engine_commit(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
 
 	if (!ret)
 		ret = pfw_store_commit(engine->store, err);
+	engine->fresh = engine->fresh && ret;
 	if (!ret)
 		return 0;
 	sides_take_back(engine, sides, err);

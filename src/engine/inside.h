@@ -31,13 +31,14 @@ struct pfw_engine {
 	bool fell_back;			/* and it is the first change for which it did */
 	struct engine_backend backends[ENGINE_BACKENDS];
 	struct engine_backend owner;	/* closed for now, but what it owns it goes on owning; or none */
-	bool stays;
+	bool stays;			/* it can own the table, and is to be quick again and again */
 	bool told_unowned;		/* that own_table cannot be had */
 	struct pfw_ruleset ruleset;
 	struct pfw_facts facts;		/* what the plan points into */
 	struct pfw_plan plan;
 	bool loaded;
 	bool words_only;		/* without a look at the kernel */
+	bool fresh;			/* nobody has tried yet to make the kernel what was loaded */
 	bool drafted;			/* what is loaded is a draft that is not saved yet */
 	enum pfw_engine_locks locks;	/* how to take them */
 	bool locked;			/* the state is, and loaded */
@@ -141,6 +142,8 @@ void engine_let_go(struct pfw_engine *engine);
 int engine_own(struct pfw_engine *engine, struct pfw_error *err);
 /* Says in the report, and not again, that nothing can be owned although the settings want it. -ENOMEM. */
 int engine_tell_unowned(struct pfw_engine *engine, struct pfw_report *report, struct pfw_error *err);
+/* For pfw_engine_part(). */
+int engine_part_backends(struct pfw_engine *engine, struct pfw_error *err);
 /* Has those that are open wait, or not, as the engine does. */
 void engine_hasten(struct pfw_engine *engine);
 /* The one that option or settings name, or NULL: with auto, or where it is not built in. */

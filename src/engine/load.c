@@ -314,6 +314,8 @@ static int try_load(struct pfw_engine *engine, const struct pfw_engine_load *loa
 	engine->compared = false;
 	engine->drafted = load->draft != NULL;
 	engine->bulky = true;
+	if (engine->stays)
+		pfw_ruleset_index_listens(&engine->ruleset);
 	engine_note_expiries(engine);
 	return 0;
 }
@@ -322,15 +324,19 @@ static int try_load(struct pfw_engine *engine, const struct pfw_engine_load *loa
 static int load_anew(struct pfw_engine *engine, const struct pfw_engine_load *load,
 		     struct pfw_error *err)
 {
+	const bool changed = !engine->loaded ||
+			     !pfw_store_is_current(engine->store, pfw_engine_is_applied(engine));
 	struct pfw_error again = PFW_ERROR_INIT;
 	bool journal;
 	int ret = try_load(engine, load, &journal, err);
 
+	engine->fresh = engine->fresh || (!ret && changed);
 	if ((ret != -EEXIST && ret != -EOPNOTSUPP) || !journal)
 		return ret;
 	pfw_store_reject_journal(engine->store);
 	if (try_load(engine, load, &journal, &again))
 		return ret;
+	engine->fresh = true;
 	pfw_error_clear(err);
 	return 0;
 }

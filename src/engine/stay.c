@@ -81,6 +81,8 @@ static void compact(struct pfw_engine *engine)
 	if (ret)
 		engine->ruleset = waste;
 	pfw_ruleset_free(ret ? &fresh : &waste);
+	if (engine->stays)
+		pfw_ruleset_index_listens(&engine->ruleset);
 	engine->bulky = true;
 }
 
@@ -175,7 +177,7 @@ size_t pfw_engine_journal(const struct pfw_engine *engine)
 bool pfw_engine_is_current(const struct pfw_engine *engine)
 {
 	/* With what is applied, a flush forgets what was kept until the next boot. */
-	return engine->loaded &&
+	return engine->loaded && !engine->fresh &&
 	       pfw_store_is_current(engine->store, pfw_engine_is_applied(engine));
 }
 

@@ -115,6 +115,7 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 	bool pictured = false, whole = true;
 	int ret = 0;
 
+	engine->fresh = engine->fresh && manner->dry_run;
 	if (!manner->dry_run)
 		ret = pfw_store_stage_draft(engine->store, err);
 	if (!ret && manner->confirm && !manner->dry_run)

@@ -18,6 +18,7 @@
 #define HEAD_MAX 65536
 #define BODY_MAX ((size_t)1 << 30)
 #define PIECE 65536
+#define INTERIM_MAX 16	/* replies before the one that counts */
 
 /* ---- Connecting */
 
@@ -119,12 +120,23 @@ struct stream {
 	size_t used;
 };
 
+/* What was used makes room for what comes. */
+static void forget_used(struct stream *stream)
+{
+	stream->in.len -= stream->used;
+	if (stream->used && stream->in.len)
+		memmove(stream->in.data, stream->in.data + stream->used, stream->in.len);
+	stream->used = 0;
+}
+
 /* More of it: -ECONNRESET at the end. */
 static int receive(struct stream *stream)
 {
-	char *room = pfw_buffer_reserve(&stream->in, PIECE);
 	ssize_t got;
+	char *room;
 
+	forget_used(stream);
+	room = pfw_buffer_reserve(&stream->in, PIECE);
 	if (!room)
 		return -ENOMEM;
 	do
@@ -160,6 +172,8 @@ static int read_line(struct stream *stream, char **ret)
 	if (end > line && end[-1] == '\r')
 		end--;
 	*end = '\0';
+	if (strlen(line) != (size_t)(end - line))
+		return -EBADMSG;
 	*ret = line;
 	return 0;
 }
@@ -183,7 +197,6 @@ static int read_bytes(struct stream *stream, size_t len, struct pfw_buffer *ret)
 		len -= piece;
 		if (!len)
 			break;
-		stream->in.len = stream->used = 0;
 		code = receive(stream);
 		if (code)
 			return code;
@@ -220,39 +233,84 @@ static int take_size(const char *text, int base, size_t *ret)
 	return 0;
 }
 
+/* Two that differ would let the reply end where it pleases. */
+static int take_length(const char *value, struct head *head)
+{
+	size_t before = head->len;
+	int code = take_size(value, 10, &head->len);
+
+	if (!code && head->sized && head->len != before)
+		code = -EBADMSG;
+	head->sized = true;
+	return code;
+}
+
 static int take_header(const char *line, struct head *head)
 {
 	const char *value = value_of(line, "Content-Length");
 
-	if (value) {
-		head->sized = true;
-		return take_size(value, 10, &head->len);
-	}
+	if (value)
+		return take_length(value, head);
 	value = value_of(line, "Transfer-Encoding");
 	if (value)
 		head->chunked = !strcasecmp(value, "chunked");
 	return value && !head->chunked ? -EBADMSG : 0;
 }
 
+/* Headers to their empty line; behind a body that came in chunks, ret is NULL. */
+static int read_headers(struct stream *stream, struct head *ret)
+{
+	size_t total = 0;
+	char *line = NULL;
+	int code;
+
+	while (!(code = read_line(stream, &line)) && *line) {
+		total += strlen(line);
+		if (total > HEAD_MAX)
+			return -EBADMSG;
+		code = ret ? take_header(line, ret) : 0;
+		if (code)
+			return code;
+	}
+	return code;
+}
+
+/* "HTTP/1.1 200 OK" */
+static int take_status(const char *line, unsigned int *ret)
+{
+	const char *number = line + strlen("HTTP/1.1 ");
+
+	if ((strncmp(line, "HTTP/1.1 ", 9) && strncmp(line, "HTTP/1.0 ", 9)) ||
+	    strspn(number, "0123456789") != 3 || *number < '1' || *number > '5' ||
+	    (number[3] && number[3] != ' '))
+		return -EBADMSG;
+	*ret = (unsigned int)strtoul(number, NULL, 10);
+	return 0;
+}
+
 static int read_head(struct stream *stream, struct head *ret)
 {
 	struct head head = { 0 };
-	size_t total = 0;
 	char *line = NULL;
 	int code = read_line(stream, &line);
 
-	if (!code && (strncmp(line, "HTTP/1.", 7) || sscanf(line + 7, "%*1[01] %3u", &head.status) != 1))
-		code = -EBADMSG;
-	while (!code) {
-		code = read_line(stream, &line);
-		if (code || !*line)
-			break;
-		total += strlen(line);
-		code = total > HEAD_MAX ? -EBADMSG : take_header(line, &head);
-	}
+	if (!code)
+		code = take_status(line, &head.status);
+	if (!code)
+		code = read_headers(stream, &head);
 	if (!code)
 		*ret = head;
 	return code;
+}
+
+static int read_chunk(struct stream *stream, size_t len, struct pfw_buffer *ret)
+{
+	char *line = NULL;
+	int code = read_bytes(stream, len, ret);
+
+	if (!code)
+		code = read_line(stream, &line);
+	return !code && *line ? -EBADMSG : code;
 }
 
 static int read_chunks(struct stream *stream, struct pfw_buffer *ret)
@@ -261,33 +319,24 @@ static int read_chunks(struct stream *stream, struct pfw_buffer *ret)
 	size_t len;
 	int code;
 
-	for (;;) {
+	do {
 		code = read_line(stream, &line);
 		if (!code)
 			code = take_size(line, 16, &len);
-		if (code || !len)
-			break;
-		code = read_bytes(stream, len, ret);
-		if (!code)
-			code = read_line(stream, &line);
-		if (!code && *line)
-			code = -EBADMSG;
-		if (code)
-			break;
-	}
-	/* What may come behind the last one is of no use, but its end is the reply's. */
-	while (!code && !(code = read_line(stream, &line)) && *line)
-		;
-	return code;
+		if (!code && len)
+			code = read_chunk(stream, len, ret);
+	} while (!code && len);
+	return code ? code : read_headers(stream, NULL);
 }
 
 static int read_reply(struct stream *stream, struct client_reply *ret)
 {
 	struct head head = { 0 };
+	unsigned int n = 0;
 	int code;
 
 	do
-		code = read_head(stream, &head);
+		code = n++ > INTERIM_MAX ? -EBADMSG : read_head(stream, &head);
 	while (!code && head.status < 200);
 	if (code)
 		return code;

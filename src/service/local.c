@@ -264,15 +264,11 @@ size_t local_size(const struct local *service)
 	return service->kept ? pfw_engine_ruleset(service->kept)->n_live : 0;
 }
 
-void local_part(struct local *service)
+int local_part(struct local *service, struct pfw_error *err)
 {
-	if (service->kept)
-		pfw_engine_part(service->kept);
-	pfw_trial_free(&service->trial);
+	service->back = service->trial.fd = -1;
 	service->watch = NULL;
-	if (service->back >= 0)
-		close(service->back);
-	service->back = -1;
+	return service->kept ? pfw_engine_part(service->kept, err) : 0;
 }
 
 int local_read(struct local *service, bool dry_run, struct pfw_service_file *ret,

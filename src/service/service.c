@@ -110,10 +110,9 @@ size_t pfw_service_size(const struct pfw_service *service)
 	return service->local ? local_size(service->local) : 0;
 }
 
-void pfw_service_part(struct pfw_service *service)
+int pfw_service_part(struct pfw_service *service, struct pfw_error *err)
 {
-	if (service->local)
-		local_part(service->local);
+	return service->local ? local_part(service->local, err) : 0;
 }
 
 int pfw_service_settle_begin(struct pfw_service *service, struct pfw_settling **ret,

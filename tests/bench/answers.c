@@ -6,10 +6,11 @@
  *		adds so many forwards; prints the nanoseconds of each
  *        answers settle SOCKET FILE TIMES
  *		adds, and gets what it has added, while the daemon rewrites FILE so many times; prints
- *		"KIND REWRITING BEFORE" for each time: p50 and p99, of get and of add, in nanoseconds,
- *		of what was answered meanwhile, and since the time before
+ *		"KIND REWRITING BEFORE" for each time, of get and of add: how many were answered
+ *		meanwhile, and before, and p50 and p99 of each in nanoseconds
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -20,6 +21,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -228,48 +230,47 @@ static int compare(const void *a, const void *b)
 	return (*left > *right) - (*left < *right);
 }
 
-/* What took part in these moments, or lay within them as a whole; sorted. */
-static size_t select_times(const struct client *client, enum kind kind, uint64_t begin, uint64_t end,
-			   bool within, uint64_t *ret)
+/* Those that were answered, or waited, while it was rewritten, or those before; sorted. */
+static size_t select_times(const struct client *client, enum kind kind, bool during,
+			   const struct rewriting *it, uint64_t *ret)
 {
 	const struct asked *asked;
 	size_t n = 0, i;
 
 	for (i = 0; i < client->n_asked; i++) {
 		asked = &client->asked[i];
-		if (asked->kind == kind && (within ? asked->begin > begin && asked->end < end :
-						     asked->end >= begin && asked->begin <= end))
+		if (asked->kind == kind &&
+		    (during ? asked->end >= it->begin && asked->begin <= it->end :
+			      asked->end < it->begin))
 			ret[n++] = asked->end - asked->begin;
 	}
 	errno = 0;
 	if (!n)
-		fail(within ? "no answer between two rewritings" : "no answer while it is rewritten");
+		fail(during ? "no answer while it was rewritten" : "no answer before");
 	qsort(ret, n, sizeof(*ret), compare);
 	return n;
 }
 
-/* One rewriting, and the time from the one before it. */
-static void print_figures(const struct client *client, const struct rewriting *before,
-			  const struct rewriting *it)
+static void print_figures(const struct client *client, const struct rewriting *it)
 {
 	static const char *const names[KINDS] = { "get", "add" };
 	uint64_t *during = calloc(client->n_asked, sizeof(*during));
-	uint64_t *between = calloc(client->n_asked, sizeof(*between));
-	size_t n_during, n_between, kind;
+	uint64_t *before = calloc(client->n_asked, sizeof(*before));
+	size_t n_during, n_before, kind;
 
-	if (!during || !between)
+	if (!during || !before)
 		fail("memory");
 	for (kind = 0; kind < KINDS; kind++) {
-		n_during = select_times(client, (enum kind)kind, it->begin, it->end, false, during);
-		n_between = select_times(client, (enum kind)kind, before->end, it->begin, true,
-					 between);
+		n_during = select_times(client, (enum kind)kind, true, it, during);
+		n_before = select_times(client, (enum kind)kind, false, it, before);
+		printf("%s-count %zu %zu\n", names[kind], n_during, n_before);
 		printf("%s-p50 %ju %ju\n", names[kind], (uintmax_t)during[n_during / 2],
-		       (uintmax_t)between[n_between / 2]);
+		       (uintmax_t)before[n_before / 2]);
 		printf("%s-p99 %ju %ju\n", names[kind], (uintmax_t)during[n_during * 99 / 100],
-		       (uintmax_t)between[n_between * 99 / 100]);
+		       (uintmax_t)before[n_before * 99 / 100]);
 	}
 	free(during);
-	free(between);
+	free(before);
 }
 
 /* ---- What is asked */
@@ -280,15 +281,29 @@ static void add_many(struct client *client, int count)
 		printf("%ju\n", (uintmax_t)add(client));
 }
 
-/* A change every few milliseconds: more than that would only wait for the disk. */
-static void ask_through(struct client *client, const char *file, size_t times)
+static bool is_settled(const char *file)
 {
-	uint64_t deadline = now() + PATIENCE_NS * times;
-	static struct folder folder;
-	size_t i;
+	char journal[PATH_MAX];
+	struct stat st;
 
-	watch_folder(file, &folder);
-	while (atomic_load(&folder.n) <= times) {
+	snprintf(journal, sizeof(journal), "%s.journal", file);
+	return stat(journal, &st) < 0 || !st.st_size;
+}
+
+/*
+ * The file is rewritten after a second at most of changes that follow one another; what is asked until
+ * then is what it is compared with.
+ */
+static void ask_until_rewritten(struct client *client, const char *file, struct folder *folder)
+{
+	size_t n = atomic_load(&folder->n);
+	uint64_t deadline = now() + PATIENCE_NS;
+
+	errno = ETIMEDOUT;
+	while (!is_settled(file) && now() < deadline)
+		poll(NULL, 0, 10);
+	client->n_asked = 0;
+	while (atomic_load(&folder->n) == n || now() < folder->rewritings[n].end) {
 		add(client);
 		get(client);
 		poll(NULL, 0, 1);
@@ -296,8 +311,16 @@ static void ask_through(struct client *client, const char *file, size_t times)
 		if (now() > deadline)
 			fail(file);
 	}
-	for (i = 1; i <= times; i++)
-		print_figures(client, &folder.rewritings[i - 1], &folder.rewritings[i]);
+	print_figures(client, &folder->rewritings[n]);
+}
+
+static void ask_through(struct client *client, const char *file, size_t times)
+{
+	static struct folder folder;
+
+	watch_folder(file, &folder);
+	while (times--)
+		ask_until_rewritten(client, file, &folder);
 }
 
 int main(int argc, char **argv)

@@ -8,6 +8,7 @@
  *   REFUSE_OWNER=1       a table with the flags of Linux 6.9 is one with unknown flags
  *   REFUSE_RENAME=TEXT   rename(2) to a path that ends with this text fails with EIO
  *   REFUSE_SYNC=1        fsync(2) fails with EIO
+ *   SLOW_SYNC=TEXT       fsync(2) takes 3 seconds where the file's name begins with this text
  *   REFUSE_SYSCTL=NAME   of the sysctls of this name, only the first can be written
  */
 #define _GNU_SOURCE
@@ -15,6 +16,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
@@ -155,6 +157,19 @@ int rename(const char *from, const char *to)
 	return real(from, to);
 }
 
+/* As with a large file, or a disk that has much to do. */
+static void sync_slowly(int fd, const char *begin)
+{
+	char link[64], path[PATH_MAX];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	path[len > 0 ? len : 0] = '\0';
+	if (len > 0 && strncmp(strrchr(path, '/') + 1, begin, strlen(begin)) == 0)
+		sleep(3);
+}
+
 int fsync(int fd)
 {
 	int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
@@ -163,6 +178,8 @@ int fsync(int fd)
 		errno = EIO;
 		return -1;
 	}
+	if (getenv("SLOW_SYNC"))
+		sync_slowly(fd, getenv("SLOW_SYNC"));
 	return real(fd);
 }
 

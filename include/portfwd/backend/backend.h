@@ -77,6 +77,14 @@ struct pfw_backend {
 		       struct pfw_image *ret_after, struct pfw_error *err);
 
 	/*
+	 * What stands and what should, of the frame and of the objects of these keys and forwards. -ESTALE,
+	 * without words: read and compile all. NULL: the kernel tells nothing of one object.
+	 */
+	int (*glance)(struct pfw_backend_handle *handle, const struct pfw_plan *plan,
+		      const struct pfw_touched *only, struct pfw_image *ret_before,
+		      struct pfw_image *ret_after, struct pfw_error *err);
+
+	/*
 	 * Whether the kernel says that it holds exactly this plan, without
 	 * reading it all. NULL: read it.
 	 */
@@ -168,6 +176,12 @@ struct pfw_backend {
 
 	/* Ends with a row without name; NULL: there is none. */
 	const struct pfw_text_format *formats;
+
+	/*
+	 * In a process that was forked, whose descriptors are closed: from now on the handle only looks, by
+	 * sockets of its own, and what that of the other process owns is not others'. NULL: it has none.
+	 */
+	int (*part)(struct pfw_backend_handle *handle, struct pfw_error *err);
 
 	/*
 	 * Whether to wait for nobody from now on: a lock that others hold is -ETIMEDOUT, and a read that

@@ -22,7 +22,7 @@ struct pfw_engine_options {
 	const char *run_dir;
 	const char *backend;		/* NULL: as the settings say */
 	bool journal;			/* changes of the main file are settled later */
-	bool stays;			/* it can own what it makes: own_table of the settings */
+	bool stays;			/* it can own the table, and is to be quick again and again */
 };
 
 /*
@@ -59,10 +59,10 @@ enum pfw_engine_locks { PFW_ENGINE_WAIT, PFW_ENGINE_TRY, PFW_ENGINE_NO_LOCKS };
 void pfw_engine_set_locks(struct pfw_engine *engine, enum pfw_engine_locks locks);
 
 /*
- * In a process that was forked while nothing was locked: lets go of what it shares with the other one, which
- * goes on as if nothing had happened. What is loaded stays.
+ * In a process that was forked while nothing was locked, and has closed its descriptors: from now on this
+ * engine only looks, and shares nothing with that of the other process. What is loaded stays.
  */
-void pfw_engine_part(struct pfw_engine *engine);
+int pfw_engine_part(struct pfw_engine *engine, struct pfw_error *err);
 
 /*
  * Reads the configuration, and plans it; what is loaded already and stands in the files is not read
@@ -103,7 +103,10 @@ int pfw_engine_settle_end(struct pfw_engine *engine, struct pfw_settling *settli
 			  struct pfw_error *err);
 /* How many lines of the journal are not settled. */
 size_t pfw_engine_journal(const struct pfw_engine *engine);
-/* Whether the files say what is loaded; false where that is not certain. */
+/*
+ * Whether the files say what is loaded, and the kernel was made so, or somebody tried; false where that
+ * is not certain.
+ */
 bool pfw_engine_is_current(const struct pfw_engine *engine);
 /* What a load left out of a journal, told once, to be freed; or NULL. Changes report it by themselves. */
 char *pfw_engine_take_notice(struct pfw_engine *engine);
@@ -204,6 +207,12 @@ struct pfw_view {
 };
 int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_report *report,
 		    struct pfw_error *err);
+/*
+ * The same of these forwards only, of which the view then tells, at a cost that follows their number. -ESTALE,
+ * without words, unless the kernel tells of few, and they are as they should be.
+ */
+int pfw_engine_glance(struct pfw_engine *engine, const uint32_t *ids, size_t n,
+		      struct pfw_view *ret, struct pfw_error *err);
 void pfw_view_free(struct pfw_view *view);
 
 /*

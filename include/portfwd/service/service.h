@@ -143,6 +143,7 @@ struct pfw_request {
 	bool unasked;
 	bool early;
 	bool current;			/* only if the files say what is loaded */
+	bool brief;			/* LIST: -ESTALE, unless a glance at some of the kernel tells it */
 	/*
 	 * Locks that others hold are waited for, or are -ETIMEDOUT at once. NONE: for what only looks at the
 	 * kernel, without any lock; -EAGAIN where nobody can tell then.
@@ -168,10 +169,10 @@ size_t pfw_service_journal(const struct pfw_service *service);
 /* How many forwards it has loaded. */
 size_t pfw_service_size(const struct pfw_service *service);
 /*
- * To be called first in a process that was forked from that of a service, which goes on: this one may
- * only ask what changes nothing, and ends without closing the service.
+ * To be called first in a process that was forked from that of a service, which goes on, and has closed
+ * its descriptors: it may ask what changes nothing, and ends without closing the service.
  */
-void pfw_service_part(struct pfw_service *service);
+int pfw_service_part(struct pfw_service *service, struct pfw_error *err);
 
 /*
  * SETTLE in three parts, of which the second may take its time in another thread while others are

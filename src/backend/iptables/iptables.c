@@ -30,6 +30,14 @@ static int ipt_open(bool write, struct pfw_backend_handle **ret, struct pfw_erro
 	return 0;
 }
 
+static int ipt_part(struct pfw_backend_handle *handle, struct pfw_error *err)
+{
+	(void)err;
+	handle->write = false;
+	handle->lock = PFW_XTABLES_LOCK_INIT;
+	return 0;
+}
+
 static void ipt_hasten(struct pfw_backend_handle *handle, bool hasty)
 {
 	handle->hasty = hasty;
@@ -130,6 +138,7 @@ const struct pfw_backend pfw_backend_iptables = {
 	.guarded = ipt_guarded,
 	.shielded = ipt_shielded,
 	.formats = ipt_formats,
+	.part = ipt_part,
 	.hasten = ipt_hasten,
 	.release = ipt_release,
 	.close = ipt_close,

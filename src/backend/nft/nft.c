@@ -32,8 +32,16 @@ static int nft_open(bool write, struct pfw_backend_handle **ret, struct pfw_erro
 		nft_close(handle);
 		return code;
 	}
+	handle->port = pfw_netlink_port(handle->nl);
 	*ret = handle;
 	return 0;
+}
+
+static int nft_part(struct pfw_backend_handle *handle, struct pfw_error *err)
+{
+	pfw_netlink_close(handle->nl);
+	handle->nl = NULL;
+	return pfw_netlink_open(&handle->nl, err);
 }
 
 static void nft_hasten(struct pfw_backend_handle *handle, bool hasty)
@@ -43,7 +51,7 @@ static void nft_hasten(struct pfw_backend_handle *handle, bool hasty)
 
 static uint32_t nft_port(const struct pfw_backend_handle *handle)
 {
-	return pfw_netlink_port(handle->nl);
+	return handle->port;
 }
 
 static const char *nft_kind_name(const struct pfw_item *item)
@@ -72,6 +80,7 @@ const struct pfw_backend pfw_backend_nftables = {
 	.compile = nft_compile,
 	.read = nft_read,
 	.recheck = nft_recheck,
+	.glance = nft_glance,
 	.holds = nft_holds,
 	.generation = nft_generation,
 	.unchanged = nft_unchanged,
@@ -90,6 +99,7 @@ const struct pfw_backend pfw_backend_nftables = {
 	.is_guard = nft_is_guard,
 	.is_shield = nft_is_shield,
 	.guard_holds = nft_guard_holds,
+	.part = nft_part,
 	.hasten = nft_hasten,
 	.close = nft_close,
 };

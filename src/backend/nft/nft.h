@@ -10,6 +10,7 @@
 
 struct pfw_backend_handle {
 	struct pfw_netlink *nl;
+	uint32_t port;		/* by which the kernel knows who owns the table */
 	uint32_t generation;	/* of what the next apply is based on; 0: not known */
 	uint32_t stands;	/* the generation that stands, by the last read or apply; 0: not known */
 	bool has_read;		/* counts and room are known */
@@ -117,6 +118,9 @@ struct nlmsghdr *nft_request(void *buf, uint16_t type, uint16_t flags);
 int nft_read(struct pfw_backend_handle *handle, struct pfw_image *ret, struct pfw_error *err);
 /* What is known of the whole table by an image of all of it, or of what was changed last. */
 void nft_remember_stamp(struct pfw_backend_handle *handle, const struct pfw_image *image);
+int nft_glance(struct pfw_backend_handle *handle, const struct pfw_plan *plan,
+	       const struct pfw_touched *only, struct pfw_image *ret_before,
+	       struct pfw_image *ret_after, struct pfw_error *err);
 int nft_recheck(struct pfw_backend_handle *handle, const struct pfw_plan *plan,
 		const struct pfw_told *messages, struct pfw_image *ret_before,
 		struct pfw_image *ret_after, struct pfw_error *err);

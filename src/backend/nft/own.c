@@ -62,7 +62,7 @@ uint32_t nft_owner(struct pfw_backend_handle *handle)
 
 static bool is_ours(const struct pfw_backend_handle *handle, const struct nft_table *table)
 {
-	return table->port == pfw_netlink_port(handle->nl);
+	return table->port == handle->port;
 }
 
 bool nft_is_rightly_owned(const struct pfw_backend_handle *handle, const struct nft_table *table)

@@ -5,6 +5,7 @@
 
 #include "../unit.h"
 
+TCase *client_case(void);
 TCase *etag_case(void);
 TCase *openapi_case(void);
 TCase *route_case(void);

@@ -4,7 +4,8 @@
 
 int main(void)
 {
-	TCase *const cases[] = { etag_case(), openapi_case(), route_case(), wire_case() };
+	TCase *const cases[] = { client_case(), etag_case(), openapi_case(), route_case(),
+				 wire_case() };
 
 	return unit_run("service", cases, COUNT(cases));
 }
