@@ -111,6 +111,8 @@ static int print_status(struct pfw_cli *cli, const json_t *answer, struct pfw_er
 	pfw_table_field(cli, "forwards", text);
 	pfw_table_field(cli, "in sync", json_is_true(json_object_get(answer, "in_sync")) ?
 			"yes" : "no, \"portfwd diff\" tells more");
+	if (json_is_true(json_object_get(answer, "owned")))
+		pfw_table_field(cli, "table", "owned by portfwdd");
 	snprintf(text, sizeof(text), "IPv4 %s, IPv6 %s", on_off(json_object_get(routing, "ipv4")),
 		 on_off(json_object_get(routing, "ipv6")));
 	pfw_table_field(cli, "ip_forward", text);

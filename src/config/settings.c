@@ -24,6 +24,8 @@ const struct field settings_fields[] = {
 	  .parse = field_parse_bool, .emit = field_emit_bool },
 	{ .key = "counters", .hint = "true or false", MEMBER(counters),
 	  .parse = field_parse_bool, .emit = field_emit_bool },
+	{ .key = "own_table", .hint = "true or false", MEMBER(own_table),
+	  .parse = field_parse_bool, .emit = field_emit_bool },
 	{ .key = "hairpin", .hint = "true or false", MEMBER(hairpin),
 	  .parse = field_parse_bool, .emit = field_emit_bool },
 	{ .key = "local", .hint = "true or false", MEMBER(local),

@@ -151,17 +151,23 @@ static int start_mhd(struct http *http, int listen_fd, struct pfw_error *err)
 	return 0;
 }
 
+static void start_timer(struct http *http, uv_timer_t *timer)
+{
+	/* This never fails. */
+	uv_timer_init(http->loop, timer);
+	timer->data = http;
+	http->handles++;
+}
+
 static int start_handles(struct http *http, struct pfw_error *err)
 {
 	const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->mhd, MHD_DAEMON_INFO_EPOLL_FD);
 	int code;
 
-	code = uv_timer_init(http->loop, &http->timer);
-	if (!code) {
-		http->timer.data = http;
-		http->handles++;
-		code = uv_poll_init(http->loop, &http->poll, info->epoll_fd);
-	}
+	start_timer(http, &http->timer);
+	start_timer(http, &http->later.timer);
+	start_timer(http, &http->looks.timer);
+	code = uv_poll_init(http->loop, &http->poll, info->epoll_fd);
 	if (!code) {
 		http->poll.data = http;
 		http->handles++;
@@ -224,18 +230,27 @@ static void on_closed(uv_handle_t *handle)
 	http_handle_closed(handle->data);
 }
 
+static void close_handles(struct http *http)
+{
+	uv_close((uv_handle_t *)&http->timer, on_closed);
+	uv_close((uv_handle_t *)&http->later.timer, on_closed);
+	uv_close((uv_handle_t *)&http->looks.timer, on_closed);
+}
+
 void http_close(struct http *http)
 {
-	bool timer, poll;
+	bool timers, poll;
 
 	if (!http)
 		return;
 	http->closing = true;
-	timer = http->timer.data;
+	timers = http->timer.data;
 	poll = http->poll.data;
 	if (http->mhd) {
 		MHD_quiesce_daemon(http->mhd);
 		http_events_end(http);
+		http_looks_end(http);
+		http_try_now(http);
 		http_wait_no_longer(http);
 		MHD_run(http->mhd);
 	}
@@ -243,7 +258,7 @@ void http_close(struct http *http)
 		uv_close((uv_handle_t *)&http->poll, on_closed);
 	if (http->mhd)
 		MHD_stop_daemon(http->mhd);
-	if (timer)
-		uv_close((uv_handle_t *)&http->timer, on_closed);
+	if (timers)
+		close_handles(http);
 	free_last(http);
 }

@@ -6,16 +6,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "http_inside.h"
 #include "portfwd/service/wire.h"
 
+#define PIECE 65536	/* of a file, at once */
+
 /* A text on its way, which counts as held until it is out. */
 struct held {
 	struct http *http;
-	char *text;
+	char *text;		/* or NULL */
+	int fd;			/* where it stands then */
+	off_t from;
 	size_t len;
 };
+
+static void let_go(struct held *held)
+{
+	free(held->text);
+	if (held->fd >= 0)
+		close(held->fd);
+}
 
 static void free_held(void *cls)
 {
@@ -23,26 +35,39 @@ static void free_held(void *cls)
 
 	held->http->held -= held->len;
 	http_wait_no_longer(held->http);
-	free(held->text);
-	if (held->len > HTTP_LARGE)
+	http_looks_go_on(held->http);
+	if (held->text && held->len > HTTP_LARGE)
 		malloc_trim(0);
+	let_go(held);
 	free(held);
 }
 
-/* Takes the text over, whether it succeeds or not. */
-static struct MHD_Response *hold(struct http *http, char *text, size_t len)
+static ssize_t read_held(void *cls, uint64_t position, char *to, size_t size)
 {
-	struct held *held = malloc(sizeof(*held));
+	const struct held *held = cls;
+	ssize_t len = pread(held->fd, to, size, held->from + (off_t)position);
+
+	return len > 0 ? len : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+/* Takes what is held over, whether it succeeds or not. */
+static struct MHD_Response *hold(const struct held *what)
+{
+	struct held *held = malloc(sizeof(*held)), failed = *what;
 	struct MHD_Response *response;
 
 	if (!held) {
-		free(text);
+		let_go(&failed);
 		return NULL;
 	}
-	*held = (struct held){ .http = http, .text = text, .len = len };
-	http->held += len;
-	response = MHD_create_response_from_buffer_with_free_callback_cls(len, text, free_held,
-									  held);
+	*held = *what;
+	held->http->held += held->len;
+	if (held->text)
+		response = MHD_create_response_from_buffer_with_free_callback_cls(
+			held->len, held->text, free_held, held);
+	else
+		response = MHD_create_response_from_callback(held->len, PIECE, read_held, held,
+							     free_held);
 	if (!response)
 		free_held(held);
 	return response;
@@ -89,20 +114,42 @@ enum MHD_Result http_answer_stream(struct request *request, const struct http_an
 	return ret;
 }
 
-enum MHD_Result http_answer_text(struct request *request, const struct http_answer *answer,
-				 char *text, size_t len)
+/* Takes what is held over. */
+static enum MHD_Result answer_held(struct request *request, const struct http_answer *answer,
+				   const struct held *what)
 {
-	struct http *http = request->http;
+	struct held held = *what;
 
-	if (!text)
-		return MHD_NO;
-	if (len > HTTP_SMALL && http->held > HTTP_HELD_MAX) {
-		free(text);
+	if (held.len > HTTP_SMALL && held.http->held > HTTP_HELD_MAX) {
+		let_go(&held);
 		http_refuse(request, 503, "too much is on its way to other clients; try again");
 		return http_answer_problem(request);
 	}
-	http_set_deadline(request->peer, HTTP_SEND_MS + len / 1024);
-	return http_answer_stream(request, answer, hold(http, text, len));
+	http_set_deadline(request->peer, HTTP_SEND_MS + held.len / 1024);
+	return http_answer_stream(request, answer, hold(&held));
+}
+
+enum MHD_Result http_answer_text(struct request *request, const struct http_answer *answer,
+				 char *text, size_t len)
+{
+	const struct held held = { .http = request->http, .text = text, .fd = -1, .len = len };
+	enum MHD_Result ret;
+
+	if (!text)
+		return MHD_NO;
+	if (!request->in_child)
+		return answer_held(request, answer, &held);
+	ret = http_look_write(request, answer, text, len);
+	free(text);
+	return ret;
+}
+
+enum MHD_Result http_answer_file(struct request *request, const struct http_answer *answer, int fd,
+				 off_t from, size_t len)
+{
+	const struct held held = { .http = request->http, .fd = fd, .from = from, .len = len };
+
+	return answer_held(request, answer, &held);
 }
 
 /* The text with a newline, for people with curl. */
@@ -138,6 +185,8 @@ enum MHD_Result http_answer_json(struct request *request, const struct http_answ
 
 enum MHD_Result http_answer_nothing(struct request *request, const struct http_answer *answer)
 {
+	if (request->in_child)
+		return http_look_write(request, answer, "", 0);
 	http_set_deadline(request->peer, HTTP_SEND_MS);
 	return http_answer_stream(request, answer,
 				  MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT));
@@ -166,6 +215,8 @@ enum MHD_Result http_answer_problem(struct request *request)
 	char allow[80];
 	struct http_answer answer = { .type = "application/problem+json" };
 
+	if (request->busy && !request->in_child && http_is_patient(request))
+		return http_try_later(request);
 	if (!status)
 		status = pfw_problem_status(&request->err, request->code);
 	answer.status = status;

@@ -16,6 +16,7 @@
 #define HTTP_BODY_MAX (16u << 20)
 #define HTTP_VALUES_MAX 100000u		/* in one body; each takes far more memory than text */
 #define HTTP_HELD_MAX (64u << 20)	/* bodies and answers of all requests */
+#define HTTP_FILE_MAX HTTP_HELD_MAX	/* a body that has the whole configuration */
 #define HTTP_SMALL 65536		/* is always had room for */
 #define HTTP_LARGE (1u << 20)		/* is given back to the kernel at once */
 #define HTTP_MEMORY (48u << 10)		/* of a connection: its headers, and what is on its way */
@@ -26,6 +27,11 @@
 #define HTTP_HEAD_MS 10000		/* until the headers are there, since the last answer */
 #define HTTP_BODY_MS 30000
 #define HTTP_SEND_MS 30000		/* and a millisecond for each KiB */
+
+#define HTTP_LOOKS 2			/* child processes at once */
+#define HTTP_PAUSE_MS 20		/* before a lock is tried again, at first */
+#define HTTP_PAUSE_MOST_MS 100
+#define HTTP_PATIENCE_MS 60000		/* as long as anybody else waits for it */
 
 #define HTTP_STATUS_MAX 600
 
@@ -42,6 +48,7 @@ struct peer {
 };
 
 struct watcher;
+struct look;
 
 struct http {
 	struct http_options options;
@@ -57,6 +64,17 @@ struct http {
 	struct peer *peers;
 	size_t held;			/* bytes of bodies and answers */
 	struct request *waiting;	/* until less is held */
+	struct http_later {
+		struct request *requests;	/* that found a lock held */
+		uv_timer_t timer;
+	} later;
+	struct http_looks {
+		struct look *queue;
+		struct look *at_work[HTTP_LOOKS];
+		bool locked;		/* one of them has the lock */
+		uint64_t rest_until;	/* the next that takes it waits, in ms of the loop */
+		uv_timer_t timer;
+	} looks;
 	struct {
 		uint64_t at;		/* when we last told of a stranger or a crowd */
 		unsigned int more;	/* and how often since then we did not */
@@ -95,6 +113,14 @@ struct request {
 	size_t seen;			/* of the body */
 	json_t *json;			/* the body; an object */
 	struct request *next_waiting;
+	struct look *look;		/* at it, or that has been; or NULL */
+	bool in_child;			/* we are the child, and the answer goes to child_fd */
+	bool in_loop;			/* no look */
+	bool locked;			/* and it goes under the lock */
+	int child_fd;
+	bool busy;			/* somebody else held a lock, or was about to change something */
+	unsigned int tries;
+	uint64_t since;			/* when a lock was held first, in ms of the loop; 0: never */
 	unsigned int status;		/* what it is answered with; 0: not known yet */
 	int code;
 	struct pfw_error err;
@@ -125,6 +151,11 @@ size_t http_keep_escapes(void *cls, struct MHD_Connection *connection, char *tex
 
 /* http_route.c: what the routes do. */
 enum MHD_Result http_route(struct request *request);
+/* Asks the service; a refusal is in the request then. */
+int http_ask(struct request *request, enum pfw_verb verb, const struct pfw_request *what,
+	     json_t **ret);
+/* Whether a command of this name only looks, and may have many forwards to look at. */
+bool http_is_look(const char *verb);
 
 /* http_answer.c. A header's value NULL leaves it out. */
 struct http_header {
@@ -143,6 +174,9 @@ enum MHD_Result http_answer_text(struct request *request, const struct http_answ
 /* json is taken over; NULL: no memory. */
 enum MHD_Result http_answer_json(struct request *request, const struct http_answer *answer,
 				 json_t *json);
+/* len bytes of a file, which is taken over, from this place on. */
+enum MHD_Result http_answer_file(struct request *request, const struct http_answer *answer, int fd,
+				 off_t from, size_t len);
 enum MHD_Result http_answer_nothing(struct request *request, const struct http_answer *answer);
 /* What err and code of the request say. */
 enum MHD_Result http_answer_problem(struct request *request);
@@ -151,6 +185,31 @@ enum MHD_Result http_answer_stream(struct request *request, const struct http_an
 /* Notes what the request is refused with, unless something has refused it before. */
 void http_refuse(struct request *request, unsigned int status, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* http_later.c: locks that others hold are tried again and again. */
+bool http_is_patient(struct request *request);
+/* How long to wait before the next try, in ms. */
+unsigned int http_pause(struct request *request);
+/* Has the request come again after that. */
+enum MHD_Result http_try_later(struct request *request);
+void http_try_now(struct http *http);
+
+/* http_look.c: looks in a child process. */
+bool http_look_is_worth(const struct request *request);
+/* Whether a look at everything takes long, and this is not the child for it. */
+bool http_look_is_long(const struct request *request);
+enum MHD_Result http_look(struct request *request);
+/* What has become of it; or by the loop, where there could be no child. */
+enum MHD_Result http_look_answer(struct request *request);
+/* In the child. */
+enum MHD_Result http_look_write(struct request *request, const struct http_answer *answer,
+				const char *text, size_t len);
+/* The request is through, or its client is gone. */
+void http_look_leave(struct request *request);
+/* Less is held than before. */
+void http_looks_go_on(struct http *http);
+/* Ends all of them; who waits comes again. */
+void http_looks_end(struct http *http);
 
 /* http_events.c */
 enum MHD_Result http_events_answer(struct request *request);

@@ -148,8 +148,10 @@ enum MHD_Result http_metrics_answer(struct request *request)
 	struct http *http = request->http;
 	struct pfw_buffer text = { 0 };
 	json_t *counts = NULL;
-	int code = pfw_service_call(http->service, PFW_VERB_COUNT, &what, &counts, &request->err);
+	int code = http_ask(request, PFW_VERB_COUNT, &what, &counts);
 
+	if (request->busy)
+		return http_answer_problem(request);
 	/* What the daemon knows of itself is worth the more where the kernel cannot be read. */
 	put_one(&text, "readable", "gauge", "Whether configuration and kernel could be read.",
 		!code);

@@ -190,13 +190,24 @@ static bool is_type(const char *type, const char *wanted)
 	return type && !strncasecmp(type, wanted, len) && (!type[len] || strchr("; \t", type[len]));
 }
 
+static size_t body_max(const struct request *request)
+{
+	return request->routed && request->route == PFW_ROUTE_COMMAND &&
+	       !strcmp(request->segment, "write") ? HTTP_FILE_MAX : HTTP_BODY_MAX;
+}
+
+static void refuse_length(struct request *request)
+{
+	http_refuse(request, 413, "this request is %zu bytes at most", body_max(request));
+}
+
 static void check_body(struct request *request)
 {
 	const char *length = header_of(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
 	const char *type = header_of(request, MHD_HTTP_HEADER_CONTENT_TYPE);
 
-	if (length && strtoull(length, NULL, 10) > HTTP_BODY_MAX)
-		http_refuse(request, 413, "a request is %u bytes at most", HTTP_BODY_MAX);
+	if (length && strtoull(length, NULL, 10) > body_max(request))
+		refuse_length(request);
 	if (!request->routed || !pfw_routes[request->route].body || !announces_body(request))
 		return;
 	if (!is_type(type, "application/json") &&
@@ -228,8 +239,8 @@ static enum MHD_Result take_body(struct request *request, const char *data, size
 	struct http *http = request->http;
 
 	request->seen += len;
-	if (request->seen > HTTP_BODY_MAX)
-		http_refuse(request, 413, "a request is %u bytes at most", HTTP_BODY_MAX);
+	if (request->seen > body_max(request))
+		refuse_length(request);
 	else if (http->held + len > HTTP_HELD_MAX)
 		http_refuse(request, 503, "too many large requests at once; try again");
 	if (request->status) {
@@ -395,6 +406,7 @@ void http_request_done(void *cls, struct MHD_Connection *connection, void **stat
 	if (!request)
 		return;
 	*state = NULL;
+	http_look_leave(request);
 	http_set_deadline(request->peer, HTTP_HEAD_MS);
 	request->http->held -= request->body.len;
 	pfw_buffer_free(&request->body);

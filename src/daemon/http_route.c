@@ -106,15 +106,54 @@ static void note(struct request *request, enum pfw_verb verb, const json_t *answ
 		options->changed(options->ctx, verb, answer);
 }
 
-/* Asks the service. A refusal is in the request then. */
-static int ask(struct request *request, enum pfw_verb verb, const struct pfw_request *what,
-	       json_t **ret)
+/* Whether it compares the kernel with what is loaded. */
+static bool looks_at_kernel(enum pfw_verb verb)
+{
+	return verb == PFW_VERB_LIST || verb == PFW_VERB_STATUS || verb == PFW_VERB_DIFF ||
+	       verb == PFW_VERB_COUNT;
+}
+
+bool http_is_look(const char *verb)
+{
+	int found = pfw_name_value(pfw_command_names, verb, strlen(verb));
+
+	return found == PFW_VERB_CHECK || found == PFW_VERB_EXPORT ||
+	       (found >= 0 && looks_at_kernel((enum pfw_verb)found));
+}
+
+/* Nobody is waited for; what can be told while another process holds the lock, is. */
+static int call(struct request *request, enum pfw_verb verb, const struct pfw_request *what,
+		json_t **ret)
+{
+	struct pfw_service *service = request->http->service;
+	struct pfw_request ask = *what;
+	struct pfw_error err = PFW_ERROR_INIT;
+	int code, unlocked;
+
+	ask.locks = request->in_child && !request->locked && looks_at_kernel(verb) ?
+		    PFW_LOCKS_NONE : PFW_LOCKS_TRY;
+	code = pfw_service_call(service, verb, &ask, ret, &request->err);
+	if (code != -ETIMEDOUT || !looks_at_kernel(verb))
+		return code;
+	ask.locks = PFW_LOCKS_NONE;
+	unlocked = pfw_service_call(service, verb, &ask, ret, &err);
+	if (unlocked == -EAGAIN)
+		return code;
+	request->err = err;
+	return unlocked;
+}
+
+int http_ask(struct request *request, enum pfw_verb verb, const struct pfw_request *what,
+	     json_t **ret)
 {
 	struct http *http = request->http;
-	int code = pfw_service_call(http->service, verb, what, ret, &request->err);
+	int code = call(request, verb, what, ret);
 	bool changes = !what->dry_run && may_change(verb);
 
 	request->code = code;
+	request->busy = code == -ETIMEDOUT || code == -EAGAIN;
+	if (request->busy && (request->in_child || http_is_patient(request)))
+		return code;
 	if (changes && verb == PFW_VERB_RELOAD)
 		http_count_reload(http, !code);
 	if (!code && changes)
@@ -126,6 +165,14 @@ static int ask(struct request *request, enum pfw_verb verb, const struct pfw_req
 	if (code == -ESTALE && verb == PFW_VERB_WRITE)
 		request->status = 412;
 	return code;
+}
+
+/* It comes again. */
+static void forget_refusal(struct request *request)
+{
+	pfw_error_clear(&request->err);
+	request->code = 0;
+	request->busy = false;
 }
 
 /* ---- Forwards as resources */
@@ -154,17 +201,28 @@ static enum MHD_Result answer_forward(struct request *request, unsigned int stat
 	return http_answer_json(request, &answer, forward);
 }
 
+/* Where a glance was not enough, a child has a look. */
+static enum MHD_Result refuse_list(struct request *request)
+{
+	if (request->code != -ESTALE)
+		return http_answer_problem(request);
+	forget_refusal(request);
+	return http_look(request);
+}
+
 static enum MHD_Result get_forward(struct request *request)
 {
 	const char *const names[] = { request->segment };
-	const struct pfw_request what = { .names = names, .n_names = 1 };
+	const struct pfw_request what = {
+		.names = names, .n_names = 1, .brief = http_look_is_long(request),
+	};
 	const struct http_answer unchanged = { .status = 304 };
 	const char *known = text_or_null(&request->none_match);
 	char tag[PFW_ETAG_SIZE];
 	json_t *answer, *forward;
 
-	if (ask(request, PFW_VERB_LIST, &what, &answer))
-		return http_answer_problem(request);
+	if (http_ask(request, PFW_VERB_LIST, &what, &answer))
+		return refuse_list(request);
 	forward = json_incref(json_array_get(json_object_get(answer, "forwards"), 0));
 	json_decref(answer);
 	if (known && !pfw_etag_make(forward, tag) && pfw_etag_listed(known, tag, true)) {
@@ -195,7 +253,7 @@ static enum MHD_Result put(struct request *request, enum pfw_verb verb, struct p
 	what->drain = request->drain;
 	what->runtime = request->runtime;
 	leave_out_beside(request->json);
-	if (ask(request, verb, what, &answer))
+	if (http_ask(request, verb, what, &answer))
 		return http_answer_problem(request);
 	if (request->dry_run)
 		return http_answer_json(request, &(struct http_answer){ .status = 200 }, answer);
@@ -253,7 +311,7 @@ static enum MHD_Result delete_forward(struct request *request)
 	};
 	json_t *answer;
 
-	if (ask(request, PFW_VERB_REMOVE, &what, &answer))
+	if (http_ask(request, PFW_VERB_REMOVE, &what, &answer))
 		return http_answer_problem(request);
 	if (request->dry_run)
 		return http_answer_json(request, &(struct http_answer){ .status = 200 }, answer);
@@ -286,14 +344,15 @@ static enum MHD_Result list(struct request *request, struct pfw_request *what)
 	struct pfw_buffer text = { 0 };
 	json_t *answer;
 
-	if (request->http->held > HTTP_HELD_MAX / 2)
+	if (!request->in_child && request->http->held > HTTP_HELD_MAX / 2)
 		return http_wait(request);
 	pfw_buffer_puts(&text, "{\"forwards\":[");
+	what->brief = http_look_is_long(request);
 	what->row = append_row;
 	what->row_ctx = &text;
-	if (text.failed || ask(request, PFW_VERB_LIST, what, &answer)) {
+	if (text.failed || http_ask(request, PFW_VERB_LIST, what, &answer)) {
 		pfw_buffer_free(&text);
-		return http_answer_problem(request);
+		return refuse_list(request);
 	}
 	json_decref(answer);
 	pfw_buffer_puts(&text, "]}\n");
@@ -327,7 +386,7 @@ static enum MHD_Result command(struct request *request, enum pfw_verb verb)
 		pfw_request_free(&what);
 		return ret;
 	}
-	request->code = ask(request, verb, &what, &answer);
+	request->code = http_ask(request, verb, &what, &answer);
 	pfw_request_free(&what);
 	if (request->code)
 		return http_answer_problem(request);
@@ -350,7 +409,7 @@ static enum MHD_Result plain(struct request *request, enum pfw_verb verb)
 	const struct pfw_request what = { 0 };
 	json_t *answer;
 
-	if (ask(request, verb, &what, &answer))
+	if (http_ask(request, verb, &what, &answer))
 		return http_answer_problem(request);
 	return http_answer_json(request, &(struct http_answer){ .status = 200 }, answer);
 }
@@ -393,5 +452,11 @@ static enum MHD_Result (*const handlers[PFW_ROUTES])(struct request *request) = 
 
 enum MHD_Result http_route(struct request *request)
 {
+	if (request->look && !request->in_child)
+		return http_look_answer(request);
+	if (http_look_is_worth(request))
+		return http_look(request);
+	if (request->busy)
+		forget_refusal(request);
 	return handlers[request->route](request);
 }

@@ -10,6 +10,7 @@
 #define QUIET_MS 5		/* others mostly change several things at once */
 #define QUIET_MOST_MS 50
 #define BLIND_MS 30000		/* where the kernel tells nothing */
+#define REST 9			/* after a look for nothing, times what it took: others lock and read, too */
 #define TOLD 3			/* things that were put back, one by one */
 #define RETRY_MS 1000		/* after a repair that failed */
 /*
@@ -32,6 +33,7 @@ struct keep {
 	struct pfw_monitor_news news;	/* what the next repair is for */
 	uint64_t since;			/* when the first of it came, in ms of the loop; 0: none */
 	uint64_t repaired;		/* when the last repair was over */
+	uint64_t rested;		/* when the next look may be */
 	unsigned int rounds;		/* of a fight */
 	const char *status;		/* that systemd was told last */
 	char failure[sizeof(((struct pfw_error_item *)0)->message)];	/* that was logged last */
@@ -144,6 +146,8 @@ static void repair_soon(struct keep *keep)
 	wait = wait < left ? wait : left;
 	if (fight)
 		wait = keep->since + fight > time ? keep->since + fight - time : 0;
+	if (keep->rested > time + wait)
+		wait = keep->rested - time;
 	uv_timer_start(&keep->repair, on_repair, wait, 0);
 }
 
@@ -228,8 +232,12 @@ static void take_over(struct pfw_monitor_news *to, const struct pfw_monitor_news
 static int repair(struct keep *keep, json_t **ret_answer, struct pfw_error *err)
 {
 	struct pfw_request request = { .unasked = true, .current = true };
-	int ret = pfw_service_call(keep->to.service, PFW_VERB_REPAIR, &request, ret_answer, err);
+	struct pfw_told told;
+	int ret;
 
+	if (pfw_watch_told(keep->to.watch, &told))
+		request.told = &told;
+	ret = pfw_service_call(keep->to.service, PFW_VERB_REPAIR, &request, ret_answer, err);
 	if (ret != -ESTALE)
 		return ret;
 	if (!keep_reload(keep, KEEP_SAVED))
@@ -244,7 +252,7 @@ static void on_repair(uv_timer_t *timer)
 	struct keep *keep = timer->data;
 	struct pfw_monitor_news later = { 0 };
 	struct pfw_error err = PFW_ERROR_INIT;
-	uint64_t since = keep->since;
+	uint64_t since = keep->since, begun = now(keep);
 	json_t *answer = NULL;
 
 	keep->since = 0;
@@ -256,6 +264,7 @@ static void on_repair(uv_timer_t *timer)
 		return;
 	}
 	*keep->failure = '\0';
+	pfw_watch_forget(keep->to.watch);
 	/* It has seen to some of what came meanwhile, but who knows to what. */
 	pfw_watch_read(keep->to.watch, &later);
 	take_over(&keep->news, &later);
@@ -263,6 +272,8 @@ static void on_repair(uv_timer_t *timer)
 		tell_repair(keep, answer);
 		count_round(keep, since);
 		keep->repaired = now(keep);
+	} else if (pfw_watch_is_blind(keep->to.watch)) {
+		keep->rested = now(keep) + REST * (now(keep) - begun);
 	}
 	json_decref(answer);
 	keep->news = later;

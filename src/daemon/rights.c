@@ -55,6 +55,9 @@ static const int calls[] = {
 	SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
 	SCMP_SYS(rt_sigreturn), SCMP_SYS(sigreturn), SCMP_SYS(sigaltstack),
 	SCMP_SYS(restart_syscall), SCMP_SYS(tgkill), SCMP_SYS(exit), SCMP_SYS(exit_group),
+	/* children */
+	SCMP_SYS(fork), SCMP_SYS(kill), SCMP_SYS(wait4), SCMP_SYS(waitid),
+	SCMP_SYS(waitpid), SCMP_SYS(memfd_create), SCMP_SYS(close_range),
 	/* files */
 	SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(close), SCMP_SYS(read),
 	SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(pwrite64),

@@ -37,11 +37,17 @@ int engine_check_backend(const struct pfw_engine *engine, struct pfw_error *err)
 			"portfwd that was built with it", name, pfw_backends[0]->name);
 }
 
-static int open_backend(const struct pfw_backend *ops, bool write, struct engine_backend *ret,
-			struct pfw_error *err)
+static int open_backend(struct pfw_engine *engine, const struct pfw_backend *ops, bool write,
+			struct engine_backend *ret, struct pfw_error *err)
 {
-	int code = ops->open(write, &ret->handle, err);
+	int code = 0;
 
+	if (engine->owner.ops == ops) {
+		*ret = engine->owner;
+		engine->owner = (struct engine_backend){ 0 };
+	} else {
+		code = ops->open(write, &ret->handle, err);
+	}
 	if (code)
 		return code;
 	ret->ops = ops;
@@ -49,23 +55,26 @@ static int open_backend(const struct pfw_backend *ops, bool write, struct engine
 	return 0;
 }
 
-static void close_backend(struct engine_backend *backend)
+/* What owns the table loses it when it is closed. */
+static void close_backend(struct pfw_engine *engine, struct engine_backend *backend)
 {
-	if (backend->handle)
+	if (backend->handle && engine->stays && backend->ops->own)
+		engine->owner = *backend;
+	else if (backend->handle)
 		backend->ops->close(backend->handle);
 	*backend = (struct engine_backend){ 0 };
 }
 
 /* Opens it if the kernel can do what it makes. */
-static int try_backend(const struct pfw_backend *ops, bool write, struct engine_backend *ret,
-		       struct pfw_error *err)
+static int try_backend(struct pfw_engine *engine, const struct pfw_backend *ops, bool write,
+		       struct engine_backend *ret, struct pfw_error *err)
 {
-	int code = open_backend(ops, write, ret, err);
+	int code = open_backend(engine, ops, write, ret, err);
 
 	if (!code)
 		code = ops->probe(ret->handle, err);
 	if (code)
-		close_backend(ret);
+		close_backend(engine, ret);
 	return code;
 }
 
@@ -120,7 +129,7 @@ static int decide(struct pfw_engine *engine, bool write, struct pfw_error *err)
 
 	for (n = 0; n < ENGINE_PACKET_BACKENDS && pfw_backends[n]; n++) {
 		failed[n] = (struct pfw_error)PFW_ERROR_INIT;
-		code = try_backend(pfw_backends[n], write, packets, &failed[n]);
+		code = try_backend(engine, pfw_backends[n], write, packets, &failed[n]);
 		if (!code)
 			return take_it(engine, n, failed, err);
 		if (code == -ENOMEM)
@@ -136,7 +145,8 @@ static bool keep(struct pfw_engine *engine, bool write)
 	const struct pfw_backend *ops = name ? pfw_backend_find(name) : NULL;
 	struct pfw_error ignored = PFW_ERROR_INIT;
 
-	return ops && !open_backend(ops, write, &engine->backends[ENGINE_PACKETS], &ignored) &&
+	return ops &&
+	       !open_backend(engine, ops, write, &engine->backends[ENGINE_PACKETS], &ignored) &&
 	       !remember_why(engine, engine->state.why);
 }
 
@@ -149,7 +159,7 @@ static int choose(struct pfw_engine *engine, bool write, bool anew, struct pfw_e
 		return ret;
 	named = engine_named_backend(engine);
 	if (named)
-		return open_backend(named, write, &engine->backends[ENGINE_PACKETS], err);
+		return open_backend(engine, named, write, &engine->backends[ENGINE_PACKETS], err);
 	return !anew && keep(engine, write) ? 0 : decide(engine, write, err);
 }
 
@@ -166,17 +176,17 @@ static const struct pfw_backend *other_than(const struct pfw_backend *ops)
 }
 
 /* Whether anything of it stands. It is only looked at, so nobody who changes it is waited for. */
-static bool has_left(const struct pfw_backend *ops)
+static bool has_left(struct pfw_engine *engine, const struct pfw_backend *ops)
 {
 	struct pfw_error ignored = PFW_ERROR_INIT;
 	struct engine_backend other = { 0 };
 	struct pfw_image image = { 0 };
 	bool left;
 
-	left = !open_backend(ops, false, &other, &ignored) &&
+	left = !open_backend(engine, ops, false, &other, &ignored) &&
 	       !ops->read(other.handle, &image, &ignored) && image.n_items;
 	pfw_image_free(&image);
-	close_backend(&other);
+	close_backend(engine, &other);
 	return left;
 }
 
@@ -187,13 +197,14 @@ static bool has_left(const struct pfw_backend *ops)
 static int open_other(struct pfw_engine *engine, bool write, bool anew, struct pfw_error *err)
 {
 	const struct pfw_backend *ops = other_than(engine->backends[ENGINE_PACKETS].ops);
-	bool unsure = anew || engine->state.moving;
+	/* Who was killed before anything was remembered may have left either. */
+	bool unsure = anew || engine->state.moving || !engine->state.config;
 
 	if (!ops || engine->backends[ENGINE_OTHER].handle)
 		return 0;
-	if (!is_known(engine, ops) && !(unsure && has_left(ops)))
+	if (!is_known(engine, ops) && !(unsure && has_left(engine, ops)))
 		return 0;
-	return open_backend(ops, write, &engine->backends[ENGINE_OTHER], err);
+	return open_backend(engine, ops, write, &engine->backends[ENGINE_OTHER], err);
 }
 
 /* ---- All of them */
@@ -225,17 +236,44 @@ static bool is_right(const struct pfw_engine *engine, bool write, bool anew)
 	return !anew && engine->state.config && engine->state.backend == packets->ops->name;
 }
 
+static int part(struct engine_backend *backend, struct pfw_error *err)
+{
+	backend->write = false;
+	return backend->handle && backend->ops->part ? backend->ops->part(backend->handle, err) : 0;
+}
+
+int engine_part_backends(struct pfw_engine *engine, struct pfw_error *err)
+{
+	unsigned int i;
+	int ret = part(&engine->owner, err);
+
+	for (i = 0; !ret && i < ENGINE_BACKENDS; i++)
+		ret = part(&engine->backends[i], err);
+	return ret;
+}
+
+void engine_hasten(struct pfw_engine *engine)
+{
+	const struct engine_backend *backend;
+
+	for (backend = engine->backends; backend < &engine->backends[ENGINE_BACKENDS]; backend++)
+		if (backend->handle && backend->ops->hasten)
+			backend->ops->hasten(backend->handle, engine->locks != PFW_ENGINE_WAIT);
+}
+
 int engine_open_backends(struct pfw_engine *engine, bool write, bool anew, struct pfw_error *err)
 {
 	int ret = 0;
 
-	close_backend(&engine->backends[ENGINE_OTHER]);
+	close_backend(engine, &engine->backends[ENGINE_OTHER]);
 	if (!is_right(engine, write, anew)) {
-		close_backend(&engine->backends[ENGINE_PACKETS]);
+		engine->compared = false;
+		close_backend(engine, &engine->backends[ENGINE_PACKETS]);
 		ret = choose(engine, write, anew, err);
 	}
 	if (!ret)
 		ret = open_other(engine, write, anew, err);
+	engine_hasten(engine);
 	return ret ? ret : open_host(engine, err);
 }
 
@@ -248,12 +286,13 @@ int engine_open_all(struct pfw_engine *engine, struct pfw_error *err)
 
 	for (n = 0; n < ENGINE_PACKET_BACKENDS && pfw_backends[n]; n++) {
 		failed[n] = (struct pfw_error)PFW_ERROR_INIT;
-		code = open_backend(pfw_backends[n], true, &engine->backends[n_open], &failed[n]);
+		code = open_backend(engine, pfw_backends[n], true, &engine->backends[n_open], &failed[n]);
 		if (!code)
 			n_open++;
 		else if (is_known(engine, pfw_backends[n]))
 			return pfw_fail(err, failed[n].kind, code, "%s", failed[n].item[0].message);
 	}
+	engine_hasten(engine);
 	return n_open ? open_host(engine, err) : refuse_all(failed, n, err);
 }
 
@@ -261,8 +300,16 @@ void engine_close_backends(struct pfw_engine *engine)
 {
 	unsigned int i;
 
+	engine->compared = false;
 	for (i = 0; i < ENGINE_BACKENDS; i++)
-		close_backend(&engine->backends[i]);
+		close_backend(engine, &engine->backends[i]);
+}
+
+void engine_let_go(struct pfw_engine *engine)
+{
+	if (engine->owner.handle)
+		engine->owner.ops->close(engine->owner.handle);
+	engine->owner = (struct engine_backend){ 0 };
 }
 
 int refuse_restless(const struct pfw_engine *engine, struct pfw_error *err)
@@ -270,6 +317,48 @@ int refuse_restless(const struct pfw_engine *engine, struct pfw_error *err)
 	return pfw_fail(err, PFW_FAILED, -ESTALE,
 			"the %s ruleset keeps changing; nothing was changed, try again",
 			engine->backends[ENGINE_PACKETS].ops->name);
+}
+
+/* ---- Whose it is */
+
+static enum pfw_ownership wanted_ownership(const struct pfw_engine *engine)
+{
+	if (!engine->ruleset.settings.own_table)
+		return PFW_OWNED_BY_NOBODY;
+	return engine->stays ? PFW_OWNED_BY_US : PFW_OWNED_BY_ANYBODY;
+}
+
+int engine_own(struct pfw_engine *engine, struct pfw_error *err)
+{
+	const struct engine_backend *packets = &engine->backends[ENGINE_PACKETS];
+	enum pfw_ownership who = wanted_ownership(engine);
+	int ret = packets->ops->own ? packets->ops->own(packets->handle, who, err) : -EOPNOTSUPP;
+
+	engine->facts.owned = !ret && who == PFW_OWNED_BY_US;
+	if (who != PFW_OWNED_BY_US || engine->facts.owned)
+		engine->told_unowned = false;
+	return err->count ? ret : 0;
+}
+
+int engine_tell_unowned(struct pfw_engine *engine, struct pfw_report *report, struct pfw_error *err)
+{
+	const char *why = pfw_engine_unowned(engine);
+
+	if (!why || engine->told_unowned)
+		return 0;
+	engine->told_unowned = true;
+	return report_warn(report, err, "%s", why);
+}
+
+const char *pfw_engine_unowned(const struct pfw_engine *engine)
+{
+	if (wanted_ownership(engine) != PFW_OWNED_BY_US || engine->plan.facts.owned)
+		return NULL;
+	return engine->backends[ENGINE_PACKETS].ops->own ?
+	       "own_table is not possible with this kernel (Linux 6.9 can): others can change the table, and "
+	       "what they change is put back" :
+	       "own_table is only for the nftables backend: others can change the rules, and what they "
+	       "change is put back";
 }
 
 /* ---- What it cannot express */

@@ -228,6 +228,8 @@ static int make_changes(struct pfw_engine *engine, struct work *work, size_t n,
 					apply(engine, &keys, holds, sides, &planned, err);
 	if (!ret && !manner->dry_run)
 		engine_cut(engine, sides, &planned, &engine->plan, manner->drain, report);
+	/* What failed half-way may not have been put back. */
+	engine->compared = engine->compared && (!ret || manner->dry_run);
 	if (ret || manner->dry_run) {
 		pfw_store_abort(engine->store);
 		undo(engine, work, n);

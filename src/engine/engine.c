@@ -43,6 +43,7 @@ int pfw_engine_open(const struct pfw_engine_options *options, struct pfw_engine 
 		return pfw_fail_memory(err);
 	engine->state.lock = -1;
 	engine->trial.fd = -1;
+	engine->stays = options->stays;
 	engine->run_dir = strdup(options->run_dir);
 	engine->backend = options->backend ? strdup(options->backend) : NULL;
 	if (!engine->run_dir || (options->backend && !engine->backend)) {
@@ -82,6 +83,7 @@ void pfw_engine_close(struct pfw_engine *engine)
 		return;
 	engine_unload(engine);
 	engine_close_backends(engine);
+	engine_let_go(engine);
 	pfw_trial_free(&engine->trial);
 	pfw_store_close(engine->store);
 	/* A first change that failed leaves nothing behind. */
@@ -91,6 +93,18 @@ void pfw_engine_close(struct pfw_engine *engine)
 	free(engine->backend);
 	free(engine->why);
 	free(engine);
+}
+
+void pfw_engine_set_locks(struct pfw_engine *engine, enum pfw_engine_locks locks)
+{
+	engine->locks = locks;
+	engine_hasten(engine);
+}
+
+int pfw_engine_part(struct pfw_engine *engine, struct pfw_error *err)
+{
+	engine->trial.fd = -1;
+	return engine_part_backends(engine, err);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -150,6 +164,7 @@ int engine_commit(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
 
 	if (!ret)
 		ret = pfw_store_commit(engine->store, err);
+	engine->fresh = engine->fresh && ret;
 	if (!ret)
 		return 0;
 	sides_take_back(engine, sides, err);

@@ -30,14 +30,20 @@ struct pfw_engine {
 	char *why;			/* why auto took no better backend; NULL: none is better */
 	bool fell_back;			/* and it is the first change for which it did */
 	struct engine_backend backends[ENGINE_BACKENDS];
+	struct engine_backend owner;	/* closed for now, but what it owns it goes on owning; or none */
+	bool stays;			/* it can own the table, and is to be quick again and again */
+	bool told_unowned;		/* that own_table cannot be had */
 	struct pfw_ruleset ruleset;
 	struct pfw_facts facts;		/* what the plan points into */
 	struct pfw_plan plan;
 	bool loaded;
 	bool words_only;		/* without a look at the kernel */
+	bool fresh;			/* nobody has tried yet to make the kernel what was loaded */
 	bool drafted;			/* what is loaded is a draft that is not saved yet */
+	enum pfw_engine_locks locks;	/* how to take them */
 	bool locked;			/* the state is, and loaded */
 	bool bulky;			/* much memory was used, and given back */
+	bool compared;			/* the kernel held what is planned, but for what others did since */
 	int64_t first_expiry;		/* of all forwards that are enabled; INT64_MAX: none expires */
 	int64_t next_expiry;		/* of those that had not expired when the plan was made */
 	struct pfw_trial trial;		/* that we began, and watch */
@@ -49,6 +55,8 @@ struct pfw_engine {
 
 /* Forgets ruleset, facts and plan. */
 void engine_unload(struct pfw_engine *engine);
+/* What was locked for a look is locked no more, while the look goes on over what was read. */
+void engine_let_others(struct pfw_engine *engine);
 /* Locks the state, unless it is, and reads it. */
 int engine_lock_state(struct pfw_engine *engine, bool write, struct pfw_error *err);
 /* Remembers when this forward expires; when all do. */
@@ -128,6 +136,16 @@ int engine_open_backends(struct pfw_engine *engine, bool write, bool anew, struc
 /* Opens all that can be opened, whatever the settings say, to take everything out. */
 int engine_open_all(struct pfw_engine *engine, struct pfw_error *err);
 void engine_close_backends(struct pfw_engine *engine);
+/* The last of closing: nothing is owned any more. */
+void engine_let_go(struct pfw_engine *engine);
+/* Says who is to own what stands, as the settings want it; then the facts know whether we do. */
+int engine_own(struct pfw_engine *engine, struct pfw_error *err);
+/* Says in the report, and not again, that nothing can be owned although the settings want it. -ENOMEM. */
+int engine_tell_unowned(struct pfw_engine *engine, struct pfw_report *report, struct pfw_error *err);
+/* For pfw_engine_part(). */
+int engine_part_backends(struct pfw_engine *engine, struct pfw_error *err);
+/* Has those that are open wait, or not, as the engine does. */
+void engine_hasten(struct pfw_engine *engine);
 /* The one that option or settings name, or NULL: with auto, or where it is not built in. */
 const struct pfw_backend *engine_named_backend(const struct pfw_engine *engine);
 /* Fails where that one is not built in. */
@@ -155,8 +173,7 @@ int engine_commit(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
 /* Refuses to go on where others change the backend's objects again and again; -ESTALE. */
 int refuse_restless(const struct pfw_engine *engine, struct pfw_error *err);
 
-/* How long to wait for another portfwd, and how often to follow a kernel that others change. */
-#define ENGINE_LOCK_SECONDS 60
+/* How often to follow a kernel that others change. */
 #define ENGINE_ATTEMPTS 20
 
 #endif

@@ -79,8 +79,8 @@ int engine_lock_state(struct pfw_engine *engine, bool write, struct pfw_error *e
 		return 0;
 	if (!state->folder)
 		ret = state_open(state, engine->run_dir, err);
-	if (!ret)
-		ret = state_lock(state, write, ENGINE_LOCK_SECONDS, err);
+	if (!ret && engine->locks != PFW_ENGINE_NO_LOCKS)
+		ret = state_lock(state, write, engine->locks == PFW_ENGINE_WAIT, err);
 	if (!ret)
 		ret = state_load(state, err);
 	engine->locked = !ret;
@@ -100,7 +100,10 @@ int engine_lock(struct pfw_engine *engine, const struct pfw_engine_load *load,
 		ret = prepare_runtime(engine, write, err);
 	if (ret)
 		return ret;
-	return write ? pfw_store_lock(engine->store, ENGINE_LOCK_SECONDS, err) : 0;
+	if (!write)
+		return 0;
+	return pfw_store_lock(engine->store,
+			      engine->locks == PFW_ENGINE_WAIT ? STATE_LOCK_SECONDS : 0, err);
 }
 
 static int take_locks(struct pfw_engine *engine, const struct pfw_engine_load *load,
@@ -220,6 +223,8 @@ static int face_kernel(struct pfw_engine *engine, const struct pfw_engine_load *
 
 	if (!ret)
 		ret = engine_gather_facts(engine, err);
+	if (!ret)
+		ret = engine_own(engine, err);
 	engine->facts.draining = engine->state.draining;
 	return ret;
 }
@@ -306,8 +311,11 @@ static int try_load(struct pfw_engine *engine, const struct pfw_engine_load *loa
 	pfw_ruleset_free(&aside.ruleset);
 	engine->loaded = true;
 	engine->words_only = words;
+	engine->compared = false;
 	engine->drafted = load->draft != NULL;
 	engine->bulky = true;
+	if (engine->stays)
+		pfw_ruleset_index_listens(&engine->ruleset);
 	engine_note_expiries(engine);
 	return 0;
 }
@@ -316,15 +324,19 @@ static int try_load(struct pfw_engine *engine, const struct pfw_engine_load *loa
 static int load_anew(struct pfw_engine *engine, const struct pfw_engine_load *load,
 		     struct pfw_error *err)
 {
+	const bool changed = !engine->loaded ||
+			     !pfw_store_is_current(engine->store, pfw_engine_is_applied(engine));
 	struct pfw_error again = PFW_ERROR_INIT;
 	bool journal;
 	int ret = try_load(engine, load, &journal, err);
 
+	engine->fresh = engine->fresh || (!ret && changed);
 	if ((ret != -EEXIST && ret != -EOPNOTSUPP) || !journal)
 		return ret;
 	pfw_store_reject_journal(engine->store);
 	if (try_load(engine, load, &journal, &again))
 		return ret;
+	engine->fresh = true;
 	pfw_error_clear(err);
 	return 0;
 }
@@ -382,6 +394,9 @@ int pfw_engine_load(struct pfw_engine *engine, const struct pfw_engine_load *loa
 		return ret;
 	if (is_loaded(engine, load))
 		ret = refresh(engine, load, err);
+	else if (engine->locks == PFW_ENGINE_NO_LOCKS && load->purpose != PFW_ENGINE_WORDS)
+		/* Several files are one configuration only while nobody saves them. */
+		ret = pfw_fail(err, PFW_FAILED, -EAGAIN, "the files have changed since they were read");
 	else
 		ret = load_anew(engine, load, err);
 	if (!ret && write && !load->draft && !load->standing && pfw_store_is_left(engine->store))

@@ -90,7 +90,7 @@ static int fill_as_made(struct pfw_engine *engine, int64_t then, struct side *si
 
 static int fill_packets(struct pfw_engine *engine, struct side *side, struct pfw_error *err)
 {
-	int ret = side_fill(engine, ENGINE_PACKETS, NULL, true, side, err);
+	int ret = side_fill(engine, ENGINE_PACKETS, NULL, false, side, err);
 	int64_t then = 0;
 
 	if (!ret && side->difference.n_steps && any_expired(engine))
@@ -194,33 +194,69 @@ static void look_elsewhere(const struct pfw_backend *ops, const struct pfw_image
 	}
 }
 
+static void find_owner(const struct pfw_engine *engine, struct pfw_view *view)
+{
+	const struct engine_backend *packets = &engine->backends[ENGINE_PACKETS];
+	uint32_t owner = packets->ops->owner ? packets->ops->owner(packets->handle) : 0;
+
+	view->owned = owner && owner == packets->ops->port(packets->handle);
+	view->owner = view->owned ? 0 : owner;
+}
+
+/* What stands in all backends. With that the look is over for everybody else. */
+static int read_all(struct pfw_engine *engine, struct side sides[ENGINE_BACKENDS],
+		    struct pfw_error *err)
+{
+	const struct engine_backend *from;
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < ENGINE_BACKENDS; i++) {
+		from = &engine->backends[i];
+		if (from->ops)
+			ret = from->ops->read(from->handle, &sides[i].before, err);
+	}
+	engine_let_others(engine);
+	return ret;
+}
+
+static int view_make(const struct pfw_engine *engine, struct pfw_view *ret, struct pfw_error *err)
+{
+	size_t n = (size_t)engine->ruleset.n_forwards + 1;
+
+	ret->missing = calloc(n, sizeof(*ret->missing));
+	ret->connections = calloc(n, sizeof(*ret->connections));
+	return ret->missing && ret->connections ? 0 : pfw_fail_memory(err);
+}
+
 int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_report *report,
 		    struct pfw_error *err)
 {
 	const struct pfw_backend *ops = engine->backends[ENGINE_PACKETS].ops;
-	struct side sides[ENGINE_BACKENDS] = { 0 };
+	struct side sides[ENGINE_BACKENDS] = { 0 }, *other = &sides[ENGINE_OTHER];
 	struct pfw_buffer unguarded = { 0 };
-	size_t n = (size_t)engine->ruleset.n_forwards + 1;
-	struct pfw_view view = {
-		.missing = calloc(n, sizeof(*view.missing)),
-		.connections = calloc(n, sizeof(*view.connections)),
-	};
-	int code;
+	struct pfw_view view = { 0 };
+	int code = view_make(engine, &view, err);
 
-	if (!view.missing || !view.connections) {
-		code = pfw_fail_memory(err);
+	if (code)
 		goto out;
-	}
-	code = fill_packets(engine, &sides[ENGINE_PACKETS], err);
+	code = read_all(engine, sides, err);
 	if (!code)
-		code = side_fill_gone(engine, ENGINE_OTHER, &sides[ENGINE_OTHER], err);
+		code = fill_packets(engine, &sides[ENGINE_PACKETS], err);
 	if (!code)
-		code = side_fill_host(engine, &sides[ENGINE_HOST], err);
+		code = pfw_difference_make(&other->before, &other->after, &other->difference, err);
+	if (!code)
+		code = side_fill(engine, ENGINE_HOST, NULL, false, &sides[ENGINE_HOST], err);
 	if (!code)
 		code = sides_report(engine, sides, report, err);
 	if (code)
 		goto out;
 	view.in_sync = !sides_steps(sides);
+	find_owner(engine, &view);
+	if (!view.in_sync && engine->locks == PFW_ENGINE_NO_LOCKS) {
+		code = pfw_fail(err, PFW_FAILED, -EAGAIN, "the kernel is not as the configuration says");
+		goto out;
+	}
 	mark_missing(engine, ops, &sides[ENGINE_PACKETS].difference, &view);
 	view.shield = shield_stands(engine, &sides[ENGINE_PACKETS]);
 	if (take_localnets(&sides[ENGINE_HOST].before, &view.localnets)) {
@@ -242,6 +278,55 @@ int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_
 	view = (struct pfw_view){ 0 };
 out:
 	pfw_buffer_free(&unguarded);
+	pfw_view_free(&view);
+	sides_free(sides);
+	return code;
+}
+
+/* What is planned for the forwards, beside what stands of it. */
+static int fill_glance(struct pfw_engine *engine, const uint32_t *ids, size_t n, struct side *side,
+		       struct pfw_error *err)
+{
+	const struct engine_backend *from = &engine->backends[ENGINE_PACKETS];
+	const struct pfw_forward **forwards = calloc(n, sizeof(*forwards));
+	struct pfw_touched touched = { 0 };
+	size_t i;
+	int ret;
+
+	for (i = 0; forwards && i < n; i++)
+		forwards[i] = &engine->ruleset.forwards[ids[i]];
+	ret = forwards ? pfw_plan_own(&engine->plan, forwards, n, &touched, err) :
+			 pfw_fail_memory(err);
+	if (!ret)
+		ret = from->ops->glance(from->handle, &engine->plan, &touched, &side->before,
+					&side->after, err);
+	if (!ret)
+		ret = pfw_difference_make(&side->before, &side->after, &side->difference, err);
+	pfw_touched_free(&touched);
+	free(forwards);
+	return ret;
+}
+
+int pfw_engine_glance(struct pfw_engine *engine, const uint32_t *ids, size_t n,
+		      struct pfw_view *ret, struct pfw_error *err)
+{
+	struct side sides[ENGINE_BACKENDS] = { 0 }, *packets = &sides[ENGINE_PACKETS];
+	struct pfw_view view = { 0 };
+	int code;
+
+	if (!engine->backends[ENGINE_PACKETS].ops->glance || engine->backends[ENGINE_OTHER].ops)
+		return -ESTALE;
+	code = fill_glance(engine, ids, n, packets, err);
+	/* What is amiss may have to do with more than these. */
+	if (!code && packets->difference.n_steps)
+		code = -ESTALE;
+	if (!code)
+		code = view_make(engine, &view, err);
+	if (!code) {
+		add_counts(engine, &packets->before, &view);
+		*ret = view;
+		view = (struct pfw_view){ 0 };
+	}
 	pfw_view_free(&view);
 	sides_free(sides);
 	return code;

@@ -140,15 +140,16 @@ static int open_lock(const struct state *state, bool exclusive, int *ret, struct
 	return code;
 }
 
-static int wait_for_lock(const struct state *state, int fd, bool exclusive, unsigned int seconds,
+static int wait_for_lock(const struct state *state, int fd, bool exclusive, bool wait,
 			 struct pfw_error *err)
 {
-	int code = pfw_lock_wait(fd, exclusive ? LOCK_EX : LOCK_SH, pfw_lock_deadline(seconds));
+	int code = pfw_lock_wait(fd, exclusive ? LOCK_EX : LOCK_SH,
+				 pfw_lock_deadline(wait ? STATE_LOCK_SECONDS : 0));
 
 	if (code == -ETIMEDOUT)
 		return pfw_fail(err, PFW_FAILED, code,
 				"another portfwd has been changing this network namespace for "
-				"%u seconds; try again when it is done", seconds);
+				"%u seconds; try again when it is done", STATE_LOCK_SECONDS);
 	return code ? pfw_fail_errno(err, code, "cannot lock %s/lock", state->folder) : 0;
 }
 
@@ -164,7 +165,7 @@ static bool is_current(const struct state *state, int fd)
 	return ret;
 }
 
-int state_lock(struct state *state, bool exclusive, unsigned int seconds, struct pfw_error *err)
+int state_lock(struct state *state, bool exclusive, bool wait, struct pfw_error *err)
 {
 	int fd = -1, code = check_folders(state, err);
 
@@ -178,7 +179,7 @@ int state_lock(struct state *state, bool exclusive, unsigned int seconds, struct
 		}
 		if (code)
 			return code;
-		code = wait_for_lock(state, fd, exclusive, seconds, err);
+		code = wait_for_lock(state, fd, exclusive, wait, err);
 		if (!code && is_current(state, fd))
 			break;
 		close(fd);

@@ -27,11 +27,13 @@ struct state {
 };
 
 int state_open(struct state *state, const char *run_dir, struct pfw_error *err);
+/* How long another portfwd is waited for. */
+#define STATE_LOCK_SECONDS 60u
 /*
- * Waits for the namespace's lock, up to seconds. A shared one is not taken
- * where the folder is not there (nothing was ever applied) or not readable.
+ * Takes the namespace's lock; where another one holds it, waits, or else is -ETIMEDOUT at once. A
+ * shared one is not taken where the folder is not there (nothing was ever applied) or not readable.
  */
-int state_lock(struct state *state, bool exclusive, unsigned int seconds, struct pfw_error *err);
+int state_lock(struct state *state, bool exclusive, bool wait, struct pfw_error *err);
 /* The file of the forwards that are kept until the next boot only; NULL without memory. */
 char *state_runtime(const struct state *state);
 /* Removes that file; *ret_was: it was there. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #ifdef HAVE_MALLOC_TRIM
 #include <malloc.h>
 #endif
@@ -80,7 +81,17 @@ static void compact(struct pfw_engine *engine)
 	if (ret)
 		engine->ruleset = waste;
 	pfw_ruleset_free(ret ? &fresh : &waste);
+	if (engine->stays)
+		pfw_ruleset_index_listens(&engine->ruleset);
 	engine->bulky = true;
+}
+
+/* Whether facts decide in the same way about what forwards have in the kernel; the frame may differ. */
+static bool decide_alike(const struct pfw_plan *before, const struct pfw_plan *after)
+{
+	return pfw_plan_guards(before, AF_INET) == pfw_plan_guards(after, AF_INET) &&
+	       pfw_plan_guards(before, AF_INET6) == pfw_plan_guards(after, AF_INET6) &&
+	       pfw_plan_localnet(before) == pfw_plan_localnet(after);
 }
 
 int engine_follow_facts(struct pfw_engine *engine, struct pfw_error *err)
@@ -88,12 +99,15 @@ int engine_follow_facts(struct pfw_engine *engine, struct pfw_error *err)
 	const struct pfw_ruleset *ruleset = &engine->ruleset;
 	const int64_t before = engine->plan.facts.now, now = engine->facts.now;
 	const bool expires = now >= engine->next_expiry;
+	const struct pfw_plan was = engine->plan;
 	int ret = 0;
 
 	if (expires && now >= before)
 		let_expire(engine, now);
 	/* Beside time, a plan points to the facts and copies nothing of them. */
 	engine->plan.facts = engine->facts;
+	engine->compared = engine->compared && !expires && now >= before &&
+			   decide_alike(&was, &engine->plan);
 	if (now < before && engine->first_expiry != INT64_MAX)
 		ret = plan_anew(engine, err);
 	if (expires || now < before)
@@ -110,6 +124,13 @@ static void release_backends(struct pfw_engine *engine)
 	for (backend = engine->backends; backend < &engine->backends[ENGINE_BACKENDS]; backend++)
 		if (backend->handle && backend->ops->release)
 			backend->ops->release(backend->handle);
+}
+
+void engine_let_others(struct pfw_engine *engine)
+{
+	release_backends(engine);
+	if (!engine->state.exclusive)
+		state_unlock(&engine->state);
 }
 
 void pfw_engine_release(struct pfw_engine *engine)
@@ -156,7 +177,7 @@ size_t pfw_engine_journal(const struct pfw_engine *engine)
 bool pfw_engine_is_current(const struct pfw_engine *engine)
 {
 	/* With what is applied, a flush forgets what was kept until the next boot. */
-	return engine->loaded &&
+	return engine->loaded && !engine->fresh &&
 	       pfw_store_is_current(engine->store, pfw_engine_is_applied(engine));
 }
 

@@ -360,6 +360,8 @@ static int let_return(struct pfw_engine *engine, const struct words *words, stru
 	struct pfw_engine *other = NULL;
 	int ret = pfw_engine_open(&options, &other, err);
 
+	if (!ret)
+		pfw_engine_set_locks(other, engine->locks);
 	if (!ret && same)
 		ret = return_files(other, words, err);
 	else if (!ret)

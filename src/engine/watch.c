@@ -55,6 +55,16 @@ void pfw_watch_read(struct pfw_watch *watch, struct pfw_monitor_news *news)
 	pfw_monitor_read(watch->monitor, news);
 }
 
+bool pfw_watch_told(const struct pfw_watch *watch, struct pfw_told *ret)
+{
+	return pfw_monitor_told(watch->monitor, ret);
+}
+
+void pfw_watch_forget(struct pfw_watch *watch)
+{
+	pfw_monitor_forget(watch->monitor);
+}
+
 bool pfw_watch_is_blind(const struct pfw_watch *watch)
 {
 	return watch->blind;
@@ -85,8 +95,11 @@ void pfw_watch_follow(struct pfw_watch *watch, const struct pfw_engine *engine)
 			pfw_monitor_ignore(watch->monitor, backend->ops->port(backend->handle));
 	}
 	backend = &engine->backends[ENGINE_PACKETS];
-	if (backend->ops)
+	if (backend->ops) {
 		watch->blind = !backend->ops->port;
+		pfw_monitor_follow_lock(watch->monitor, backend->ops->lock_path ?
+								backend->ops->lock_path() : NULL);
+	}
 	if (engine->state.folder)
 		follow_sysctls(watch, &engine->state.host);
 }

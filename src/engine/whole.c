@@ -27,13 +27,39 @@ static int fill_packets(struct pfw_engine *engine, bool drain, bool read, struct
 	return side_fill(engine, ENGINE_PACKETS, NULL, false, side, err);
 }
 
+/* The difference by what the kernel told; -ESTALE: it is not enough. */
+static int fill_told(struct pfw_engine *engine, const struct pfw_told *told, struct side *side,
+		     struct pfw_error *err)
+{
+	const struct engine_backend *to = &engine->backends[ENGINE_PACKETS];
+	int ret;
+
+	if (!engine->compared || !to->ops->recheck || engine->backends[ENGINE_OTHER].ops)
+		return -ESTALE;
+	ret = to->ops->recheck(to->handle, &engine->plan, told, &side->before, &side->after, err);
+	return ret ? ret : pfw_difference_make(&side->before, &side->after, &side->difference, err);
+}
+
+/*
+ * Puts back what others are told to have done. -ESTALE: there may be more, or they go on with it.
+ */
+static int put_back(struct pfw_engine *engine, const struct pfw_told *told,
+		    struct side sides[ENGINE_BACKENDS], struct pfw_error *err)
+{
+	int ret = fill_told(engine, told, &sides[ENGINE_PACKETS], err);
+
+	if (!ret)
+		ret = side_fill_host(engine, &sides[ENGINE_HOST], err);
+	return ret ? ret : sides_apply(engine, sides, err);
+}
+
 /*
  * Makes all sides what they should be, or has the kernel check whether it would take that.
  * *ret_pictured: what stood before is known by a picture that counts.
  */
-static int bring_about(struct pfw_engine *engine, const struct pfw_manner *manner,
-		       struct side sides[ENGINE_BACKENDS], bool *ret_pictured,
-		       struct pfw_error *err)
+static int bring_all_about(struct pfw_engine *engine, const struct pfw_manner *manner,
+			   struct side sides[ENGINE_BACKENDS], bool *ret_pictured,
+			   struct pfw_error *err)
 {
 	const struct engine_backend *to = &engine->backends[ENGINE_PACKETS];
 	struct side *packets = &sides[ENGINE_PACKETS];
@@ -63,30 +89,51 @@ static int bring_about(struct pfw_engine *engine, const struct pfw_manner *manne
 	return ret;
 }
 
+/* *ret_whole: the sides have all that there is. */
+static int bring_about(struct pfw_engine *engine, const struct pfw_manner *manner,
+		       struct side sides[ENGINE_BACKENDS], bool *ret_pictured, bool *ret_whole,
+		       struct pfw_error *err)
+{
+	int ret = -ESTALE;
+
+	if (manner->told && !manner->dry_run)
+		ret = put_back(engine, manner->told, sides, err);
+	*ret_whole = ret == -ESTALE;
+	if (ret != -ESTALE)
+		return ret;
+	pfw_error_clear(err);
+	sides_free(sides);
+	return bring_all_about(engine, manner, sides, ret_pictured, err);
+}
+
 int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner,
 		      struct pfw_report *report, struct pfw_error *err)
 {
 	struct side sides[ENGINE_BACKENDS] = { 0 };
 	const bool draining = engine->plan.facts.draining;
-	bool pictured = false;
+	const bool compared = engine->compared;
+	bool pictured = false, whole = true;
 	int ret = 0;
 
+	engine->fresh = engine->fresh && manner->dry_run;
 	if (!manner->dry_run)
 		ret = pfw_store_stage_draft(engine->store, err);
 	if (!ret && manner->confirm && !manner->dry_run)
 		ret = trial_begin(engine, manner->confirm, err);
 	if (!ret)
-		ret = bring_about(engine, manner, sides, &pictured, err);
+		ret = bring_about(engine, manner, sides, &pictured, &whole, err);
 	if (!ret && !manner->dry_run)
 		ret = engine_commit(engine, sides, err);
 	if (ret || manner->dry_run) {
 		pfw_store_abort(engine->store);
 		engine->plan.facts.draining = draining;
 		trial_cancel(engine);
+		engine->compared = compared && manner->dry_run;
 	} else {
+		engine->compared = true;
 		engine->drafted = false;
 		engine_cut(engine, sides, NULL, &engine->plan, manner->drain, report);
-		if (!pictured || sides[ENGINE_PACKETS].difference.n_steps)
+		if (whole && (!pictured || sides[ENGINE_PACKETS].difference.n_steps))
 			picture_save(engine, &sides[ENGINE_PACKETS].after);
 	}
 	if (!ret)
@@ -96,8 +143,10 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 	if (!ret)
 		ret = engine_tell_fallback(engine, report, err);
 	if (!ret)
+		ret = engine_tell_unowned(engine, report, err);
+	if (!ret)
 		ret = engine_tell_notice(engine, report, err);
-	engine->bulky = true;
+	engine->bulky |= whole;
 	if (!ret && !manner->dry_run)
 		ret = trial_keep(engine, manner, report, err);
 	if (!ret)

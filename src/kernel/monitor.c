@@ -23,7 +23,9 @@
 #define RECEIVE_SIZE (64 * 1024)
 #define RECEIVE_BUFFER (1024 * 1024)
 #define PORTS 4
+#define LOCK_EVENTS (IN_CLOSE | IN_ATTRIB)	/* the latter where it is removed */
 #define PIECES_MAX 1000		/* of one reading: whoever sends for ever does not hold us */
+#define TOLD_MAX (256 * 1024)	/* kept of what was told */
 
 /* A sysctl that is watched. */
 struct followed {
@@ -35,14 +37,17 @@ struct pfw_monitor {
 	char *table;
 	struct mnl_socket *rules;
 	struct mnl_socket *host;
-	int sysctls;			/* inotify, or -1 */
+	int files;			/* inotify, or -1 */
 	struct followed *followed;
 	size_t n_followed;
 	struct pfw_buffer keys;		/* of what is followed */
+	int lock_watch;			/* -1: none */
 	bool stale;			/* interfaces came or went: other files may have these keys */
 	uint32_t ports[PORTS];		/* whose changes are none; 0: unused */
 	unsigned int next_port;
 	bool touched;			/* the table, in the transaction that is being told */
+	struct pfw_buffer told;		/* of the table */
+	bool forgetful;			/* not all of it is there */
 	_Alignas(struct nlmsghdr) char receive[RECEIVE_SIZE];
 };
 
@@ -78,7 +83,7 @@ int pfw_monitor_open(const char *table, struct pfw_monitor **ret, struct pfw_err
 
 	if (!monitor)
 		return pfw_fail_memory(err);
-	monitor->sysctls = -1;
+	monitor->files = monitor->lock_watch = -1;
 	monitor->table = strdup(table);
 	code = monitor->table ? 0 : -ENOMEM;
 	if (!code)
@@ -89,8 +94,8 @@ int pfw_monitor_open(const char *table, struct pfw_monitor **ret, struct pfw_err
 	if (!code)
 		code = open_socket(NETLINK_ROUTE, host, 2, &monitor->host);
 	if (!code) {
-		monitor->sysctls = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-		code = monitor->sysctls < 0 ? -errno : 0;
+		monitor->files = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+		code = monitor->files < 0 ? -errno : 0;
 	}
 	if (code) {
 		pfw_monitor_close(monitor);
@@ -106,7 +111,7 @@ static void forget_sysctls(struct pfw_monitor *monitor)
 
 	while (monitor->n_followed) {
 		followed = &monitor->followed[--monitor->n_followed];
-		inotify_rm_watch(monitor->sysctls, followed->watch);
+		inotify_rm_watch(monitor->files, followed->watch);
 		close(followed->fd);
 	}
 }
@@ -120,10 +125,11 @@ void pfw_monitor_close(struct pfw_monitor *monitor)
 	if (monitor->host)
 		mnl_socket_close(monitor->host);
 	forget_sysctls(monitor);
-	if (monitor->sysctls >= 0)
-		close(monitor->sysctls);
+	if (monitor->files >= 0)
+		close(monitor->files);
 	free(monitor->followed);
 	pfw_buffer_free(&monitor->keys);
+	pfw_buffer_free(&monitor->told);
 	free(monitor->table);
 	free(monitor);
 }
@@ -132,7 +138,7 @@ void pfw_monitor_fds(const struct pfw_monitor *monitor, int ret[PFW_MONITOR_FDS]
 {
 	ret[0] = monitor->rules ? mnl_socket_get_fd(monitor->rules) : -1;
 	ret[1] = mnl_socket_get_fd(monitor->host);
-	ret[2] = monitor->sysctls;
+	ret[2] = monitor->files;
 }
 
 /* ---- Rules */
@@ -178,6 +184,18 @@ static bool is_ours(const struct pfw_monitor *monitor, const struct nlmsghdr *me
 	return false;
 }
 
+static void keep_told(struct pfw_monitor *monitor, const struct nlmsghdr *message)
+{
+	size_t len = MNL_ALIGN(message->nlmsg_len);
+
+	if (monitor->forgetful)
+		return;
+	if (monitor->told.len + len <= TOLD_MAX)
+		pfw_buffer_append(&monitor->told, message, len);
+	else
+		monitor->forgetful = true;
+}
+
 /* A transaction is told object by object, and its end is the new generation. */
 static void take_rules(struct pfw_monitor *monitor, const struct nlmsghdr *message,
 		       struct pfw_monitor_news *news)
@@ -185,7 +203,10 @@ static void take_rules(struct pfw_monitor *monitor, const struct nlmsghdr *messa
 	if (message->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES || is_ours(monitor, message))
 		return;
 	if ((message->nlmsg_type & 0xff) != NFT_MSG_NEWGEN) {
-		monitor->touched = monitor->touched || is_of_table(monitor, message);
+		if (is_of_table(monitor, message)) {
+			monitor->touched = true;
+			keep_told(monitor, message);
+		}
 		return;
 	}
 	if (!monitor->touched)
@@ -230,22 +251,31 @@ static bool take_all(struct pfw_monitor *monitor, struct mnl_socket *socket, tak
 	return whole;
 }
 
-/* ---- Sysctls */
+/* ---- Sysctls, and the lock */
 
-static bool take_sysctls(struct pfw_monitor *monitor)
+static void take_file(const struct pfw_monitor *monitor, const struct inotify_event *event,
+		      struct pfw_monitor_news *news)
+{
+	const bool lost = event->mask & IN_Q_OVERFLOW;
+
+	if (lost || (event->mask & LOCK_EVENTS && event->wd == monitor->lock_watch))
+		news->rules = true;
+	if (lost || event->mask & IN_MODIFY)
+		news->host = true;
+}
+
+static void take_files(struct pfw_monitor *monitor, struct pfw_monitor_news *news)
 {
 	const struct inotify_event *event;
-	bool any = false;
 	const char *at;
 	ssize_t len;
 
-	while ((len = read(monitor->sysctls, monitor->receive, sizeof(monitor->receive))) > 0)
+	while ((len = read(monitor->files, monitor->receive, sizeof(monitor->receive))) > 0)
 		for (at = monitor->receive; at < monitor->receive + len;
 		     at += sizeof(*event) + event->len) {
 			event = (const struct inotify_event *)(const void *)at;
-			any = any || event->mask & (IN_MODIFY | IN_Q_OVERFLOW);
+			take_file(monitor, event, news);
 		}
-	return any;
 }
 
 /*
@@ -261,7 +291,7 @@ static void follow_one(struct pfw_monitor *monitor, const char *key)
 	followed->fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (followed->fd < 0)
 		return;
-	followed->watch = inotify_add_watch(monitor->sysctls, path, IN_MODIFY);
+	followed->watch = inotify_add_watch(monitor->files, path, IN_MODIFY);
 	if (followed->watch < 0)
 		close(followed->fd);
 	else
@@ -305,14 +335,36 @@ int pfw_monitor_follow(struct pfw_monitor *monitor, const char *const *keys, siz
 	return 0;
 }
 
+void pfw_monitor_follow_lock(struct pfw_monitor *monitor, const char *path)
+{
+	const int watch = path ? inotify_add_watch(monitor->files, path, LOCK_EVENTS) : -1;
+
+	if (monitor->lock_watch >= 0 && monitor->lock_watch != watch)
+		inotify_rm_watch(monitor->files, monitor->lock_watch);
+	monitor->lock_watch = watch;
+}
+
 void pfw_monitor_read(struct pfw_monitor *monitor, struct pfw_monitor_news *news)
 {
 	if (monitor->rules && !take_all(monitor, monitor->rules, take_rules, news))
-		news->rules = true;
+		news->rules = monitor->forgetful = true;
 	if (!take_all(monitor, monitor->host, take_host, news))
 		news->host = monitor->stale = true;
-	if (take_sysctls(monitor))
-		news->host = true;
+	take_files(monitor, news);
+}
+
+bool pfw_monitor_told(const struct pfw_monitor *monitor, struct pfw_told *ret)
+{
+	if (monitor->forgetful || monitor->told.failed)
+		return false;
+	*ret = (struct pfw_told){ monitor->told.data, monitor->told.len };
+	return true;
+}
+
+void pfw_monitor_forget(struct pfw_monitor *monitor)
+{
+	pfw_buffer_free(&monitor->told);
+	monitor->forgetful = false;
 }
 
 /* ---- Whose changes are none */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <linux/netfilter_ipv4/ip_tables.h>
@@ -19,32 +20,66 @@
 
 #define LOCK_FILE "/run/xtables.lock"
 
-static const char *lock_path(void)
+const char *pfw_xtables_lock_path(void)
 {
 	const char *path = secure_getenv("XTABLES_LOCKFILE");
 
 	return path && *path ? path : LOCK_FILE;
 }
 
-int pfw_xtables_lock(unsigned int seconds, int *ret_fd, struct pfw_error *err)
+/* Whether it is open, by this process, and is the file that others would open. */
+static bool is_usable(const struct pfw_xtables_lock *lock, const char *path)
 {
-	const char *path = lock_path();
-	int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600), ret;
+	struct stat ours, there;
 
-	if (fd < 0)
-		return pfw_fail_errno(err, -errno, "cannot open %s, the lock of iptables", path);
-	ret = pfw_lock_wait(fd, LOCK_EX, pfw_lock_deadline(seconds));
-	if (!ret) {
-		*ret_fd = fd;
+	return lock->fd >= 0 && lock->opener == getpid() && !fstat(lock->fd, &ours) &&
+	       !stat(path, &there) && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+static int open_lock(struct pfw_xtables_lock *lock, const char *path, struct pfw_error *err)
+{
+	if (is_usable(lock, path))
 		return 0;
-	}
-	close(fd);
+	pfw_xtables_lock_close(lock);
+	lock->fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+	lock->opener = getpid();
+	return lock->fd < 0 ? pfw_fail_errno(err, -errno, "cannot open %s, the lock of iptables",
+					     path) : 0;
+}
+
+int pfw_xtables_lock(struct pfw_xtables_lock *lock, unsigned int seconds, bool wait,
+		     struct pfw_error *err)
+{
+	const char *path = pfw_xtables_lock_path();
+	int ret;
+
+	if (lock->held)
+		return 0;
+	ret = open_lock(lock, path, err);
+	if (ret)
+		return ret;
+	ret = pfw_lock_wait(lock->fd, LOCK_EX, pfw_lock_deadline(wait ? seconds : 0));
+	lock->held = !ret;
 	if (ret == -ETIMEDOUT)
 		return pfw_fail(err, PFW_FAILED, ret,
 				"another program holds %s, the lock of iptables, for more than %u "
-				"seconds; try again, or see who with \"fuser -v %s\"",
-				path, seconds, path);
-	return pfw_fail_errno(err, ret, "cannot lock %s", path);
+				"seconds; try again, or see who with \"lslocks\"",
+				path, seconds);
+	return ret ? pfw_fail_errno(err, ret, "cannot lock %s", path) : 0;
+}
+
+void pfw_xtables_unlock(struct pfw_xtables_lock *lock)
+{
+	if (lock->held && lock->opener == getpid())
+		flock(lock->fd, LOCK_UN);
+	lock->held = false;
+}
+
+void pfw_xtables_lock_close(struct pfw_xtables_lock *lock)
+{
+	if (lock->fd >= 0)
+		close(lock->fd);
+	*lock = PFW_XTABLES_LOCK_INIT;
 }
 
 int pfw_xtables_stands(uint8_t family, const char *table, bool *ret, struct pfw_error *err)

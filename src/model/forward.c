@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "portfwd/base/index.h"
 #include "portfwd/model/forward.h"
 
 const struct pfw_name pfw_snat_names[] = {
@@ -137,6 +138,22 @@ bool pfw_listen_equal(const struct pfw_listen *a, const struct pfw_listen *b)
 		if (!same_ports(a->ports[i], b->ports[i]) && !has_ports(b, a->ports[i]))
 			return false;
 	return true;
+}
+
+/* In whatever order the lists are. */
+uint64_t pfw_listen_hash(const struct pfw_listen *listen)
+{
+	uint64_t hash = listen->protocols;
+	uint16_t i;
+
+	for (i = 0; i < listen->n_addresses; i++)
+		hash += pfw_hash(listen->addresses[i].bytes,
+				 pfw_addr_size(listen->addresses[i].family));
+	for (i = 0; i < listen->n_interfaces; i++)
+		hash += pfw_hash(listen->interfaces[i], strlen(listen->interfaces[i]));
+	for (i = 0; i < listen->n_ports; i++)
+		hash += pfw_hash(&listen->ports[i], sizeof(listen->ports[i]));
+	return hash;
 }
 
 static bool target_equal(const struct pfw_target *a, const struct pfw_target *b)

@@ -18,6 +18,7 @@ const struct pfw_settings pfw_settings_default = {
 	.ip_forward = true,
 	.guard = true,
 	.counters = true,
+	.own_table = false,
 	.hairpin = true,
 	.local = true,
 	.snat = PFW_SNAT_AUTO,
@@ -34,6 +35,69 @@ uint32_t pfw_ruleset_find(const struct pfw_ruleset *ruleset, const char *name)
 {
 	return pfw_index_find(&ruleset->names, pfw_hash(name, strlen(name)), has_name,
 			      ruleset->forwards, name);
+}
+
+struct listen_search {
+	const struct pfw_listen *listen;
+	uint32_t from;
+	uint32_t found;
+};
+
+/* Takes down the first one, and goes on with the search. */
+static bool note_listen(const void *array, uint32_t id, const void *key)
+{
+	struct listen_search *search = (struct listen_search *)(uintptr_t)key;
+	const struct pfw_forward *forwards = array;
+
+	if (id >= search->from && id < search->found &&
+	    pfw_listen_equal(&forwards[id].listen, search->listen))
+		search->found = id;
+	return false;
+}
+
+uint32_t pfw_ruleset_find_listen(const struct pfw_ruleset *ruleset, const struct pfw_listen *listen,
+				 uint32_t from)
+{
+	struct listen_search search = { listen, from, PFW_INDEX_NONE };
+	uint32_t id;
+
+	if (ruleset->listens.size) {
+		pfw_index_find(&ruleset->listens, pfw_listen_hash(listen), note_listen,
+			       ruleset->forwards, &search);
+		return search.found;
+	}
+	for (id = from; id < ruleset->n_forwards; id++)
+		if (ruleset->forwards[id].name &&
+		    pfw_listen_equal(&ruleset->forwards[id].listen, listen))
+			return id;
+	return PFW_INDEX_NONE;
+}
+
+static void add_listen(struct pfw_ruleset *ruleset, uint32_t id)
+{
+	/* Without memory for all of them there is none. */
+	if (ruleset->listens.size &&
+	    pfw_index_put(&ruleset->listens, pfw_listen_hash(&ruleset->forwards[id].listen), id))
+		pfw_index_free(&ruleset->listens);
+}
+
+static void drop_listen(struct pfw_ruleset *ruleset, uint32_t id)
+{
+	if (ruleset->listens.size)
+		pfw_index_drop(&ruleset->listens,
+			       pfw_listen_hash(&ruleset->forwards[id].listen), id);
+}
+
+void pfw_ruleset_index_listens(struct pfw_ruleset *ruleset)
+{
+	uint32_t id;
+
+	pfw_index_free(&ruleset->listens);
+	if (pfw_index_grow(&ruleset->listens, (size_t)ruleset->n_live + 1))
+		return;
+	for (id = 0; id < ruleset->n_forwards; id++)
+		if (ruleset->forwards[id].name)
+			add_listen(ruleset, id);
 }
 
 static int make_room(struct pfw_ruleset *ruleset, uint32_t n)
@@ -90,9 +154,11 @@ int pfw_ruleset_put_shallow(struct pfw_ruleset *ruleset, const struct pfw_forwar
 		ruleset->n_forwards++;
 		ruleset->n_live++;
 	} else {
+		drop_listen(ruleset, id);
 		/* The index leads to the name by the place, so any equal text will do. */
 		ruleset->forwards[id] = *forward;
 	}
+	add_listen(ruleset, id);
 	if (ret_id)
 		*ret_id = id;
 	return 0;
@@ -114,6 +180,7 @@ void pfw_ruleset_drop(struct pfw_ruleset *ruleset, uint32_t id)
 
 	if (forward->name)
 		pfw_index_drop(&ruleset->names, pfw_hash(forward->name, strlen(forward->name)), id);
+	drop_listen(ruleset, id);
 	*forward = (struct pfw_forward){ 0 };
 	ruleset->n_live--;
 }
@@ -122,6 +189,7 @@ void pfw_ruleset_free(struct pfw_ruleset *ruleset)
 {
 	free(ruleset->forwards);
 	pfw_index_free(&ruleset->names);
+	pfw_index_free(&ruleset->listens);
 	pfw_arena_free(&ruleset->arena);
 	*ruleset = (struct pfw_ruleset){ 0 };
 }

@@ -196,26 +196,49 @@ static int remember(struct touch *touch)
 	return ret;
 }
 
+static int touch_forwards(struct touch *touch, const struct pfw_forward *const *forwards, size_t n)
+{
+	int ret = remember(touch);
+	size_t i;
+
+	for (i = 0; !ret && i < n; i++) {
+		ret = add_name(touch, forwards[i]->name);
+		if (!ret && pfw_plan_active(touch->plan, forwards[i]))
+			ret = pfw_forward_keys(forwards[i], touch_own, touch);
+		if (!ret)
+			ret = touch_goals(touch, forwards[i]);
+	}
+	return ret;
+}
+
+static void touch_free(struct touch *touch)
+{
+	pfw_index_free(&touch->seen_keys);
+	pfw_index_free(&touch->seen_names);
+	pfw_index_free(&touch->seen_goals);
+}
+
+int pfw_plan_own(const struct pfw_plan *plan, const struct pfw_forward *const *forwards, size_t n,
+		 struct pfw_touched *touched, struct pfw_error *err)
+{
+	struct touch touch = { .plan = plan, .to = touched };
+	int ret = touch_forwards(&touch, forwards, n);
+
+	touch_free(&touch);
+	return ret ? pfw_fail_memory(err) : 0;
+}
+
 int pfw_plan_touch(const struct pfw_plan *plan, const struct pfw_forward *const *forwards,
 		   size_t n, struct pfw_touched *touched, struct pfw_error *err)
 {
 	struct touch touch = { .plan = plan, .to = touched };
-	int ret = remember(&touch);
+	int ret = touch_forwards(&touch, forwards, n);
 	size_t i;
 
-	for (i = 0; !ret && i < n; i++) {
-		ret = add_name(&touch, forwards[i]->name);
-		if (!ret && pfw_plan_active(plan, forwards[i]))
-			ret = pfw_forward_keys(forwards[i], touch_own, &touch);
-		if (!ret)
-			ret = touch_goals(&touch, forwards[i]);
-	}
 	for (i = 0; !ret && i < n; i++)
 		if (pfw_plan_active(plan, forwards[i]) &&
 		    pfw_plan_source(plan, forwards[i]) != PFW_SOURCE_AUTO)
 			ret = pfw_forward_keys(forwards[i], touch_others, &touch);
-	pfw_index_free(&touch.seen_keys);
-	pfw_index_free(&touch.seen_names);
-	pfw_index_free(&touch.seen_goals);
+	touch_free(&touch);
 	return ret ? pfw_fail_memory(err) : 0;
 }

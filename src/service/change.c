@@ -28,20 +28,14 @@ static const struct pfw_forward *find_listen(const struct pfw_ruleset *ruleset,
 					     const struct pfw_listen *listen,
 					     const struct pfw_forward **ret_more)
 {
-	const struct pfw_forward *found = NULL, *forward;
-	uint32_t id;
+	uint32_t id = pfw_ruleset_find_listen(ruleset, listen, 0), other;
 
-	for (id = 0; id < ruleset->n_forwards; id++) {
-		forward = &ruleset->forwards[id];
-		if (!forward->name || !pfw_listen_equal(&forward->listen, listen))
-			continue;
-		if (found && ret_more) {
-			*ret_more = forward;
-			break;
-		}
-		found = forward;
-	}
-	return found;
+	if (id == PFW_INDEX_NONE)
+		return NULL;
+	other = pfw_ruleset_find_listen(ruleset, listen, id + 1);
+	if (other != PFW_INDEX_NONE)
+		*ret_more = &ruleset->forwards[other];
+	return &ruleset->forwards[id];
 }
 
 /* Whether they say the same but for the name. */
@@ -66,7 +60,8 @@ static int settle_name(const struct pfw_ruleset *ruleset, struct pfw_forward *fo
 	if (forward->name)
 		return 0;
 	there = find_listen(ruleset, &forward->listen, &more);
-	for (id = 0; more && id < ruleset->n_forwards; id++)
+	for (id = 0; more && id != PFW_INDEX_NONE;
+	     id = pfw_ruleset_find_listen(ruleset, &forward->listen, id + 1))
 		if (ruleset->forwards[id].name && says_the_same(&ruleset->forwards[id], *forward)) {
 			there = &ruleset->forwards[id];
 			more = NULL;

@@ -22,7 +22,7 @@ struct local {
 	struct pfw_engine *kept;	/* NULL: not yet, or none is */
 	int back;	/* to the network namespace that we came from; -1: we are in it */
 	struct pfw_trial trial;	/* a reload that waits to be confirmed */
-	bool daemon;	/* this process is the one that others ask */
+	pid_t daemon;	/* whom others ask, this process or what it was forked from; 0: nobody */
 	struct pfw_watch *watch;	/* borrowed; or NULL */
 };
 
@@ -43,7 +43,7 @@ int local_open(const struct pfw_service_options *options, struct local **ret,
 
 	if (service)
 		*service = (struct local){
-			.back = -1, .trial.fd = -1, .daemon = options->daemon,
+			.back = -1, .trial.fd = -1, .daemon = options->daemon ? getpid() : 0,
 		};
 	if (!service || copy_option(&service->config, options->config, PFW_CONFIG_DEFAULT) ||
 	    copy_option(&service->run_dir, options->run_dir, PFW_RUN_DIR_DEFAULT) ||
@@ -69,6 +69,7 @@ static void settle_last(struct pfw_engine *engine)
 	const struct pfw_engine_load load = { .purpose = PFW_ENGINE_WRITE };
 	struct pfw_error ignored = PFW_ERROR_INIT;
 
+	pfw_engine_set_locks(engine, PFW_ENGINE_WAIT);
 	if (!pfw_engine_load(engine, &load, &ignored))
 		pfw_engine_settle(engine, true, &ignored);
 }
@@ -144,6 +145,7 @@ static int engine_begin(struct local *service, const char *file, bool keep,
 		.run_dir = service->run_dir,
 		.backend = service->backend,
 		.journal = keep && service->journal,
+		.stays = keep && service->keep,
 	};
 
 	if (!keep || !service->keep)
@@ -168,13 +170,19 @@ static void engine_end(struct local *service, struct pfw_engine *engine)
 		pfw_engine_close(engine);
 }
 
-static void tell_daemon(json_t *status)
+static void tell_daemon(const struct local *service, json_t *status)
 {
 	json_t *daemon = json_object_get(status, "daemon");
 
 	json_object_set_new(daemon, "running", json_true());
-	json_object_set_new(daemon, "pid", json_integer(getpid()));
+	json_object_set_new(daemon, "pid", json_integer(service->daemon));
 }
+
+static const enum pfw_engine_locks engine_locks[] = {
+	[PFW_LOCKS_WAIT] = PFW_ENGINE_WAIT,
+	[PFW_LOCKS_TRY] = PFW_ENGINE_TRY,
+	[PFW_LOCKS_NONE] = PFW_ENGINE_NO_LOCKS,
+};
 
 int local_call(struct local *service, enum pfw_verb verb, const struct pfw_request *request,
 	       json_t **ret_answer, struct pfw_error *err)
@@ -201,6 +209,8 @@ int local_call(struct local *service, enum pfw_verb verb, const struct pfw_reque
 	int ret;
 
 	ret = engine_begin(service, request->file, row->purpose != PFW_ENGINE_WORDS, &engine, err);
+	if (!ret)
+		pfw_engine_set_locks(engine, engine_locks[request->locks]);
 	if (!ret && !row->bare)
 		ret = pfw_engine_load(engine, &load, err);
 	if (!ret && request->current && !pfw_engine_is_current(engine))
@@ -217,7 +227,7 @@ int local_call(struct local *service, enum pfw_verb verb, const struct pfw_reque
 	if (ret)
 		return ret;
 	if (answer && verb == PFW_VERB_STATUS && service->daemon)
-		tell_daemon(answer);
+		tell_daemon(service, answer);
 	if (!answer)
 		return pfw_fail_memory(err);
 	*ret_answer = answer;
@@ -247,6 +257,18 @@ bool local_is_current(const struct local *service)
 size_t local_journal(const struct local *service)
 {
 	return service->kept ? pfw_engine_journal(service->kept) : 0;
+}
+
+size_t local_size(const struct local *service)
+{
+	return service->kept ? pfw_engine_ruleset(service->kept)->n_live : 0;
+}
+
+int local_part(struct local *service, struct pfw_error *err)
+{
+	service->back = service->trial.fd = -1;
+	service->watch = NULL;
+	return service->kept ? pfw_engine_part(service->kept, err) : 0;
 }
 
 int local_read(struct local *service, bool dry_run, struct pfw_service_file *ret,
@@ -442,6 +464,7 @@ int answer_repair(struct pfw_engine *engine, const struct pfw_request *request, 
 	int code = 0;
 
 	manner.unasked = true;
+	manner.told = request->told;
 	if (pfw_engine_is_applied(engine))
 		code = pfw_engine_reload(engine, &manner, &report, err);
 	if (code) {
@@ -471,7 +494,10 @@ static int load_to_settle(struct local *service, struct pfw_engine **ret, struct
 	const struct pfw_engine_load load = { .purpose = PFW_ENGINE_WRITE };
 	int code = engine_begin(service, NULL, true, ret, err);
 
-	return code ? code : pfw_engine_load(*ret, &load, err);
+	if (code)
+		return code;
+	pfw_engine_set_locks(*ret, PFW_ENGINE_TRY);
+	return pfw_engine_load(*ret, &load, err);
 }
 
 int local_settle_begin(struct local *service, struct pfw_settling **ret, struct pfw_error *err)

@@ -18,6 +18,8 @@ int local_wait(struct local *service, int wake, enum pfw_wait *ret, struct pfw_e
 int local_watch(struct local *service, struct pfw_watch **ret, struct pfw_error *err);
 bool local_is_current(const struct local *service);
 size_t local_journal(const struct local *service);
+size_t local_size(const struct local *service);
+int local_part(struct local *service, struct pfw_error *err);
 int local_settle_begin(struct local *service, struct pfw_settling **ret, struct pfw_error *err);
 int local_settle_end(struct local *service, struct pfw_settling *settling, struct pfw_error *err);
 int local_read(struct local *service, bool dry_run, struct pfw_service_file *ret,

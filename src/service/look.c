@@ -10,6 +10,8 @@
 #include "portfwd/config/config.h"
 #include "portfwd/engine/trial.h"
 
+#define GLANCES 16	/* forwards that are looked at by themselves */
+
 static const char *state_of(const struct pfw_engine *engine, const struct pfw_view *view,
 			    uint32_t id)
 {
@@ -59,54 +61,79 @@ static int put_row(const struct pfw_engine *engine, const struct pfw_request *re
 	return failed ? pfw_fail_memory(err) : 0;
 }
 
-static int list_named(const struct pfw_engine *engine, const struct pfw_request *request,
-		      const struct pfw_view *view, json_t *rows, struct pfw_error *err)
+/* Which forwards are asked for; *ret is to be freed. */
+static int find_named(const struct pfw_engine *engine, const struct pfw_request *request,
+		      uint32_t **ret, struct pfw_error *err)
 {
-	const struct pfw_ruleset *ruleset = pfw_engine_ruleset(engine);
-	uint32_t id;
+	uint32_t *ids = calloc(request->n_names, sizeof(*ids));
+	size_t i;
+
+	for (i = 0; ids && i < request->n_names; i++) {
+		ids[i] = pfw_ruleset_find(pfw_engine_ruleset(engine), request->names[i]);
+		if (ids[i] != PFW_INDEX_NONE)
+			continue;
+		free(ids);
+		return pfw_fail(err, PFW_NOT_FOUND, -ENOENT,
+				"there is no forward \"%s\"; \"portfwd list\" shows those that are",
+				request->names[i]);
+	}
+	*ret = ids;
+	return ids ? 0 : pfw_fail_memory(err);
+}
+
+static int list_ids(const struct pfw_engine *engine, const struct pfw_request *request,
+		    const struct pfw_view *view, const uint32_t *ids, size_t n, json_t *rows,
+		    struct pfw_error *err)
+{
 	size_t i;
 	int code = 0;
 
-	for (i = 0; !code && i < request->n_names; i++) {
-		id = pfw_ruleset_find(ruleset, request->names[i]);
-		if (id == PFW_INDEX_NONE)
-			return pfw_fail(err, PFW_NOT_FOUND, -ENOENT,
-					"there is no forward \"%s\"; \"portfwd list\" shows those that are",
-					request->names[i]);
-		code = put_row(engine, request, view, id, rows, err);
-	}
+	for (i = 0; !code && i < n; i++)
+		code = put_row(engine, request, view, ids[i], rows, err);
 	return code;
 }
 
-static int list_all(const struct pfw_engine *engine, const struct pfw_request *request,
-		    const struct pfw_view *view, json_t *rows, struct pfw_error *err)
+/* A few are looked at by themselves, where all is well. */
+static int look_at(struct pfw_engine *engine, const struct pfw_request *request,
+		   const uint32_t *ids, struct pfw_view *ret, struct pfw_error *err)
 {
-	uint32_t *ids = pfw_engine_order(engine), i;
-	int code = ids ? 0 : pfw_fail_memory(err);
+	struct pfw_report report = { 0 };
+	int code = -ESTALE;
 
-	for (i = 0; !code && i < pfw_engine_ruleset(engine)->n_live; i++)
-		code = put_row(engine, request, view, ids[i], rows, err);
-	free(ids);
+	if (request->n_names && request->n_names <= GLANCES)
+		code = pfw_engine_glance(engine, ids, request->n_names, ret, err);
+	if (code != -ESTALE || err->count)
+		return code;
+	if (request->brief)
+		return pfw_fail(err, PFW_FAILED, code, "this takes a look at all forwards");
+	code = pfw_engine_look(engine, ret, &report, err);
+	pfw_report_free(&report);
 	return code;
 }
 
 int answer_list(struct pfw_engine *engine, const struct pfw_request *request, json_t **ret,
 		struct pfw_error *err)
 {
-	struct pfw_report report = { 0 };
 	struct pfw_view view = { 0 };
 	json_t *rows = json_array();
-	int code;
+	uint32_t *ids = NULL;
+	int code = 0;
 
-	code = pfw_engine_look(engine, &view, &report, err);
+	if (request->n_names)
+		code = find_named(engine, request, &ids, err);
+	else if (!(ids = pfw_engine_order(engine)))
+		code = pfw_fail_memory(err);
 	if (!code)
-		code = request->n_names ? list_named(engine, request, &view, rows, err) :
-					  list_all(engine, request, &view, rows, err);
+		code = look_at(engine, request, ids, &view, err);
+	if (!code)
+		code = list_ids(engine, request, &view, ids,
+				request->n_names ? request->n_names :
+						   pfw_engine_ruleset(engine)->n_live, rows, err);
 	if (!code)
 		*ret = json_pack("{s:O}", "forwards", rows);
 	json_decref(rows);
 	pfw_view_free(&view);
-	pfw_report_free(&report);
+	free(ids);
 	return code;
 }
 
@@ -210,6 +237,16 @@ static json_t *status_warnings(struct pfw_engine *engine, const struct pfw_view 
 				  view->unguarded);
 		ret = add_warning(warnings, &text);
 	}
+	if (!ret && pfw_engine_unowned(engine)) {
+		pfw_buffer_puts(&text, pfw_engine_unowned(engine));
+		ret = add_warning(warnings, &text);
+	}
+	if (!ret && view->owner) {
+		pfw_buffer_printf(&text, "another program (netlink port %u), most likely a portfwdd that is "
+				  "not asked from here, owns the table: only that one can change it",
+				  view->owner);
+		ret = add_warning(warnings, &text);
+	}
 	if (!ret && pfw_engine_trial_failed(engine)) {
 		pfw_buffer_puts(&text, "a reload was not confirmed, and whoever waited for it is gone: the "
 				"next change, or \"portfwd reload\", brings back what was before; "
@@ -265,13 +302,13 @@ int answer_status(struct pfw_engine *engine, const struct pfw_request *request, 
 		active += pfw_plan_active(pfw_engine_plan(engine), &ruleset->forwards[id]) &&
 			  !view.missing[id];
 	backend = pfw_engine_backend(engine, &why);
-	*ret = json_pack("{s:s, s:s?, s:s, s:{s:I, s:I}, s:b, s:{s:b, s:b}, s:b, s:o, s:I, s:{s:b, s:n}, "
-			 "s:o, s:o}", "backend",
+	*ret = json_pack("{s:s, s:s?, s:s, s:{s:I, s:I}, s:b, s:{s:b, s:b}, s:b, s:b, s:o, s:I, "
+			 "s:{s:b, s:n}, s:o, s:o}", "backend",
 			 backend, "fallback", why, "kernel", uname(&system) ? "" : system.release,
 			 "forwards", "configured", (json_int_t)ruleset->n_live, "active", active,
 			 "in_sync", (int)view.in_sync, "ip_forward", "ipv4",
-			 (int)facts->routing_on[0], "ipv6", (int)facts->routing_on[1], "guard",
-			 (int)view.guard, "route_localnet", list_links(&view.localnets), "journal",
+			 (int)facts->routing_on[0], "ipv6", (int)facts->routing_on[1], "owned",
+			 (int)view.owned, "guard", (int)view.guard, "route_localnet", list_links(&view.localnets), "journal",
 			 (json_int_t)pfw_engine_journal(engine), "daemon", "running", 0, "pid", "confirm",
 			 answer_trial(pfw_engine_trial_left(engine)), "warnings",
 			 status_warnings(engine, &view));

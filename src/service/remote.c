@@ -283,14 +283,13 @@ static int carry(struct remote *remote, enum pfw_verb verb, const struct pfw_req
 
 	snprintf(path, sizeof(path), "/v1/commands/%s", pfw_name_text(pfw_command_names, (int)verb));
 	code = ask(remote, "POST", path, place_of(verb), body, &reply);
-	if (code == -ECONNRESET && may_repeat(verb, request)) {
-		*ret_here = true;
-		return 0;
-	}
+	*ret_here = code == -ECONNRESET && may_repeat(verb, request);
 	if (code)
-		return lost(code, err);
+		return *ret_here ? 0 : lost(code, err);
 	if (reply.status == 421)
 		code = other_place(remote, verb, request, &reply, ret_here, err);
+	else if (reply.status == 413)
+		*ret_here = true;
 	else
 		code = take_reply(&reply, ret_answer, err);
 	client_reply_free(&reply);

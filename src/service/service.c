@@ -105,6 +105,16 @@ size_t pfw_service_journal(const struct pfw_service *service)
 	return service->local ? local_journal(service->local) : 0;
 }
 
+size_t pfw_service_size(const struct pfw_service *service)
+{
+	return service->local ? local_size(service->local) : 0;
+}
+
+int pfw_service_part(struct pfw_service *service, struct pfw_error *err)
+{
+	return service->local ? local_part(service->local, err) : 0;
+}
+
 int pfw_service_settle_begin(struct pfw_service *service, struct pfw_settling **ret,
 			     struct pfw_error *err)
 {

@@ -258,7 +258,7 @@ void pfw_request_free(struct pfw_request *request)
 
 unsigned int pfw_problem_status(const struct pfw_error *err, int code)
 {
-	if (code == -ENOMEM || code == -ETIMEDOUT)
+	if (code == -ENOMEM || code == -ETIMEDOUT || code == -EAGAIN)
 		return 503;
 	switch (err->kind) {
 	case PFW_NOT_FOUND:

@@ -51,7 +51,8 @@ struct file {
 /* A change of the main file that is in the journal only. */
 struct pending {
 	uint32_t ticket;
-	char *text;	/* how the forward is written; NULL: the element goes */
+	char *text;	/* how the forward is written; NULL: the element goes ... */
+	char *gone;	/* ... and this is the name of what it said */
 };
 
 struct pendings {
@@ -152,6 +153,9 @@ void tickets_free(struct tickets *tickets);
 
 /* The text is taken over, on failure too. -ENOMEM. */
 int pendings_add(struct pendings *pendings, uint32_t ticket, char *text);
+int pendings_add_gone(struct pendings *pendings, uint32_t ticket, const char *name);
+/* Whether a forward of this name goes with them. */
+bool pendings_has_gone(const struct pendings *pendings, const char *name);
 /* Adds all of more, which is empty then; there is room for them. */
 void pendings_join(struct pendings *pendings, struct pendings *more);
 int pendings_grow(struct pendings *pendings, size_t n);

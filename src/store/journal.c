@@ -109,17 +109,21 @@ static int print_was(const struct pfw_forward *was, struct pfw_buffer *line)
 /* The change as it stands in the line, and what it makes of the file. Names need no escape. */
 static int stage_change(struct loaded *now, const struct pfw_change *change, struct pfw_buffer *line)
 {
-	char *text = change->what == PFW_PUT ? pfw_forward_text(&change->forward) : NULL;
+	const uint32_t ticket = change->forward.origin.position;
+	char *text;
+	int ret;
 
-	if (change->what == PFW_PUT && !text)
-		return -ENOMEM;
-	if (text)
-		pfw_buffer_printf(line, "\"put\": %s, ", text);
-	else
+	if (change->what == PFW_DROP) {
 		pfw_buffer_printf(line, "\"drop\": \"%s\", ", change->name);
-	if (pendings_add(&now->journal.more, change->forward.origin.position, text))
-		return -ENOMEM;
-	return print_was(change->was, line);
+		ret = pendings_add_gone(&now->journal.more, ticket, change->name);
+	} else {
+		text = pfw_forward_text(&change->forward);
+		if (!text)
+			return -ENOMEM;
+		pfw_buffer_printf(line, "\"put\": %s, ", text);
+		ret = pendings_add(&now->journal.more, ticket, text);
+	}
+	return ret ? ret : print_was(change->was, line);
 }
 
 static int stage_changes(struct pfw_store *store, struct pfw_change *changes, size_t n, size_t n_main,

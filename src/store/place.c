@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "files.h"
 
@@ -109,8 +110,30 @@ int pendings_add(struct pendings *pendings, uint32_t ticket, char *text)
 		free(text);
 		return -ENOMEM;
 	}
-	pendings->list[pendings->n++] = (struct pending){ ticket, text };
+	pendings->list[pendings->n++] = (struct pending){ .ticket = ticket, .text = text };
 	return 0;
+}
+
+int pendings_add_gone(struct pendings *pendings, uint32_t ticket, const char *name)
+{
+	char *gone = strdup(name);
+
+	if (!gone || pendings_add(pendings, ticket, NULL)) {
+		free(gone);
+		return -ENOMEM;
+	}
+	pendings->list[pendings->n - 1].gone = gone;
+	return 0;
+}
+
+bool pendings_has_gone(const struct pendings *pendings, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < pendings->n; i++)
+		if (pendings->list[i].gone && !strcmp(pendings->list[i].gone, name))
+			return true;
+	return false;
 }
 
 void pendings_join(struct pendings *pendings, struct pendings *more)
@@ -127,8 +150,10 @@ void pendings_drop(struct pendings *pendings, size_t n)
 {
 	size_t i;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		free(pendings->list[i].text);
+		free(pendings->list[i].gone);
+	}
 	for (i = n; i < pendings->n; i++)
 		pendings->list[i - n] = pendings->list[i];
 	pendings->n -= n;

@@ -280,7 +280,7 @@ static int make_step(struct replay *r, struct step *step)
 	ticket = there ? there->origin.position : tickets->next++;
 	if (!step->put) {
 		pfw_ruleset_drop(r->ruleset, id);
-		return pendings_add(pendings, ticket, NULL);
+		return pendings_add_gone(pendings, ticket, step->name);
 	}
 	step->forward.origin = (struct pfw_origin){ 0, ticket };
 	text = json_dumps(step->put, 0);

@@ -267,6 +267,22 @@ static int stage_main(struct pfw_store *store, struct pfw_change *changes, size_
 	return ret ? ret : stage_file(store, 0, changes, n, err);
 }
 
+/*
+ * Whether something comes to another file that the main file still has without the journal. Both would
+ * have it for whoever reads them next, and a name that stands twice is an error.
+ */
+static bool moves_away(const struct pfw_store *store, const struct pfw_change *changes, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (changes[i].what == PFW_PUT &&
+		    changes[i].forward.origin.file == PFW_ORIGIN_RUNTIME &&
+		    pendings_has_gone(&store->now.journal.pendings, changes[i].name))
+			return true;
+	return false;
+}
+
 int pfw_store_stage(struct pfw_store *store, struct pfw_change *changes, size_t n,
 		    struct pfw_error *err)
 {
@@ -278,6 +294,8 @@ int pfw_store_stage(struct pfw_store *store, struct pfw_change *changes, size_t 
 		return ret;
 	pfw_store_abort(store);
 	ret = check_changes(store, changes, n, &in_main, err);
+	if (!ret && moves_away(store, changes, n))
+		ret = pfw_store_settle(store, err);
 	if (!ret && in_main)
 		ret = stage_main(store, changes, n, err);
 	for (i = 1; i < store->now.n_files && !ret; i++)

@@ -20,6 +20,7 @@ setup() {
 
 # What there is, to compare: the table without its counters, and the file.
 everything() {
+	settled
 	in_ns gw nft -s list ruleset
 	cat "$CONFIG" 2> /dev/null || true
 }
@@ -153,11 +154,10 @@ two_forwards() {
 }
 
 @test "diff" {
-	alone
 	two_forwards
 	pfw diff
 	in_ns gw nft delete table inet portfwd
-	pfw_fails 7 diff
+	differs
 }
 
 @test "reload: good, bad, missing" {
@@ -182,11 +182,10 @@ two_forwards() {
 }
 
 @test "flush leaves no folder, also where a command was killed while it saved" {
-	alone
 	pfw add own 8080 self:80
 	echo half > "$(echo "$RUN_DIR"/net-*)/state.json.new"
 	pfw flush
-	equal "" "$(ls -A "$RUN_DIR")"
+	run_dir_is_empty
 }
 
 @test "export" {
@@ -227,7 +226,7 @@ two_forwards() {
 }
 
 @test "without permission for netlink: exit code 5, and nothing changed" {
-	alone
+	alone "it has rights of its own"
 	two_forwards
 	local before
 	before=$(everything)
@@ -239,7 +238,6 @@ two_forwards() {
 }
 
 @test "routing that is switched is told, once and for each family" {
-	alone
 	run pfw --dry-run add web 8080 "$SERVER4:80"
 	contains "$output" "would switch on routing of IPv4; \"portfwd flush\" switches it off again"
 	run pfw add web 8080 "$SERVER4:80,[$SERVER6]:80"

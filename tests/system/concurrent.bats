@@ -21,6 +21,7 @@ load helpers
 			return 1
 		}
 	done
+	settled
 	equal 20 "$(jq '.forwards | length' "$CONFIG")" "in the file"
 	equal 20 "$(jq '[.forwards[].name] | unique | length' "$CONFIG")" "names in the file"
 	equal 20 "$(pfw_json '[.forwards[] | select(.state == "active")] | length' list)" "in the kernel"
@@ -47,6 +48,7 @@ load helpers
 			return 1
 		}
 	done
+	settled
 	equal "new1 new2 new3 new4 new5 new6 new7 new8" \
 		"$(jq -r '[.forwards[].name] | sort | join(" ")' "$CONFIG")"
 	pfw diff
@@ -62,6 +64,7 @@ load helpers
 	for i in "${pids[@]}"; do
 		wait "$i"
 	done
+	settled
 	equal 1 "$(jq '.forwards | length' "$CONFIG")"
 	pfw diff
 }
@@ -82,6 +85,7 @@ load helpers
 			return 1
 		}
 	done
+	settled
 	equal 16 "$(jq '[.forwards[].name] | unique | length' "$CONFIG")"
 	equal ".portfwd.json.applied .portfwd.lock portfwd.json" "$(ls -A "${CONFIG%/*}" | paste -sd' ')"
 }

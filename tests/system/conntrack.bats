@@ -638,7 +638,7 @@ traced() { # STRACE-OPTION … -- ARGUMENT …
 }
 
 @test "no change, no look at the connections" {
-	alone
+	alone "it is about system calls of the command"
 	command -v strace > /dev/null || skip "needs strace"
 	local calls=$BATS_TEST_TMPDIR/calls
 	looks() {
@@ -658,7 +658,7 @@ traced() { # STRACE-OPTION … -- ARGUMENT …
 }
 
 @test "a cut that fails is a warning: the change stands" {
-	alone
+	alone "it is about system calls of the command"
 	serve_tcp web server "$SERVER4" 80
 	command -v strace > /dev/null || skip "needs strace"
 	pfw add web "$WAN4:8080" "$SERVER4:80"

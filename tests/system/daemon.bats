@@ -5,7 +5,7 @@
 # or when the daemon starts, reloads or ends.
 #
 # Backends: nftables
-# shellcheck disable=SC2154 # output and status are set by run
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154,SC2178 # bats sets output and status, and has subshells
 
 load helpers
 load daemon
@@ -154,6 +154,24 @@ web() {
 	sed -i s/8082/8084/ "$BATS_TEST_TMPDIR/elsewhere/real.json"
 	eventually 5 has_logged "loaded: why=file" $((lines + 1))
 	reaches tcp client "$WAN4" 8084 one
+	daemon_stop
+}
+
+@test "a saved file that somebody looks at, before it is loaded, is loaded all the same" {
+	daemon_start
+	config <<- EOF
+		{ "forwards": [ { "name": "web", "listen": "8081", "target": "$SERVER4:80" } ] }
+	EOF
+	equal 8081 "$(pfw_json '.forwards[].listen.port' list)"
+	eventually 5 has_logged "loaded: why=file"
+	reaches tcp client "$WAN4" 8081 one
+	config <<- EOF
+		{ "forwards": [ { "name": "web", "listen": "8082", "target": "$SERVER4:80" } ] }
+	EOF
+	pfw_fails 4 add web 8083 "$SERVER4:80"
+	eventually 5 has_logged "loaded: why=file" 2
+	reaches tcp client "$WAN4" 8082 one
+	equal 0 "$(logged "put back")"
 	daemon_stop
 }
 
@@ -330,15 +348,54 @@ status_of() { # KEY
 	daemon_stop
 }
 
+# Of all its threads.
+switches() {
+	cat /proc/"$DAEMON_PID"/task/*/status | awk '/ctxt_switches/ { n += $2 } END { print n }'
+}
+
 @test "while nothing happens it does not wake up" {
 	local before
 
 	daemon_start
+	# With all that it ever starts.
+	pfw -q add more 8081 "$SERVER4:80"
+	in_ns gw nft flush ruleset
+	repaired 1
+	eventually 5 eval '[ ! -s "$CONFIG.journal" ]'
 	sleep 1
-	before=$(status_of voluntary_ctxt_switches)
+	before=$(switches)
 	sleep 2
-	equal "$before" "$(status_of voluntary_ctxt_switches)"
+	equal "$before" "$(switches)"
 	daemon_stop
+}
+
+# There is a hidden copy of the file as long as it is written: into $copy.
+is_being_rewritten() {
+	copy=$(compgen -G "${CONFIG%/*}/.portfwd.json.????????????????")
+}
+
+@test "while the file is rewritten, answers and changes go on" {
+	local copy library=$BATS_TEST_TMPDIR/refuse.so
+
+	"${CC:-cc}" -shared -fPIC -o "$library" "$BATS_TEST_DIRNAME/refuse.c" -ldl
+	LD_PRELOAD=$library SLOW_SYNC=.portfwd.json. ASAN_OPTIONS=${ASAN_OPTIONS-}:verify_asan_link_order=0 \
+		daemon_start
+	pfw -q add first 8081 "$SERVER4:80"
+	eventually 5 is_being_rewritten
+	pfw -q show first > "$BATS_TEST_TMPDIR/shown"
+	pfw -q add second 8082 "$SERVER4:80"
+	pfw -q remove first
+	in_ns gw nft flush ruleset
+	repaired 1 8082
+	unreachable tcp client "$WAN4" 8081
+	# All of this in the meantime.
+	[ -e "$copy" ]
+	eventually 10 grep -q second "$CONFIG"
+	eventually 10 eval '! grep -q first "$CONFIG"'
+	eventually 10 eval '[ ! -s "$CONFIG.journal" ]'
+	daemon_stop
+	pfw diff
+	reaches tcp client "$WAN4" 8082 one
 }
 
 @test "systemd is told when it is ready, reloads, lives and stops, and may make its socket" {
@@ -360,4 +417,17 @@ status_of() { # KEY
 	wait "$DAEMON_PID"
 	DAEMON_PID=
 	[ -S "$BATS_TEST_TMPDIR/activated" ]
+}
+
+# If this fails, what was read long ago passes for what stands: a daemon cannot fill a map that has
+# grown since.
+@test "a map that outgrows its size by single changes is made anew" {
+	config <<- EOF
+		{ "forwards": [ { "name": "a", "listen": "10000-14999", "target": "$SERVER4:20000-24999" } ] }
+	EOF
+	daemon_start
+	pfw add b 20000-26999 "$SERVER4:30000-36999"
+	pfw add c 30000-39999 "$SERVER4:40000-49999"
+	pfw diff
+	daemon_stop
 }

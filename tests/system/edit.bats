@@ -19,6 +19,7 @@ setup() {
 }
 
 everything() {
+	settled
 	cat "$CONFIG" 2> /dev/null || true
 	stat -c '%a %u %g' "$CONFIG" 2> /dev/null || true
 	find "$BATS_TEST_TMPDIR/etc" | sort
@@ -93,6 +94,7 @@ refused() { # CODE SAYS PART [ARGUMENT …]
 }
 
 @test "an unchanged copy changes nothing, not even a kernel that differs" {
+	alone "it puts the table back at once"
 	web
 	in_ns gw nft delete table inet portfwd
 	local before
@@ -151,7 +153,7 @@ refused() { # CODE SAYS PART [ARGUMENT …]
 }
 
 @test "the kernel refuses: the file is as it was" {
-	alone
+	alone "the refusals are made in the command itself"
 	web
 	"${CC:-cc}" -shared -fPIC -o "$BATS_TEST_TMPDIR/refuse.so" "$BATS_TEST_DIRNAME/refuse.c" -ldl
 	export EDITOR='unset LD_PRELOAD; sed -i s/8080/8081/' ASAN_OPTIONS=${ASAN_OPTIONS-}:verify_asan_link_order=0

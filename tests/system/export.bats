@@ -68,7 +68,7 @@ all_forward() {
 }
 
 @test "export needs nothing in the kernel" {
-	alone
+	alone "it applies what it would export"
 	all_kinds
 	host_add draft
 	pfw_in draft export --format nft > "$BATS_TEST_TMPDIR/before.nft"

@@ -301,7 +301,7 @@ pfw() { # ARGUMENT …
 pfw_in() { # HOST ARGUMENT …
 	local host=$1
 	shift
-	if [ -n "${PORTFWD_DAEMON-}" ]; then
+	if through_daemon; then
 		daemon_behind "$host" || return
 	fi
 	in_net "$host" "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" "$@"
@@ -309,13 +309,16 @@ pfw_in() { # HOST ARGUMENT …
 
 # With PORTFWD_DAEMON set, a daemon answers whatever a test asks portfwd for: what a test says of the
 # command line alone should be as true of both together.
+through_daemon() {
+	[ -n "${PORTFWD_DAEMON-}" ]
+}
+
 daemon_behind() { # HOST
 	local socket=$RUN_DIR/portfwd.sock pid=$BATS_TEST_TMPDIR/daemon.$1 i
 	local log=$BATS_TEST_TMPDIR/log-of-daemon.$1
 
 	[ ! -e "$pid" ] || return 0
-	setsid ip netns exec "$1" "${PORTFWDD:-$(dirname -- "$PORTFWD")/portfwdd}" -c "$CONFIG" \
-		--run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" --foreground 3>&- < /dev/null > "$log" 2>&1 &
+	daemon_exec "$1" > "$log" 2>&1 < /dev/null &
 	echo "$!" > "$pid"
 	for i in {1..200}; do
 		[ ! -S "$socket" ] || return 0
@@ -326,17 +329,75 @@ daemon_behind() { # HOST
 	return 1
 }
 
-# For what is true of the command line alone: a daemon loads what is saved, puts back what others change,
-# and has rights of its own.
-alone() {
-	[ -z "${PORTFWD_DAEMON-}" ] || skip "a daemon would see to it"
+# Without what the test has open: a pipe to which nobody else writes has an end.
+daemon_exec() { # HOST
+	local fd
+
+	for fd in /proc/"$BASHPID"/fd/*; do
+		fd=${fd##*/}
+		[ "$fd" -le 2 ] || exec {fd}>&-
+	done
+	exec setsid ip netns exec "$1" "${PORTFWDD:-$(dirname -- "$PORTFWD")/portfwdd}" -c "$CONFIG" \
+		--run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" --foreground
 }
 
-daemons_end() {
-	local pid
+# For a test of what is true of the command line alone.
+alone() { # WHY
+	! through_daemon || skip "not through a daemon: $1"
+}
 
-	for pid in "$BATS_TEST_TMPDIR"/daemon.*; do
-		[ ! -e "$pid" ] || kill -KILL "$(cat "$pid")" 2> /dev/null || true
+# The same for one line of a test.
+without_daemon() { # COMMAND …
+	through_daemon || "$@"
+}
+
+# Until the command succeeds: at once, or with a daemon in five seconds at most, for it does by itself
+# what one has asked for otherwise.
+soon() { # COMMAND …
+	local tries=100
+
+	until "$@"; do
+		if ! through_daemon || [ $((tries -= 1)) -le 0 ]; then
+			echo "did not come true: $*" >&2
+			return 1
+		fi
+		sleep 0.05
+	done
+}
+
+# What others have changed is told by diff; a daemon has put it back, or is about to.
+differs() {
+	if through_daemon; then
+		soon pfw -q diff
+	else
+		pfw_fails 7 diff
+	fi
+}
+
+# The file itself says what was asked for, which a daemon has in its journal until then.
+settled() {
+	soon [ ! -s "$CONFIG.journal" ]
+}
+
+# Of the namespace nothing is remembered in the run directory; a daemon may just be looking at it.
+run_dir_is_empty() {
+	soon only_of_daemon
+}
+
+only_of_daemon() {
+	[ -z "$(find "$RUN_DIR" -mindepth 1 ! -name portfwd.sock ! -name portfwdd.lock)" ]
+}
+
+# They write until they have ended, also those whom a subshell has started and nobody waits for.
+daemons_end() {
+	local file pid
+
+	for file in "$BATS_TEST_TMPDIR"/daemon.*; do
+		[ -e "$file" ] || continue
+		pid=$(< "$file")
+		kill "$pid" 2> /dev/null || true
+		timeout 10 bash -c "while readlink /proc/$pid/exe; do sleep 0.01; done" > /dev/null ||
+			kill -KILL "$pid"
 	done
 }
 
@@ -487,7 +548,7 @@ setup() {
 	topology
 }
 
-teardown() {
+everything_ends() {
 	local pid
 	for pid in "${PIDS[@]}"; do
 		kill -- "-$pid" 2> /dev/null || true
@@ -498,4 +559,8 @@ teardown() {
 	PIDS=()
 	daemons_end
 	hosts_remove
+}
+
+teardown() {
+	everything_ends
 }

@@ -29,6 +29,9 @@ any_of() { # WORD …: sets $word
 
 # Cheaper than ip netns exec, which mounts anew each time.
 pfw() {
+	if through_daemon; then
+		daemon_behind gw || return
+	fi
 	nsenter --net=/run/netns/gw "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" \
 		"${BACKEND_WORDS[@]}" "$@"
 }

@@ -11,15 +11,15 @@
 
 load helpers
 load language
+load killed
 
 setup() {
 	sandbox_check
 	portfwd_setup
-	# In memory: hundreds of saved files wait for no disk.
-	ETC=/run/etc-killed RUN_DIR=/run/portfwd MODEL=/run/model
-	rm -rf "$ETC" "$RUN_DIR" "$MODEL"
-	mkdir -p "$ETC" "$MODEL"
-	CONFIG=$ETC/portfwd.json
+	killed_setup
+	MODEL=/run/model
+	rm -rf "$MODEL"
+	mkdir -p "$MODEL"
 	topology
 	# Where each change is made without being killed, to see what it gives.
 	host_add model
@@ -30,25 +30,8 @@ setup() {
 	: "${CHANGES:=200}"
 }
 
-# Cheaper than ip netns exec, which mounts anew each time.
-pfw() {
-	nsenter --net=/run/netns/gw "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "$@"
-}
-
 model() {
 	nsenter --net=/run/netns/model "$PORTFWD" -c "$MODEL/portfwd.json" --run-dir "$MODEL/run" "$@"
-}
-
-# The table in a host, so that equal ones are equal: rules in their order, all else sorted.
-table() { # HOST
-	nsenter --net="/run/netns/$1" nft -s list ruleset | awk '
-		/^[ \t]*}?$/ { next }
-		$1 == "map" || $1 == "set" || $1 == "chain" { name = $2; rules = $1 == "chain"; n = 0 }
-		rules { print name, n++, $0; next }
-		name ~ /^(hairpin|straight)$/ && /"/ { next } # learned from packets
-		{ sub(/elements = {/, ""); gsub(/[{},]|^[ \t]+|[ \t]+$/, "") }
-		$0 != "" { print name, $0 }
-	' | sort
 }
 
 any_of() { # WORD …: sets $word
@@ -80,18 +63,6 @@ random_change() {
 # What a command asks the kernel for: all that may matter, and what changes anything.
 ALL_CALLS=openat,read,write,close,fsync,fchmod,rename,renameat2,link,unlink,mkdir,flock,socket,bind,sendto,sendmsg,recvmsg,recvfrom
 CHANGING='write|fsync|fchmod|rename|renameat2|link|unlink|sendmsg'
-
-# Some sanitizers do not work where somebody traces.
-traced() { # STRACE-OPTION … -- ARGUMENT …
-	local options=()
-	while [ "$1" != -- ]; do
-		options+=("$1")
-		shift
-	done
-	shift
-	ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 strace -qq -f -o /run/calls "${options[@]}" \
-		nsenter --net=/run/netns/gw "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "$@"
-}
 
 # The time that a command takes.
 measure() { # ARGUMENT …

@@ -58,9 +58,8 @@ more_clients() { # HOST IF ADDRESS/LENGTH …
 }
 
 in_sync() {
-	local output
-	if ! output=$(pfw diff 2>&1); then
-		printf 'not in sync: %s\n' "$output" >&2
+	if ! soon pfw diff >&2; then
+		echo "not in sync" >&2
 		show_gateway >&2
 		return 1
 	fi

@@ -220,7 +220,6 @@ answered() { # LINES
 }
 
 @test "expires: stops within a second with no process running; list says so; the next save prunes it" {
-	alone
 	local until port answer begin end line
 	servers
 	peer_serve gw own tcp "$WAN4" 8080-8085 own tcp "$WAN6" 8086-8087
@@ -269,6 +268,7 @@ answered() { # LINES
 	nft_only contains "$output" "tcp . 8084"
 	iptables_only contains "$output" "--dport 8084"
 	pfw add heir 8080 "$SERVER4:80"
+	settled
 	equal "sharing wide heir" "$(jq -r '[.forwards[].name] | join(" ")' "$CONFIG")"
 	gets "web $CLIENT4" client tcp "$WAN4" 8080
 	gets "web $CLIENT4" client tcp "$WAN4" 8085
@@ -312,7 +312,7 @@ answered() { # LINES
 
 # bats test_tags=nftables
 @test "a forward is missing when it cannot work, not when others added something" {
-	alone
+	alone "it puts back what others take away"
 	pfw add one 8080 "$SERVER4:80"
 	pfw add two 8081 "$SERVER4:80,$SECOND4:80"
 	local states='[.forwards[].state] | join(" ")'

@@ -119,7 +119,6 @@ two_forwards() {
 }
 
 @test "route_localnet is set on each interface, never on all or default; status, diff and flush know it" {
-	alone
 	inner
 	equal "0 0 0 0" "$(localnet all default wan0 lan0)"
 	run pfw --dry-run add inner 8080 127.0.0.1:9000
@@ -135,9 +134,9 @@ two_forwards() {
 	run pfw status
 	[[ $output =~ route_localnet:\ +lan0,\ wan0 ]]
 	in_ns gw sh -c 'echo 0 > /proc/sys/net/ipv4/conf/wan0/route_localnet'
-	pfw_fails 7 diff
-	equal '~ net.ipv4.conf.wan0.route_localnet = 1' "$output"
-	unreachable tcp client "$WAN4" 8080
+	differs
+	without_daemon equal '~ net.ipv4.conf.wan0.route_localnet = 1' "$output"
+	without_daemon unreachable tcp client "$WAN4" 8080
 	pfw reload
 	pfw diff
 	everybody_is_served
@@ -180,26 +179,25 @@ two_forwards() {
 }
 
 @test "an interface made later is told by diff, and taken in by the next command" {
-	alone
 	inner
 	two_forwards
 	host_add box
 	link_add box eth0 gw late0
 	addr_add box eth0 172.16.0.2/24
 	addr_add gw late0 172.16.0.1/24
-	pfw_fails 7 diff
-	equal '+ net.ipv4.conf.late0.route_localnet = 1' "$output"
+	differs
+	without_daemon equal '+ net.ipv4.conf.late0.route_localnet = 1' "$output"
 	pfw add more 8081 127.0.0.1:9000
 	pfw diff
 	reaches tcp box 172.16.0.1 8080 inner 172.16.0.2
 	ip -n gw link set late0 down
 	ip -n gw link set late0 name later0
-	pfw diff
+	soon pfw diff
 	pfw remove more inner names
 	equal "0 0 0" "$(localnet wan0 lan0 later0)"
 	two_forwards
 	ip -n gw link del later0
-	pfw diff
+	soon pfw diff
 	pfw flush
 }
 
@@ -224,7 +222,7 @@ two_forwards() {
 }
 
 @test "it is the shield that keeps them out, and status tells when it is gone" {
-	alone
+	alone "it puts the shield back at once"
 	local before
 	attacker
 	two_forwards
@@ -280,7 +278,7 @@ table_number() { # NAME
 
 # bats test_tags=nftables
 @test "a change that fails leaves neither route_localnet nor table; the table came first" {
-	alone
+	alone "the command has mounts of its own"
 	local before after
 	before=$(table_number one)
 	run in_ns gw sh -ec 'cd /proc/sys/net/ipv4/conf/wan0
@@ -314,7 +312,7 @@ table_number() { # NAME
 
 # bats test_tags=nftables
 @test "a removal that fails leaves the forward and the file, and has not touched the shield" {
-	alone
+	alone "the command has mounts of its own"
 	local before after
 	inner
 	pfw add inner 8080 127.0.0.1:9000
@@ -425,7 +423,7 @@ talk() { # LINE: the answer
 }
 
 @test "a record that is lost is made anew from the shield" {
-	alone
+	alone "its socket goes with the run directory"
 	inner
 	two_forwards
 	rm -rf "$RUN_DIR"

@@ -122,9 +122,9 @@ load helpers
 	pfw add web 8080 "$SERVER4:80"
 	equal true "$(pfw_json .in_sync status)"
 	wipe
-	pfw_fails 7 diff
-	equal false "$(pfw_json .in_sync status)"
-	equal missing "$(pfw_json '.forwards[0].state' list)"
+	differs
+	without_daemon equal false "$(pfw_json .in_sync status)"
+	without_daemon equal missing "$(pfw_json '.forwards[0].state' list)"
 	pfw reload
 	pfw diff
 	equal active "$(pfw_json '.forwards[0].state' list)"

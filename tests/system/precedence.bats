@@ -149,6 +149,7 @@ forward_of() { # NAME: sets $listen and $options, and $to
 		row=$((row + 1))
 		read -r from proto address port <<< "$rule"
 		expected=${expected// /}
+		settled
 		echo '{}' > "$CONFIG"
 		pfw -q reload
 		for name in $forwards; do

@@ -5,8 +5,10 @@
  *
  *   REFUSE_ELEMENT=NAME  each set element with this comment goes to nf_tables with a broken key
  *   REFUSE_NFTABLES=1    what is for nf_tables goes to a part of netfilter's netlink that is not there
+ *   REFUSE_OWNER=1       a table with the flags of Linux 6.9 is one with unknown flags
  *   REFUSE_RENAME=TEXT   rename(2) to a path that ends with this text fails with EIO
  *   REFUSE_SYNC=1        fsync(2) fails with EIO
+ *   SLOW_SYNC=TEXT       fsync(2) takes 3 seconds where the file's name begins with this text
  *   REFUSE_SYSCTL=NAME   of the sysctls of this name, only the first can be written
  */
 #define _GNU_SOURCE
@@ -14,6 +16,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
@@ -72,6 +75,24 @@ static void break_message(struct nlmsghdr *message, const char *name)
 		break_element(element, name);
 }
 
+/* As where these flags are not known (linux/netfilter/nf_tables.h). */
+static void spoil_owner(struct nlmsghdr *message)
+{
+	const uint32_t persist = htonl(0x4), unknown = htonl(0x80);
+	struct nlattr *flags;
+	uint32_t value;
+
+	if (message->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWTABLE))
+		return;
+	flags = find((struct nlattr *)((char *)NLMSG_DATA(message) + sizeof(struct nfgenmsg)),
+		     (char *)message + message->nlmsg_len, NFTA_TABLE_FLAGS);
+	if (!flags)
+		return;
+	memcpy(&value, flags + 1, sizeof(value));
+	value |= value & persist ? unknown : 0;
+	memcpy(flags + 1, &value, sizeof(value));
+}
+
 /* As where nf_tables is not: the rest of netfilter answers as ever. */
 static void send_astray(struct nlmsghdr *message)
 {
@@ -108,15 +129,17 @@ ssize_t sendmsg(int fd, const struct msghdr *packet, int flags)
 	struct nlmsghdr *message;
 	size_t i, at;
 
-	bool astray = getenv("REFUSE_NFTABLES");
+	bool astray = getenv("REFUSE_NFTABLES"), ownerless = getenv("REFUSE_OWNER");
 
-	for (i = 0; (name || astray) && i < packet->msg_iovlen; i++)
+	for (i = 0; (name || astray || ownerless) && i < packet->msg_iovlen; i++)
 		for (at = 0; at < packet->msg_iov[i].iov_len; at += NLMSG_ALIGN(message->nlmsg_len)) {
 			message = (struct nlmsghdr *)((char *)packet->msg_iov[i].iov_base + at);
 			if (name)
 				break_message(message, name);
 			if (astray)
 				send_astray(message);
+			if (ownerless)
+				spoil_owner(message);
 		}
 	return real(fd, packet, flags);
 }
@@ -134,6 +157,19 @@ int rename(const char *from, const char *to)
 	return real(from, to);
 }
 
+/* As with a large file, or a disk that has much to do. */
+static void sync_slowly(int fd, const char *begin)
+{
+	char link[64], path[PATH_MAX];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	path[len > 0 ? len : 0] = '\0';
+	if (len > 0 && strncmp(strrchr(path, '/') + 1, begin, strlen(begin)) == 0)
+		sleep(3);
+}
+
 int fsync(int fd)
 {
 	int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
@@ -142,6 +178,8 @@ int fsync(int fd)
 		errno = EIO;
 		return -1;
 	}
+	if (getenv("SLOW_SYNC"))
+		sync_slowly(fd, getenv("SLOW_SYNC"));
 	return real(fd);
 }
 

@@ -112,6 +112,33 @@ seen_of() { # FILE
 	listens
 }
 
+# A forward in a file of so many MiB.
+large_file() { # MIB PORT
+	{
+		echo '{ "forwards": ['
+		head -c "$1M" /dev/zero | tr '\0' '\n'
+		echo "{ \"name\": \"web\", \"listen\": \"$2\", \"target\": \"$SERVER4:80\" } ] }"
+	} > "$CONFIG"
+}
+
+@test "an edit of a large file goes through the daemon, and one that is too large for that is done here" {
+	large_file 9 8080
+	daemon_start
+	EDITOR='sed -i s/8080/8081/' pfw edit
+	listens 8081
+	has_logged "verb=write"
+	equal 1 "$(logged "loaded: ")"
+	large_file 17 8082
+	eventually 5 listens 8082
+	EDITOR='sed -i s/8082/8083/' pfw edit
+	listens 8083
+	equal 1 "$(logged "verb=write")"
+	pfw diff
+	EDITOR='sed -i s/8083/nonsense/' pfw_fails 1 edit
+	contains "$output" "forwards[0].listen: "
+	listens 8083
+}
+
 @test "who may not ask the daemon is told so; files can be checked all the same" {
 	groupadd -f portfwd
 	daemon_start

@@ -15,11 +15,13 @@ runtime_file() {
 }
 
 saved_forwards() {
+	settled
 	jq -r '[.forwards[].name] | join(" ")' "$CONFIG"
 }
 
 # The file as it is, and the kernel without counters.
 everything() {
+	settled
 	cat "$CONFIG" "$(runtime_file)" 2> /dev/null || true
 	find "$BATS_TEST_TMPDIR/etc" "$RUN_DIR" | sort
 	nft_only in_ns gw nft -s list ruleset
@@ -40,6 +42,7 @@ refused() { # CODE SAYS ARGUMENT …
 	serve_tcp web6 server "$SERVER6" 80
 	pfw add saved 9090 "$SERVER4:80"
 	local before
+	settled
 	before=$(cat "$CONFIG")
 	run pfw add --runtime web 8080 "$SERVER4:80,[$SERVER6]:80"
 	contains "$output" "added \"web\": 8080/tcp -> $SERVER4:80,[$SERVER6]:80 (until the next boot or flush)"
@@ -72,11 +75,10 @@ refused() { # CODE SAYS ARGUMENT …
 }
 
 @test "reload keeps it, flush forgets it" {
-	alone
 	pfw add saved 9090 "$SERVER4:80"
 	pfw add --runtime web 8080 "$SERVER4:80"
 	wipe
-	equal "missing missing" "$(pfw_json '[.forwards[].state] | join(" ")' list)"
+	without_daemon equal "missing missing" "$(pfw_json '[.forwards[].state] | join(" ")' list)"
 	equal 2 "$(pfw_json .forwards reload)"
 	pfw diff
 	equal false "$(pfw_json .forgot --dry-run flush)"
@@ -169,7 +171,7 @@ refused() { # CODE SAYS ARGUMENT …
 }
 
 @test "another configuration: reload takes it over, what was added stays" {
-	alone
+	alone "it has one configuration"
 	pfw add saved 9090 "$SERVER4:80"
 	pfw add --runtime web 8080 "$SERVER4:80"
 	echo '{ "forwards": [ { "name": "other", "listen": "7070", "target": "self:80" } ] }' > "$BATS_TEST_TMPDIR/other.json"
@@ -202,7 +204,7 @@ refused() { # CODE SAYS ARGUMENT …
 }
 
 @test "kernel and file together: what is refused leaves both" {
-	alone
+	alone "the refusals are made in the command itself"
 	pfw add --runtime web 8080 "$SERVER4:80"
 	"${CC:-cc}" -shared -fPIC -o "$BATS_TEST_TMPDIR/refuse.so" "$BATS_TEST_DIRNAME/refuse.c" -ldl
 	export ASAN_OPTIONS=${ASAN_OPTIONS-}:verify_asan_link_order=0

@@ -120,7 +120,7 @@ all_sysctls() {
 	# Of what is gone nothing is left to compare.
 	diff <(grep -v /br2/ <<< "$before") <(all_sysctls)
 	# And nothing of the namespace is remembered.
-	equal "" "$(ls "$RUN_DIR")"
+	run_dir_is_empty
 }
 
 @test "an interface that forwards by itself does so again after flush" {
@@ -154,5 +154,5 @@ all_sysctls() {
 	pfw diff
 	pfw flush
 	equal "0 0" "$(routing)"
-	equal "" "$(ls "$RUN_DIR")"
+	run_dir_is_empty
 }

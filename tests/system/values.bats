@@ -307,7 +307,7 @@ limits() {
 }
 
 settings_all='"backend": "auto", "ip_forward": true, "guard": true, "counters": true,
-	"hairpin": true, "local": true, "snat": "auto"'
+	"own_table": false, "hairpin": true, "local": true, "snat": "auto"'
 
 all_values() {
 	listen_forms
@@ -320,7 +320,7 @@ all_values() {
 }
 
 settings_none='"backend": "'"$BACKEND"'", "ip_forward": false, "guard": false, "counters": false,
-	"hairpin": false, "local": false, "snat": "none"'
+	"own_table": false, "hairpin": false, "local": false, "snat": "none"'
 
 defaults_none() {
 	forward '"listen": "8000", "target": "SERVER:80"'

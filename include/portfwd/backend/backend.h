@@ -11,6 +11,8 @@
 #include "portfwd/plan/image.h"
 #include "portfwd/plan/plan.h"
 
+struct pfw_told;	/* portfwd/kernel/monitor.h */
+
 /* An open backend; what it needs of the kernel is bound to the present network namespace. */
 struct pfw_backend_handle;
 
@@ -18,6 +20,13 @@ struct pfw_backend_handle;
 struct pfw_text_format {
 	const char *name;	/* "nft" */
 	void (*write)(const struct pfw_image *image, struct pfw_buffer *ret);
+};
+
+/* Who may change what stands, beside root's other programs. */
+enum pfw_ownership {
+	PFW_OWNED_BY_NOBODY,	/* everybody may: what somebody owns, or did, is a difference */
+	PFW_OWNED_BY_ANYBODY,	/* that is left as it is */
+	PFW_OWNED_BY_US,	/* only this process, as long as its handle is open */
 };
 
 struct pfw_backend {
@@ -59,6 +68,23 @@ struct pfw_backend {
 		    struct pfw_error *err);
 
 	/*
+	 * What stands and what should, of the frame and of all that others are told to have changed since
+	 * the kernel was known to hold the rest. -ESTALE, without words: that is not enough, so read and
+	 * compile all. NULL: this kernel tells nothing.
+	 */
+	int (*recheck)(struct pfw_backend_handle *handle, const struct pfw_plan *plan,
+		       const struct pfw_told *told, struct pfw_image *ret_before,
+		       struct pfw_image *ret_after, struct pfw_error *err);
+
+	/*
+	 * What stands and what should, of the frame and of the objects of these keys and forwards. -ESTALE,
+	 * without words: read and compile all. NULL: the kernel tells nothing of one object.
+	 */
+	int (*glance)(struct pfw_backend_handle *handle, const struct pfw_plan *plan,
+		      const struct pfw_touched *only, struct pfw_image *ret_before,
+		      struct pfw_image *ret_after, struct pfw_error *err);
+
+	/*
 	 * Whether the kernel says that it holds exactly this plan, without
 	 * reading it all. NULL: read it.
 	 */
@@ -78,8 +104,22 @@ struct pfw_backend {
 	int (*unchanged)(struct pfw_backend_handle *handle, uint32_t generation, bool *ret,
 			 struct pfw_error *err);
 
+	/*
+	 * The file that everybody locks, and closes behind it, who changes what stands. NULL: others need
+	 * no lock.
+	 */
+	const char *(*lock_path)(void);
+
 	/* pfw_netlink_port() of what changes the table. NULL: with it. */
 	uint32_t (*port)(const struct pfw_backend_handle *handle);
+
+	/*
+	 * Says who is to own what stands; nobody, before it is called. -EOPNOTSUPP without words: the
+	 * kernel gives this process nothing to own, so it is left to anybody. NULL: no kernel does.
+	 */
+	int (*own)(struct pfw_backend_handle *handle, enum pfw_ownership who, struct pfw_error *err);
+	/* The port, as above, of who owns what stands now; 0: nobody, or it is not known. NULL with own. */
+	uint32_t (*owner)(struct pfw_backend_handle *handle);
 
 	/*
 	 * Makes the steps, all or none. after is the image that the difference leads to.
@@ -136,6 +176,18 @@ struct pfw_backend {
 
 	/* Ends with a row without name; NULL: there is none. */
 	const struct pfw_text_format *formats;
+
+	/*
+	 * In a process that was forked, whose descriptors are closed: from now on the handle only looks, by
+	 * sockets of its own, and what that of the other process owns is not others'. NULL: it has none.
+	 */
+	int (*part)(struct pfw_backend_handle *handle, struct pfw_error *err);
+
+	/*
+	 * Whether to wait for nobody from now on: a lock that others hold is -ETIMEDOUT, and a read that
+	 * others disturb -EAGAIN. NULL: nobody is waited for.
+	 */
+	void (*hasten)(struct pfw_backend_handle *handle, bool hasty);
 
 	/*
 	 * Lets go of what a read holds against others until an apply, where none will come. NULL: a read

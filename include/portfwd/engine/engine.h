@@ -13,6 +13,7 @@
 #include "portfwd/plan/plan.h"
 
 struct pfw_draft;
+struct pfw_told;
 struct pfw_settling;
 struct pfw_engine;
 
@@ -21,6 +22,7 @@ struct pfw_engine_options {
 	const char *run_dir;
 	const char *backend;		/* NULL: as the settings say */
 	bool journal;			/* changes of the main file are settled later */
+	bool stays;			/* it can own the table, and is to be quick again and again */
 };
 
 /*
@@ -45,6 +47,22 @@ void pfw_engine_close(struct pfw_engine *engine);
  * the two, other processes may change anything.
  */
 void pfw_engine_release(struct pfw_engine *engine);
+
+/*
+ * How locks are taken from now on, at first PFW_ENGINE_WAIT: those that others hold are waited for;
+ * PFW_ENGINE_TRY: they are -ETIMEDOUT at once, in the same words;
+ * PFW_ENGINE_NO_LOCKS: none is taken, to look only. What is told is then certain, and otherwise
+ * -EAGAIN: the files are not those that were loaded, or the kernel is not as they say, for somebody
+ * may be about to change it.
+ */
+enum pfw_engine_locks { PFW_ENGINE_WAIT, PFW_ENGINE_TRY, PFW_ENGINE_NO_LOCKS };
+void pfw_engine_set_locks(struct pfw_engine *engine, enum pfw_engine_locks locks);
+
+/*
+ * In a process that was forked while nothing was locked, and has closed its descriptors: from now on this
+ * engine only looks, and shares nothing with that of the other process. What is loaded stays.
+ */
+int pfw_engine_part(struct pfw_engine *engine, struct pfw_error *err);
 
 /*
  * Reads the configuration, and plans it; what is loaded already and stands in the files is not read
@@ -85,7 +103,10 @@ int pfw_engine_settle_end(struct pfw_engine *engine, struct pfw_settling *settli
 			  struct pfw_error *err);
 /* How many lines of the journal are not settled. */
 size_t pfw_engine_journal(const struct pfw_engine *engine);
-/* Whether the files say what is loaded; false where that is not certain. */
+/*
+ * Whether the files say what is loaded, and the kernel was made so, or somebody tried; false where that
+ * is not certain.
+ */
 bool pfw_engine_is_current(const struct pfw_engine *engine);
 /* What a load left out of a journal, told once, to be freed; or NULL. Changes report it by themselves. */
 char *pfw_engine_take_notice(struct pfw_engine *engine);
@@ -103,6 +124,12 @@ const char *pfw_engine_file(const struct pfw_engine *engine, uint32_t file);
 bool pfw_engine_is_runtime(const struct pfw_engine *engine, uint32_t file);
 /* *ret_why: why auto took no better one, or NULL. Not for PFW_ENGINE_WORDS. */
 const char *pfw_engine_backend(const struct pfw_engine *engine, const char **ret_why);
+
+/*
+ * Why others can change what stands though the settings have own_table and the engine stays; NULL:
+ * that is not so.
+ */
+const char *pfw_engine_unowned(const struct pfw_engine *engine);
 
 /* One step of a change, in words. */
 struct pfw_report_line {
@@ -136,6 +163,11 @@ struct pfw_manner {
 	bool drain;
 	unsigned int confirm;	/* a reload on trial: seconds until it must be confirmed; 0: it is none */
 	bool unasked;		/* nobody asked for the reload: what a trial returns to stays what it is */
+	/*
+	 * A reload that only puts back what others did, by what the kernel told of it; NULL: they
+	 * may have done anything.
+	 */
+	const struct pfw_told *told;
 };
 
 /*
@@ -164,6 +196,8 @@ int pfw_engine_flush(struct pfw_engine *engine, bool dry_run, struct pfw_report 
 /* What the kernel holds beside what it should. Free with pfw_view_free(). */
 struct pfw_view {
 	bool in_sync;
+	bool owned;		/* nobody else can change the table */
+	uint32_t owner;		/* netlink port of another program of which that is true; 0: none */
 	bool guard;		/* it stands as it should; false where none is wanted */
 	char *unguarded;	/* interfaces that it should hold and cannot, for people; or NULL */
 	struct pfw_links localnets;	/* interfaces that let connections in to 127.0.0.0/8 */
@@ -173,6 +207,12 @@ struct pfw_view {
 };
 int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_report *report,
 		    struct pfw_error *err);
+/*
+ * The same of these forwards only, of which the view then tells, at a cost that follows their number. -ESTALE,
+ * without words, unless the kernel tells of few, and they are as they should be.
+ */
+int pfw_engine_glance(struct pfw_engine *engine, const uint32_t *ids, size_t n,
+		      struct pfw_view *ret, struct pfw_error *err);
 void pfw_view_free(struct pfw_view *view);
 
 /*

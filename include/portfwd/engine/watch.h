@@ -15,6 +15,8 @@ void pfw_watch_close(struct pfw_watch *watch);
 /* As those of the monitor. */
 void pfw_watch_fds(const struct pfw_watch *watch, int ret[PFW_MONITOR_FDS]);
 void pfw_watch_read(struct pfw_watch *watch, struct pfw_monitor_news *news);
+bool pfw_watch_told(const struct pfw_watch *watch, struct pfw_told *ret);
+void pfw_watch_forget(struct pfw_watch *watch);
 
 /*
  * To be called whenever the engine has done something, before it is closed: what it changes is

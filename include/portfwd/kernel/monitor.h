@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What others change of the packet rules and of the host's routing, as the kernel tells it while
- * it happens (netlink multicast, and inotify(7) for single sysctls, of which netlink tells nothing).
+ * it happens (netlink multicast, and inotify(7) for single sysctls, of which netlink tells nothing,
+ * and for the lock of those who change rules of which nothing is told).
  */
 #ifndef PORTFWD_KERNEL_MONITOR_H
 #define PORTFWD_KERNEL_MONITOR_H
@@ -39,6 +40,18 @@ void pfw_monitor_fds(const struct pfw_monitor *monitor, int ret[PFW_MONITOR_FDS]
 void pfw_monitor_read(struct pfw_monitor *monitor, struct pfw_monitor_news *news);
 
 /*
+ * What the kernel told of the table in all that was read and not forgotten since: its messages, one
+ * behind the other, without those that end a transaction. They hold until the next read.
+ */
+struct pfw_told {
+	const void *messages;
+	size_t len;
+};
+/* False: something was lost, or it was too much to keep. */
+bool pfw_monitor_told(const struct pfw_monitor *monitor, struct pfw_told *ret);
+void pfw_monitor_forget(struct pfw_monitor *monitor);
+
+/*
  * From now on, nothing is told of what the netlink socket of this number (pfw_netlink_port()) changes
  * in the rules. The last few that were named count.
  */
@@ -49,5 +62,11 @@ void pfw_monitor_ignore(struct pfw_monitor *monitor, uint32_t port);
  * none. Cheap where they are the same as before. -ENOMEM: those of before stay watched.
  */
 int pfw_monitor_follow(struct pfw_monitor *monitor, const char *const *keys, size_t n);
+
+/*
+ * From now on, whoever closes this file is taken for somebody who has changed the rules; NULL:
+ * nobody is. It is looked for anew in each call, for it may be another one.
+ */
+void pfw_monitor_follow_lock(struct pfw_monitor *monitor, const char *path);
 
 #endif

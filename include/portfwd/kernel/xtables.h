@@ -8,14 +8,32 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "portfwd/base/error.h"
 
 /*
- * Takes the lock, waiting for others so many seconds; close *ret_fd to give it back. It is
- * the file of iptables(8): $XTABLES_LOCKFILE, else /run/xtables.lock.
+ * The lock, which is the file of iptables(8). It stays open while it is not held, so that whoever
+ * watches who closes the file (pfw_monitor_follow_lock()) hears of others alone.
  */
-int pfw_xtables_lock(unsigned int seconds, int *ret_fd, struct pfw_error *err);
+struct pfw_xtables_lock {
+	int fd;			/* -1: not open */
+	bool held;
+	pid_t opener;		/* a child's lock would be one with its parent's */
+};
+#define PFW_XTABLES_LOCK_INIT ((struct pfw_xtables_lock){ .fd = -1 })
+
+/* $XTABLES_LOCKFILE, else /run/xtables.lock. */
+const char *pfw_xtables_lock_path(void);
+/*
+ * Takes it, if it is not held already; where others hold it, waits so many seconds, or without wait is
+ * -ETIMEDOUT at once, in the same words.
+ */
+int pfw_xtables_lock(struct pfw_xtables_lock *lock, unsigned int seconds, bool wait,
+		     struct pfw_error *err);
+void pfw_xtables_unlock(struct pfw_xtables_lock *lock);
+/* Gives it back and closes the file. */
+void pfw_xtables_lock_close(struct pfw_xtables_lock *lock);
 
 /*
  * Whether a table ("nat") stands in this network namespace, for AF_INET or AF_INET6. The kernel

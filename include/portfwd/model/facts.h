@@ -60,6 +60,8 @@ struct pfw_facts {
 	struct pfw_links localnet_held;	/* whose route_localnet portfwd switched on */
 	/* Connections of removed forwards may finish: something must go on rewriting them. */
 	bool draining;
+	/* What programs the packets belongs to this process alone, as long as it runs. */
+	bool owned;
 };
 void pfw_facts_free(struct pfw_facts *facts);
 

@@ -114,6 +114,8 @@ int pfw_forward_copy(const struct pfw_forward *from, struct pfw_arena *arena,
 bool pfw_forward_equal(const struct pfw_forward *a, const struct pfw_forward *b);
 /* Whether two listen parts say the same, in whatever order. */
 bool pfw_listen_equal(const struct pfw_listen *a, const struct pfw_listen *b);
+/* The same for equal ones. */
+uint64_t pfw_listen_hash(const struct pfw_listen *listen);
 /* Whether it has an address of this family, or none at all. */
 bool pfw_listen_has(const struct pfw_listen *listen, uint8_t family);
 

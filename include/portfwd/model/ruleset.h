@@ -16,6 +16,7 @@ struct pfw_settings {
 	bool ip_forward;
 	bool guard;
 	bool counters;
+	bool own_table;		/* of whoever stays to look after it */
 	bool hairpin;
 	bool local;
 	uint8_t snat;		/* enum pfw_snat, never unset */
@@ -34,11 +35,20 @@ struct pfw_ruleset {
 	uint32_t n_room;
 	uint32_t n_live;	/* forwards */
 	struct pfw_index names;
+	struct pfw_index listens;	/* where somebody asked for it; else empty */
 	struct pfw_arena arena;
 };
 
 /* The id of the forward of that name, or PFW_INDEX_NONE. */
 uint32_t pfw_ruleset_find(const struct pfw_ruleset *ruleset, const char *name);
+/* The first forward from this id on that listens just there, or PFW_INDEX_NONE. */
+uint32_t pfw_ruleset_find_listen(const struct pfw_ruleset *ruleset, const struct pfw_listen *listen,
+				 uint32_t from);
+/*
+ * From now on the ruleset, whose forwards have names, finds that without looking at all of them,
+ * where there is memory for it.
+ */
+void pfw_ruleset_index_listens(struct pfw_ruleset *ruleset);
 /*
  * Adds the forward, or puts it in the place of the one that has its name. The
  * shallow variant takes over what it points to (already in the ruleset's arena).

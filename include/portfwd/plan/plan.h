@@ -167,6 +167,10 @@ void pfw_touched_free(struct pfw_touched *touched);
 int pfw_plan_touch(const struct pfw_plan *plan, const struct pfw_forward *const *forwards,
 		   size_t n, struct pfw_touched *touched, struct pfw_error *err);
 
+/* Adds only what is theirs: what others have does not change with it. */
+int pfw_plan_own(const struct pfw_plan *plan, const struct pfw_forward *const *forwards, size_t n,
+		 struct pfw_touched *touched, struct pfw_error *err);
+
 /* Whether any forward counts this address among its goals. */
 bool pfw_plan_has_goal(const struct pfw_plan *plan, const struct pfw_addr *address);
 

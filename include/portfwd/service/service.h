@@ -31,7 +31,7 @@ struct pfw_service_options {
 /*
  * What can be asked, what a request uses, and what the answer is. "changes" is a
  * list of {"action": "add"|"remove"|"change", "kind": "element"|"map"|"set"|"chain"|
- * "table"|"sysctl", "forward": NAME|null, "text": TEXT} in the order in which
+ * "table"|"flags"|"sysctl", "forward": NAME|null, "text": TEXT} in the order in which
  * they are made, given where dry_run asks for it (else null); "objects" is their number
  * and stands wherever "changes" does, and so do "routing", {"ipv4": "on"|"off"|null, "ipv6": ...}, what of
  * it was switched, and "warning": what could not be done though
@@ -54,10 +54,10 @@ struct pfw_service_options {
  *            be),
  *            "connections" a count or null.
  * STATUS   -> {"backend": NAME, "fallback": WHY|null, "kernel": RELEASE, "forwards": {"configured", "active"},
- *            "in_sync": BOOL, "ip_forward": {"ipv4": BOOL, "ipv6": BOOL}, "guard": BOOL,
+ *            "in_sync": BOOL, "owned": BOOL, "ip_forward": {"ipv4": BOOL, "ipv6": BOOL}, "guard": BOOL,
  *            "journal": N, "daemon": {"running": BOOL, "pid": N|null}, "confirm": {"seconds": N}|null,
- *            "warnings": [TEXT]}. journal: lines that are not settled yet; confirm: a reload waits so long yet
- *            to be confirmed
+ *            "warnings": [TEXT]}. owned: nobody but this process can change the table; journal:
+ *            lines that are not settled yet; confirm: a reload waits so long yet to be confirmed
  * CHECK    file (NULL: the configuration) -> {"file": PATH, "forwards": N}
  * WRITE    text, base, drain, dry_run -> {"changed": BOOL, "forwards": N, "file": PATH, "changes"}.
  *            The main file gets this text, and is reloaded: both, or neither. -ESTALE if the file does
@@ -143,6 +143,14 @@ struct pfw_request {
 	bool unasked;
 	bool early;
 	bool current;			/* only if the files say what is loaded */
+	bool brief;			/* LIST: -ESTALE, unless a glance at some of the kernel tells it */
+	/*
+	 * Locks that others hold are waited for, or are -ETIMEDOUT at once. NONE: for what only looks at the
+	 * kernel, without any lock; -EAGAIN where nobody can tell then.
+	 */
+	enum { PFW_LOCKS_WAIT, PFW_LOCKS_TRY, PFW_LOCKS_NONE } locks;
+	/* REPAIR: all that others did in the kernel's rules, as it told; NULL: they may have done anything. */
+	const struct pfw_told *told;
 };
 
 /*
@@ -158,12 +166,19 @@ void pfw_service_close(struct pfw_service *service);
 bool pfw_service_is_current(const struct pfw_service *service);
 /* And how many lines of the journal are not written to the file yet. */
 size_t pfw_service_journal(const struct pfw_service *service);
+/* How many forwards it has loaded. */
+size_t pfw_service_size(const struct pfw_service *service);
+/*
+ * To be called first in a process that was forked from that of a service, which goes on, and has closed
+ * its descriptors: it may ask what changes nothing, and ends without closing the service.
+ */
+int pfw_service_part(struct pfw_service *service, struct pfw_error *err);
 
 /*
  * SETTLE in three parts, of which the second may take its time in another thread while others are
- * answered. *ret is NULL where there is nothing to do. Ending frees in any case; -ESTALE: somebody
- * else changed the file meanwhile, so begin anew. What is not ended goes with
- * pfw_service_settle_free().
+ * answered. *ret is NULL where there is nothing to do. Locks that others hold are not waited for: -ETIMEDOUT. Ending
+ * frees in any case; -ESTALE: somebody else changed the file meanwhile, so begin anew. What is not ended
+ * goes with pfw_service_settle_free().
  */
 struct pfw_settling;
 int pfw_service_settle_begin(struct pfw_service *service, struct pfw_settling **ret,

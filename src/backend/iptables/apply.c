@@ -151,7 +151,7 @@ static void work_free(struct work *work)
 static int check_before(struct pfw_backend_handle *handle, const struct pfw_image *before,
 			struct pfw_error *err)
 {
-	const bool locked = !handle->write || handle->lock >= 0;
+	const bool locked = !handle->write || handle->lock.held;
 	struct pfw_image image = { 0 };
 	int ret = ipt_lock(handle, err);
 

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "portfwd/kernel/xtables.h"
 #include "standing.h"
 
 static int refuse_rights(int code, struct pfw_error *err)
@@ -26,16 +25,30 @@ static int ipt_open(bool write, struct pfw_backend_handle **ret, struct pfw_erro
 	if (!handle)
 		return pfw_fail_memory(err);
 	handle->write = write;
-	handle->lock = -1;
+	handle->lock = PFW_XTABLES_LOCK_INIT;
 	*ret = handle;
 	return 0;
+}
+
+static int ipt_part(struct pfw_backend_handle *handle, struct pfw_error *err)
+{
+	(void)err;
+	handle->write = false;
+	handle->lock = PFW_XTABLES_LOCK_INIT;
+	return 0;
+}
+
+static void ipt_hasten(struct pfw_backend_handle *handle, bool hasty)
+{
+	handle->hasty = hasty;
 }
 
 static void ipt_close(struct pfw_backend_handle *handle)
 {
 	if (!handle)
 		return;
-	ipt_release(handle);
+	ipt_forget(handle);
+	pfw_xtables_lock_close(&handle->lock);
 	free(handle);
 }
 
@@ -109,6 +122,7 @@ static const struct pfw_text_format ipt_formats[] = {
 const struct pfw_backend pfw_backend_iptables = {
 	.name = "iptables",
 	.open = ipt_open,
+	.lock_path = pfw_xtables_lock_path,
 	.probe = ipt_probe,
 	.refuse = ipt_refuse,
 	.compile = ipt_compile,
@@ -124,6 +138,8 @@ const struct pfw_backend pfw_backend_iptables = {
 	.guarded = ipt_guarded,
 	.shielded = ipt_shielded,
 	.formats = ipt_formats,
+	.part = ipt_part,
+	.hasten = ipt_hasten,
 	.release = ipt_release,
 	.close = ipt_close,
 };

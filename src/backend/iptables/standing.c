@@ -4,9 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "portfwd/kernel/xtables.h"
 #include "standing.h"
 
 #define LOCK_SECONDS 10
@@ -36,8 +34,7 @@ int ipt_fail_table(const struct ipt_library *library, enum ipt_table table, cons
 
 int ipt_lock(struct pfw_backend_handle *handle, struct pfw_error *err)
 {
-	return handle->write && handle->lock < 0 ?
-		       pfw_xtables_lock(LOCK_SECONDS, &handle->lock, err) : 0;
+	return handle->write ? pfw_xtables_lock(&handle->lock, LOCK_SECONDS, !handle->hasty, err) : 0;
 }
 
 void ipt_forget(struct pfw_backend_handle *handle)
@@ -53,9 +50,7 @@ void ipt_forget(struct pfw_backend_handle *handle)
 void ipt_release(struct pfw_backend_handle *handle)
 {
 	ipt_forget(handle);
-	if (handle->lock >= 0)
-		close(handle->lock);
-	handle->lock = -1;
+	pfw_xtables_unlock(&handle->lock);
 }
 
 void ipt_standing_free(const struct ipt_library *library, struct ipt_standing *standing)

@@ -4,6 +4,7 @@
 #define PORTFWD_BACKEND_IPTABLES_STANDING_H
 
 #include "chains.h"
+#include "portfwd/kernel/xtables.h"
 
 /* One table of one family. */
 struct ipt_standing {
@@ -13,7 +14,8 @@ struct ipt_standing {
 
 struct pfw_backend_handle {
 	bool write;			/* who reads means to change: the lock is held till then */
-	int lock;			/* -1: not held */
+	bool hasty;			/* who holds the lock is not waited for */
+	struct pfw_xtables_lock lock;
 	bool has_read;			/* standing and digest are of the last read */
 	uint64_t digest;
 	struct ipt_standing standing[2][IPT_TABLES];	/* IPv4, IPv6 */

@@ -46,16 +46,33 @@ static bool same_head(const struct pfw_item *a, const struct pfw_item *b)
 	return !memcmp(pfw_item_value(a), pfw_item_value(b), sizeof(struct nft_chain_value));
 }
 
+static bool is_of_kind(const struct pfw_step *step, enum nft_kind kind)
+{
+	return (step->after ? step->after : step->before)->kind == kind;
+}
+
+/* Of a table whose owner has ended. */
+static bool is_adoption(const struct pfw_step *step)
+{
+	return nft_flags_value(step->before).flags == NFT_TABLE_PERSIST &&
+	       nft_flags_value(step->after).flags == NFT_TABLE_OWNED;
+}
+
 /* Whether the frame changed in a way that only building the table anew can follow. */
 static bool needs_rebuild(const struct pfw_difference *difference)
 {
 	const struct pfw_step *step;
+	bool whole = false;	/* the table comes or goes anyway; in every image it is the first */
 	size_t i;
 
 	for (i = 0; i < difference->n_steps; i++) {
 		step = &difference->steps[i];
-		if (!step->before || !step->after)
+		if (is_of_kind(step, NFT_KIND_FLAGS) && !whole && !is_adoption(step))
+			return true;
+		if (!step->before || !step->after) {
+			whole |= is_of_kind(step, NFT_KIND_TABLE);
 			continue;
+		}
 		if (step->after->kind == NFT_KIND_TABLE || step->after->kind == NFT_KIND_SET)
 			return true;
 		if (step->after->kind == NFT_KIND_CHAIN && !same_head(step->before, step->after))
@@ -141,6 +158,17 @@ static void build_removals(struct transaction *tx, const struct pfw_difference *
 		}
 }
 
+/* The flags that a table comes with. */
+static uint32_t table_flags(const struct pfw_difference *difference)
+{
+	size_t i;
+
+	for (i = 0; i < difference->n_steps; i++)
+		if (is_of_kind(&difference->steps[i], NFT_KIND_FLAGS))
+			return nft_flags_value(difference->steps[i].after).flags;
+	return 0;
+}
+
 /*
  * What comes: sets and chains, then the rules that use them, elements last. A rule that
  * is bound to a map makes the kernel walk all that is in it.
@@ -152,10 +180,15 @@ static void build_additions(struct transaction *tx, const struct pfw_difference 
 
 	for (i = 0; i < difference->n_steps; i++) {
 		step = &difference->steps[i];
-		if (step->before || step->after->kind == NFT_KIND_ELEMENT)
+		if (is_of_kind(step, NFT_KIND_FLAGS) && step->before && step->after)
+			tx_put_table(tx, NFT_MSG_NEWTABLE, 0, nft_flags_value(step->after).flags,
+				     &step->after);
+		if (step->before || step->after->kind == NFT_KIND_ELEMENT ||
+		    step->after->kind == NFT_KIND_FLAGS)
 			continue;
 		if (step->after->kind == NFT_KIND_TABLE)
-			tx_put_table(tx, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, &step->after);
+			tx_put_table(tx, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL,
+				     table_flags(difference), &step->after);
 		else if (step->after->kind == NFT_KIND_SET)
 			tx_put_set(tx, &step->after);
 		else
@@ -176,7 +209,7 @@ static int build(struct transaction *tx, const struct pfw_difference *difference
 
 	/* The table comes first in every image, and with it goes all that is in it. */
 	if (!first->after && first->before->kind == NFT_KIND_TABLE) {
-		tx_put_table(tx, NFT_MSG_DELTABLE, 0, &first->before);
+		tx_put_table(tx, NFT_MSG_DELTABLE, 0, 0, &first->before);
 		return 0;
 	}
 	ret = collect_elements(tx, difference);
@@ -199,7 +232,7 @@ static int build_anew(struct transaction *tx, const struct pfw_image *before,
 	if (ret)
 		return ret;
 	tx->counted = before;
-	tx_put_table(tx, NFT_MSG_DELTABLE, 0, &tx->everything.steps[0].after);
+	tx_put_table(tx, NFT_MSG_DELTABLE, 0, 0, &tx->everything.steps[0].after);
 	return build(tx, &tx->everything);
 }
 
@@ -266,13 +299,13 @@ static int name_refusal(const struct transaction *tx, const struct pfw_refusal *
 static int tell_refusal(struct pfw_backend_handle *handle, const struct transaction *tx,
 			const struct pfw_refusal *refusal, struct pfw_error *err)
 {
-	uint32_t port;
+	uint32_t port = refusal->code == -EPERM ? nft_owner(handle) : 0;
 
-	if (refusal->code == -EPERM && nft_is_owned(handle, &port))
+	if (port && port != pfw_netlink_port(handle->nl))
 		return pfw_fail(err, PFW_FAILED, refusal->code,
-				"table inet " NFT_TABLE " is owned by another program (netlink port %u, "
-				"mostly its process id), and only that one may change it; end that "
-				"program, or let it give the table up, then try again", port);
+				"table inet " NFT_TABLE " is owned by another program (netlink port %u), "
+				"most likely a portfwdd that is not asked from here, and only that one "
+				"may change it; end that program, then try again", port);
 	return name_refusal(tx, refusal, err);
 }
 
@@ -376,6 +409,8 @@ int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 	else if (ret == -ENOMEM)
 		pfw_fail_memory(err);
 	/* Whatever was read is old now. The kernel counts each commit, and leaves out 0. */
+	if (!dry_run && !ret)
+		nft_remember_stamp(handle, after);
 	if (!dry_run)
 		handle->stands = ret || !handle->generation ? 0 : handle->generation + 1;
 	handle->generation = 0;

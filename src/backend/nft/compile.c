@@ -471,6 +471,7 @@ bool nft_has_table(const struct pfw_plan *plan)
 int nft_compile(const struct pfw_plan *plan, const struct pfw_touched *only, struct pfw_image *ret,
 		struct pfw_error *err)
 {
+	const struct nft_flags_value owned = { .flags = NFT_TABLE_OWNED };
 	const uint32_t table_flags = 0;
 	struct pfw_image image = { 0 };
 	int code = -ENOMEM;
@@ -481,6 +482,8 @@ int nft_compile(const struct pfw_plan *plan, const struct pfw_touched *only, str
 	}
 	if (pfw_image_add(&image, NFT_KIND_TABLE, NFT_TABLE, sizeof(NFT_TABLE), &table_flags,
 			  sizeof(table_flags), NULL))
+		code = plan->facts.owned ? nft_flags_add(&owned, &image) : 0;
+	if (!code)
 		code = add_sets(plan, &image);
 	if (!code)
 		code = add_chains(plan, &image);

@@ -224,6 +224,8 @@ bool nft_is_guard(const struct pfw_item *item)
 		return !strcmp(name, CHAIN_GUARD) || !strcmp(name, "forward");
 	case NFT_KIND_ELEMENT:
 		return is_guard_set(nft_element_set(item));
+	case NFT_KIND_FLAGS:
+		return false;
 	}
 	return false;
 }

@@ -17,7 +17,15 @@
 #define NFT_LAYOUT_VERSION 2
 
 /* Kinds of item, in the order in which they come into being. */
-enum nft_kind { NFT_KIND_TABLE, NFT_KIND_SET, NFT_KIND_CHAIN, NFT_KIND_ELEMENT };
+enum nft_kind { NFT_KIND_TABLE, NFT_KIND_SET, NFT_KIND_CHAIN, NFT_KIND_ELEMENT, NFT_KIND_FLAGS };
+
+/*
+ * Kernel headers older than 6.9 do not know both (linux/netfilter/nf_tables.h). What is owned is
+ * persistent too: it outlives its owner, and waits for the next one.
+ */
+#define NFT_TABLE_OWNER 0x2u
+#define NFT_TABLE_PERSIST 0x4u
+#define NFT_TABLE_OWNED (NFT_TABLE_OWNER | NFT_TABLE_PERSIST)
 
 /* What a field of a key or of data is. */
 enum nft_field {

@@ -32,13 +32,26 @@ static int nft_open(bool write, struct pfw_backend_handle **ret, struct pfw_erro
 		nft_close(handle);
 		return code;
 	}
+	handle->port = pfw_netlink_port(handle->nl);
 	*ret = handle;
 	return 0;
 }
 
+static int nft_part(struct pfw_backend_handle *handle, struct pfw_error *err)
+{
+	pfw_netlink_close(handle->nl);
+	handle->nl = NULL;
+	return pfw_netlink_open(&handle->nl, err);
+}
+
+static void nft_hasten(struct pfw_backend_handle *handle, bool hasty)
+{
+	handle->hasty = hasty;
+}
+
 static uint32_t nft_port(const struct pfw_backend_handle *handle)
 {
-	return pfw_netlink_port(handle->nl);
+	return handle->port;
 }
 
 static const char *nft_kind_name(const struct pfw_item *item)
@@ -48,6 +61,7 @@ static const char *nft_kind_name(const struct pfw_item *item)
 		[NFT_KIND_SET] = "set",
 		[NFT_KIND_CHAIN] = "chain",
 		[NFT_KIND_ELEMENT] = "element",
+		[NFT_KIND_FLAGS] = "flags",
 	};
 
 	return names[item->kind];
@@ -65,10 +79,14 @@ const struct pfw_backend pfw_backend_nftables = {
 	.probe = nft_probe,
 	.compile = nft_compile,
 	.read = nft_read,
+	.recheck = nft_recheck,
+	.glance = nft_glance,
 	.holds = nft_holds,
 	.generation = nft_generation,
 	.unchanged = nft_unchanged,
 	.port = nft_port,
+	.own = nft_own,
+	.owner = nft_owner,
 	.apply = nft_apply,
 	.flows = nft_flows,
 	.print = nft_print,
@@ -81,5 +99,7 @@ const struct pfw_backend pfw_backend_nftables = {
 	.is_guard = nft_is_guard,
 	.is_shield = nft_is_shield,
 	.guard_holds = nft_guard_holds,
+	.part = nft_part,
+	.hasten = nft_hasten,
 	.close = nft_close,
 };

@@ -10,11 +10,26 @@
 
 struct pfw_backend_handle {
 	struct pfw_netlink *nl;
+	uint32_t port;		/* by which the kernel knows who owns the table */
 	uint32_t generation;	/* of what the next apply is based on; 0: not known */
 	uint32_t stands;	/* the generation that stands, by the last read or apply; 0: not known */
 	bool has_read;		/* counts and room are known */
+	bool hasty;		/* a read that others disturb is not begun anew */
+	bool has_stamp;
+	uint8_t stamp[8];	/* that stood by the last read of all, or by the last apply */
 	uint32_t room[NFT_SETS + 1];	/* of fitted sets, by number, as last read; 0: no limit */
+	enum pfw_ownership ownership;	/* as it should be */
+	bool can_own;			/* the kernel has said so */
 };
+
+/* The flags of the table by which it is, or was, somebody's own. Zero-filled. */
+struct nft_flags_value {
+	uint32_t flags;
+	uint32_t port;	/* of who owns it; 0: nobody, or this process */
+};
+/* Of an item of this kind; NULL has none. */
+struct nft_flags_value nft_flags_value(const struct pfw_item *item);
+int nft_flags_add(const struct nft_flags_value *value, struct pfw_image *image);
 
 /* A chain that is being put together. Free with nft_chain_free(). */
 struct nft_chain {
@@ -101,6 +116,14 @@ bool nft_from_is_chain(const struct pfw_plan *plan, const struct pfw_forward *fo
 #define NFT_REQUEST_SIZE 512
 struct nlmsghdr *nft_request(void *buf, uint16_t type, uint16_t flags);
 int nft_read(struct pfw_backend_handle *handle, struct pfw_image *ret, struct pfw_error *err);
+/* What is known of the whole table by an image of all of it, or of what was changed last. */
+void nft_remember_stamp(struct pfw_backend_handle *handle, const struct pfw_image *image);
+int nft_glance(struct pfw_backend_handle *handle, const struct pfw_plan *plan,
+	       const struct pfw_touched *only, struct pfw_image *ret_before,
+	       struct pfw_image *ret_after, struct pfw_error *err);
+int nft_recheck(struct pfw_backend_handle *handle, const struct pfw_plan *plan,
+		const struct pfw_told *messages, struct pfw_image *ret_before,
+		struct pfw_image *ret_after, struct pfw_error *err);
 uint32_t nft_generation(const struct pfw_backend_handle *handle);
 int nft_unchanged(struct pfw_backend_handle *handle, uint32_t generation, bool *ret,
 		  struct pfw_error *err);
@@ -110,11 +133,20 @@ int nft_guarded(struct pfw_backend_handle *handle, uint8_t family, struct pfw_li
 int nft_shielded(struct pfw_backend_handle *handle, bool *ret, struct pfw_error *err);
 int nft_holds(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bool *ret,
 	      struct pfw_error *err);
-/*
- * Whether a program that runs has made the table its own (flags owner), so that nobody else may
- * change it; *ret_port: of its netlink socket, for most programs their process id.
- */
-bool nft_is_owned(struct pfw_backend_handle *handle, uint32_t *ret_port);
+/* The table's flags, and the netlink port of who owns it. -ENOENT without words: there is none. */
+struct nft_table {
+	uint32_t flags;
+	uint32_t port;	/* 0: nobody */
+};
+int nft_ask_table(struct pfw_backend_handle *handle, struct nft_table *ret, struct pfw_error *err);
+
+/* Who owns the table; see own.c. */
+int nft_own(struct pfw_backend_handle *handle, enum pfw_ownership who, struct pfw_error *err);
+uint32_t nft_owner(struct pfw_backend_handle *handle);
+/* Whether it is whoever should; and what of the rest is an item of the image. */
+bool nft_is_rightly_owned(const struct pfw_backend_handle *handle, const struct nft_table *table);
+int nft_flags_read(const struct pfw_backend_handle *handle, const struct nft_table *table,
+		   struct pfw_image *image);
 int nft_apply(struct pfw_backend_handle *handle, const struct pfw_image *after,
 	      const struct pfw_difference *difference, bool dry_run, struct pfw_error *err);
 /* Has the kernel check this image from nothing. -ECANCELED: *ret says what it refused. */

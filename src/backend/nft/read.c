@@ -8,7 +8,6 @@
 #include <string.h>
 #include <time.h>
 #include <libnftnl/set.h>
-#include <libnftnl/table.h>
 
 #include "reader.h"
 
@@ -27,32 +26,18 @@ bool reader_ours(const char *table)
 	return table && !strcmp(table, NFT_TABLE);
 }
 
-static int take_table(void *ctx, const struct nlmsghdr *message)
+int reader_table(struct reader *reader)
 {
-	struct reader *reader = ctx;
-	struct nftnl_table *table = nftnl_table_alloc();
-	uint32_t flags;
-	int ret = -ENOMEM;
+	struct nft_table table = { 0 };
+	int ret = nft_ask_table(reader->handle, &table, reader->err);
+	uint32_t flags = table.flags & ~NFT_TABLE_OWNED;
 
-	if (table && nftnl_table_nlmsg_parse(message, table) < 0)
-		ret = -EBADMSG;
-	else if (table) {
-		flags = nftnl_table_get_u32(table, NFTNL_TABLE_FLAGS);
-		if (pfw_image_add(reader->image, NFT_KIND_TABLE, NFT_TABLE, sizeof(NFT_TABLE), &flags,
-				  sizeof(flags), NULL))
-			ret = 0;
-	}
-	nftnl_table_free(table);
-	return ret;
-}
-
-static int read_table(struct reader *reader)
-{
-	_Alignas(struct nlmsghdr) char buf[NFT_REQUEST_SIZE];
-	struct nlmsghdr *message = nft_request(buf, NFT_MSG_GETTABLE, 0);
-
-	mnl_attr_put_strz(message, NFTA_TABLE_NAME, NFT_TABLE);
-	return reader_ask(reader, message, take_table);
+	if (ret)
+		return ret;
+	if (!pfw_image_add(reader->image, NFT_KIND_TABLE, NFT_TABLE, sizeof(NFT_TABLE), &flags,
+			   sizeof(flags), NULL))
+		return -ENOMEM;
+	return nft_flags_read(reader->handle, &table, reader->image);
 }
 
 static int add_anonymous(struct reader *reader, const struct nftnl_set *set, const char *name)
@@ -146,7 +131,22 @@ static int read_sets(struct reader *reader)
 	return reader_ask(reader, message, take_set);
 }
 
-static void reader_free(struct reader *reader)
+int reader_set(struct reader *reader, const char *name)
+{
+	_Alignas(struct nlmsghdr) char buf[NFT_REQUEST_SIZE];
+	struct nlmsghdr *message = nft_request(buf, NFT_MSG_GETSET, 0);
+	const size_t before = reader->n_sets;
+	int ret;
+
+	mnl_attr_put_strz(message, NFTA_SET_TABLE, NFT_TABLE);
+	mnl_attr_put_strz(message, NFTA_SET_NAME, name);
+	ret = reader_ask(reader, message, take_set);
+	if (!ret && reader->n_sets > before)
+		ret = reader_anonymous(reader, &reader->sets[before]);
+	return ret == -ENOENT ? 0 : ret;
+}
+
+void reader_free(struct reader *reader)
 {
 	size_t i;
 
@@ -154,6 +154,7 @@ static void reader_free(struct reader *reader)
 		nft_chain_free(&reader->chains[i]);
 	for (i = 0; i < reader->n_sets; i++)
 		pfw_buffer_free(&reader->sets[i].elements);
+	pfw_buffer_free(&reader->rules);
 	free(reader->chains);
 	free(reader->sets);
 }
@@ -173,7 +174,7 @@ static int read_once(struct pfw_backend_handle *handle, struct pfw_image *image,
 	ret = pfw_netlink_generation(handle->nl, &before, err);
 	if (ret)
 		return ret;
-	ret = read_table(&reader);
+	ret = reader_table(&reader);
 	absent = ret == -ENOENT;
 	if (!ret)
 		ret = read_sets(&reader);
@@ -197,16 +198,18 @@ static int read_once(struct pfw_backend_handle *handle, struct pfw_image *image,
 	if (!ret)
 		handle->generation = handle->stands = after;
 	handle->has_read = !ret;
+	nft_remember_stamp(handle, image);
 	return ret;
 }
 
 int nft_read(struct pfw_backend_handle *handle, struct pfw_image *ret, struct pfw_error *err)
 {
 	const struct timespec pause = { .tv_nsec = READ_PAUSE * 1000 * 1000 };
+	const int attempts = handle->hasty ? 1 : READ_ATTEMPTS;
 	struct pfw_image image = { 0 };
 	int code = -EINTR, attempt;
 
-	for (attempt = 0; code == -EINTR && attempt < READ_ATTEMPTS; attempt++) {
+	for (attempt = 0; code == -EINTR && attempt < attempts; attempt++) {
 		if (attempt)
 			nanosleep(&pause, NULL);
 		pfw_image_free(&image);

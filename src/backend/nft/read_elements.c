@@ -195,7 +195,7 @@ static void add_anonymous_element(struct anonymous_set *set, const struct elemen
 	set->set.n++;
 }
 
-static int take_elements(void *ctx, const struct nlmsghdr *message)
+int reader_take_elements(void *ctx, const struct nlmsghdr *message)
 {
 	struct reader *reader = ctx;
 	const struct nlattr *attr, *nest;
@@ -228,10 +228,10 @@ static int read_elements(struct reader *reader, const char *set)
 
 	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
 	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set);
-	return reader_ask(reader, message, take_elements);
+	return reader_ask(reader, message, reader_take_elements);
 }
 
-static int read_anonymous(struct reader *reader, struct anonymous_set *set)
+int reader_anonymous(struct reader *reader, struct anonymous_set *set)
 {
 	int ret;
 
@@ -239,6 +239,51 @@ static int read_anonymous(struct reader *reader, struct anonymous_set *set)
 	ret = read_elements(reader, set->name);
 	reader->elements_of = NULL;
 	return set->elements.failed ? -ENOMEM : ret;
+}
+
+int reader_elements_of(struct reader *reader, uint8_t number)
+{
+	struct nft_set set;
+	int ret;
+
+	nft_set_describe(number, &set);
+	reader->number = number;
+	ret = read_elements(reader, set.name);
+	return ret == -ENOENT ? 0 : ret;
+}
+
+static void put_key(struct nlmsghdr *message, uint16_t type, const uint8_t *bytes, size_t len)
+{
+	struct nlattr *nest = mnl_attr_nest_start(message, type);
+
+	mnl_attr_put(message, NFTA_DATA_VALUE, len, bytes);
+	mnl_attr_nest_end(message, nest);
+}
+
+int reader_element(struct reader *reader, const struct pfw_item *like)
+{
+	_Alignas(struct nlmsghdr) char buf[NFT_REQUEST_SIZE];
+	struct nlmsghdr *message = nft_request(buf, NFT_MSG_GETSETELEM, 0);
+	const uint8_t *key = pfw_item_key(like) + 1;
+	struct nlattr *list, *element;
+	struct nft_set set;
+	size_t len;
+	int ret;
+
+	reader->number = nft_element_set(like);
+	nft_set_describe(reader->number, &set);
+	len = nft_fields_size(set.key, NFT_SET_FIELDS);
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set.name);
+	list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+	element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+	put_key(message, NFTA_SET_ELEM_KEY, key, len);
+	if (like->key_len > 1 + len)
+		put_key(message, NFTA_SET_ELEM_KEY_END, key + len, len);
+	mnl_attr_nest_end(message, element);
+	mnl_attr_nest_end(message, list);
+	ret = reader_ask(reader, message, reader_take_elements);
+	return ret == -ENOENT ? 0 : ret;
 }
 
 /* Whether a set is what its name says, so that its elements have the form that is theirs. */
@@ -264,7 +309,7 @@ int reader_elements(struct reader *reader)
 	int ret = 0;
 
 	for (i = 0; !ret && i < reader->n_sets; i++)
-		ret = read_anonymous(reader, &reader->sets[i]);
+		ret = reader_anonymous(reader, &reader->sets[i]);
 	for (i = 0; !ret && i < n; i++) {
 		if (reader->image->items[i].kind != NFT_KIND_SET)
 			continue;

@@ -151,16 +151,89 @@ static int take_rule(void *ctx, const struct nlmsghdr *message)
 	return ret;
 }
 
+static int end_chains(struct reader *reader)
+{
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < reader->n_chains; i++)
+		ret = nft_chain_end(&reader->chains[i], reader->image);
+	return ret;
+}
+
 int reader_rules(struct reader *reader)
 {
 	_Alignas(struct nlmsghdr) char buf[NFT_REQUEST_SIZE];
 	struct nlmsghdr *message = nft_request(buf, NFT_MSG_GETRULE, NLM_F_DUMP);
 	int ret;
-	size_t i;
 
 	mnl_attr_put_strz(message, NFTA_RULE_TABLE, NFT_TABLE);
 	ret = reader_ask(reader, message, take_rule);
-	for (i = 0; !ret && i < reader->n_chains; i++)
-		ret = nft_chain_end(&reader->chains[i], reader->image);
+	return ret ? ret : end_chains(reader);
+}
+
+/* ---- One by one */
+
+static int keep_rule(void *ctx, const struct nlmsghdr *message)
+{
+	struct reader *reader = ctx;
+
+	pfw_buffer_append(&reader->rules, message, MNL_ALIGN(message->nlmsg_len));
+	return reader->rules.failed ? -ENOMEM : 0;
+}
+
+int reader_chain(struct reader *reader, const char *name)
+{
+	_Alignas(struct nlmsghdr) char buf[NFT_REQUEST_SIZE];
+	struct nlmsghdr *message = nft_request(buf, NFT_MSG_GETCHAIN, 0);
+	int ret;
+
+	mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, NFT_TABLE);
+	mnl_attr_put_strz(message, NFTA_CHAIN_NAME, name);
+	ret = reader_ask(reader, message, take_chain);
+	if (ret)
+		return ret == -ENOENT ? 0 : ret;
+	message = nft_request(buf, NFT_MSG_GETRULE, NLM_F_DUMP);
+	mnl_attr_put_strz(message, NFTA_RULE_TABLE, NFT_TABLE);
+	mnl_attr_put_strz(message, NFTA_RULE_CHAIN, name);
+	return reader_ask(reader, message, keep_rule);
+}
+
+/* The kernel names these sets so, and nobody else does. */
+static int read_its_set(struct nftnl_expr *expr, void *ctx)
+{
+	struct reader *reader = ctx;
+	const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_LOOKUP_SET);
+
+	if (strcmp(nftnl_expr_get_str(expr, NFTNL_EXPR_NAME), "lookup") || !name ||
+	    strncmp(name, "__", 2) || find_anonymous(reader, name))
+		return 0;
+	return reader_set(reader, name);
+}
+
+static int read_its_sets(struct reader *reader, const struct nlmsghdr *message)
+{
+	struct nftnl_rule *rule = nftnl_rule_alloc();
+	int ret = -ENOMEM;
+
+	if (rule)
+		ret = nftnl_rule_nlmsg_parse(message, rule) < 0 ? -EBADMSG :
+			      nftnl_expr_foreach(rule, read_its_set, reader);
+	nftnl_rule_free(rule);
 	return ret;
+}
+
+int reader_kept_rules(struct reader *reader)
+{
+	const struct nlmsghdr *message;
+	int ret = 0;
+	size_t at;
+
+	for (at = 0; !ret && at < reader->rules.len; at += MNL_ALIGN(message->nlmsg_len)) {
+		message = (const struct nlmsghdr *)(const void *)(reader->rules.data + at);
+		ret = read_its_sets(reader, message);
+		if (!ret)
+			ret = take_rule(reader, message);
+	}
+	return ret ? ret : end_chains(reader);
 }

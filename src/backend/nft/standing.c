@@ -104,17 +104,24 @@ uint32_t nft_generation(const struct pfw_backend_handle *handle)
 	return handle->stands;
 }
 
-/* The kernel counts every commit to the rules of a network namespace, of whatever table. */
+/*
+ * The kernel counts every commit to the rules of a network namespace, of whatever table, but not
+ * that an owner ended.
+ */
 int nft_unchanged(struct pfw_backend_handle *handle, uint32_t generation, bool *ret,
 		  struct pfw_error *err)
 {
+	struct nft_table table = { 0 };
 	uint32_t now;
 	int code = pfw_netlink_generation(handle->nl, &now, err);
 
-	if (code)
-		return code;
-	*ret = now == generation;
+	if (!code)
+		code = nft_ask_table(handle, &table, err);
+	if (code && code != -ENOENT)
+		return err->count ? code : refuse_reading(code, "the flags", err);
+	*ret = now == generation && (code || nft_is_rightly_owned(handle, &table));
 	handle->generation = handle->stands = *ret ? now : 0;
+	handle->has_read = false;
 	return 0;
 }
 
@@ -142,18 +149,9 @@ int nft_shielded(struct pfw_backend_handle *handle, bool *ret, struct pfw_error 
 	return 0;
 }
 
-#ifndef NFT_TABLE_F_OWNER
-#define NFT_TABLE_F_OWNER 0x2
-#endif
-
-struct table {
-	uint32_t flags;
-	uint32_t port;	/* of its owner */
-};
-
 static int take_table(void *ctx, const struct nlmsghdr *message)
 {
-	struct table *to = ctx;
+	struct nft_table *to = ctx;
 	const struct nlattr *attr;
 
 	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg)) {
@@ -165,24 +163,18 @@ static int take_table(void *ctx, const struct nlmsghdr *message)
 	return 0;
 }
 
-static int ask_table(struct pfw_backend_handle *handle, struct table *ret, struct pfw_error *err)
+int nft_ask_table(struct pfw_backend_handle *handle, struct nft_table *ret, struct pfw_error *err)
 {
 	_Alignas(struct nlmsghdr) char buf[NFT_REQUEST_SIZE];
 	struct nlmsghdr *message = nft_request(buf, NFT_MSG_GETTABLE, 0);
+	struct nft_table table = { 0 };
+	int code;
 
 	mnl_attr_put_strz(message, NFTA_TABLE_NAME, NFT_TABLE);
-	return pfw_netlink_ask(handle->nl, message, take_table, ret, err);
-}
-
-bool nft_is_owned(struct pfw_backend_handle *handle, uint32_t *ret_port)
-{
-	struct pfw_error ignored = PFW_ERROR_INIT;
-	struct table table = { 0 };
-
-	if (ask_table(handle, &table, &ignored) || !table.port)
-		return false;
-	*ret_port = table.port;
-	return table.flags & NFT_TABLE_F_OWNER;
+	code = pfw_netlink_ask(handle->nl, message, take_table, &table, err);
+	if (!code)
+		*ret = table;
+	return code;
 }
 
 static int ask_stamp(struct pfw_backend_handle *handle, const struct pfw_plan *plan,
@@ -208,17 +200,19 @@ static int ask_stamp(struct pfw_backend_handle *handle, const struct pfw_plan *p
 
 /*
  * The stamp is the only element of its set, so finding it there says it all, but for whether
- * somebody put the table to sleep.
+ * somebody put the table to sleep, or owns it.
  */
 int nft_holds(struct pfw_backend_handle *handle, const struct pfw_plan *plan, bool *ret,
 	      struct pfw_error *err)
 {
-	struct table table = { 0 };
+	struct nft_table table;
 	int code;
 
 	handle->generation = 0;
-	code = ask_table(handle, &table, err);
-	if (!code && nft_has_table(plan) && !(table.flags & NFT_TABLE_F_DORMANT)) {
+	handle->has_read = false;
+	code = nft_ask_table(handle, &table, err);
+	if (!code && nft_has_table(plan) && !(table.flags & NFT_TABLE_F_DORMANT) &&
+	    nft_is_rightly_owned(handle, &table)) {
 		code = ask_stamp(handle, plan, err);
 		*ret = !code;
 	} else {

@@ -55,6 +55,18 @@ static void print_element(const struct pfw_item *item, const struct nft_set *set
 	nft_fields_print(set->data, 2, pfw_item_value(item), item->value_len, ret);
 }
 
+static void print_table_flags(const struct pfw_item *item, struct pfw_buffer *ret)
+{
+	const struct nft_flags_value value = nft_flags_value(item);
+
+	pfw_buffer_printf(ret, "table inet " NFT_TABLE " { flags %s%s%s; }",
+			  value.flags & NFT_TABLE_OWNER ? "owner" : "",
+			  value.flags == NFT_TABLE_OWNED ? "," : "",
+			  value.flags & NFT_TABLE_PERSIST ? "persist" : "");
+	if (value.port)
+		pfw_buffer_printf(ret, " of another program, netlink port %u", value.port);
+}
+
 void nft_print(const struct pfw_item *item, struct pfw_buffer *ret)
 {
 	struct nft_set set;
@@ -68,6 +80,9 @@ void nft_print(const struct pfw_item *item, struct pfw_buffer *ret)
 		break;
 	case NFT_KIND_CHAIN:
 		pfw_buffer_printf(ret, "chain %s", nft_item_name(item));
+		break;
+	case NFT_KIND_FLAGS:
+		print_table_flags(item, ret);
 		break;
 	case NFT_KIND_ELEMENT:
 		nft_set_describe(nft_element_set(item), &set);

@@ -26,8 +26,8 @@ static struct nlmsghdr *begin(struct transaction *tx, uint16_t type, uint16_t fl
 	return pfw_batch_begin(&tx->batch, type, flags, NFPROTO_INET, room, about);
 }
 
-void tx_put_table(struct transaction *tx, uint16_t type, uint16_t flags,
-		      const struct pfw_item *const *about)
+void tx_put_table(struct transaction *tx, uint16_t type, uint16_t flags, uint32_t table_flags,
+		  const struct pfw_item *const *about)
 {
 	struct nlmsghdr *message = begin(tx, type, flags, MESSAGE_ROOM, about);
 
@@ -35,7 +35,7 @@ void tx_put_table(struct transaction *tx, uint16_t type, uint16_t flags,
 		return;
 	mnl_attr_put_strz(message, NFTA_TABLE_NAME, NFT_TABLE);
 	if (type == NFT_MSG_NEWTABLE)
-		mnl_attr_put_u32(message, NFTA_TABLE_FLAGS, 0);
+		mnl_attr_put_u32(message, NFTA_TABLE_FLAGS, htonl(table_flags));
 	pfw_batch_end(&tx->batch, message);
 }
 

@@ -26,7 +26,7 @@ struct transaction {
  * Each adds the messages for an object. about points to its item, and stays valid as long
  * as the transaction, so that a refused object can be named.
  */
-void tx_put_table(struct transaction *tx, uint16_t type, uint16_t flags,
+void tx_put_table(struct transaction *tx, uint16_t type, uint16_t flags, uint32_t table_flags,
 		  const struct pfw_item *const *about);
 /* Deletes a set or chain by name, or with NFT_MSG_DELRULE all rules of a chain. */
 void tx_put_deletion(struct transaction *tx, uint16_t type, const struct pfw_item *const *about);

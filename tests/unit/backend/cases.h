@@ -21,7 +21,9 @@ TCase *ipt_rule_case(void);
 
 TCase *live_apply_case(void);
 TCase *live_disturbed_case(void);
+TCase *live_told_case(void);
 TCase *live_host_case(void);
+TCase *live_own_case(void);
 TCase *live_refused_case(void);
 
 #endif

@@ -5,7 +5,7 @@
 int main(void)
 {
 	TCase *const cases[] = { live_apply_case(), live_refused_case(), live_disturbed_case(),
-				 live_host_case() };
+				 live_told_case(), live_host_case(), live_own_case() };
 	const char *why = sandbox_missing();
 
 	images_backend = &pfw_backend_nftables;

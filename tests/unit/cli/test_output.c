@@ -162,13 +162,14 @@ START_TEST(status_is_readable)
 	       "guard:        off\n"
 	       "warning:      it is gone\n", "", "status");
 	fake.answer = "{\"backend\": \"nftables\", \"kernel\": \"6.1\", \"forwards\": "
-		"{\"configured\": 1, \"active\": 1}, \"in_sync\": true, \"ip_forward\": "
+		"{\"configured\": 1, \"active\": 1}, \"in_sync\": true, \"owned\": true, \"ip_forward\": "
 		"{\"ipv4\": true, \"ipv6\": true}, \"guard\": true, \"warnings\": []}";
 	EXPECT(0,
 	       "backend:      nftables\n"
 	       "kernel:       6.1\n"
 	       "forwards:     1 configured, 1 active\n"
 	       "in sync:      yes\n"
+	       "table:        owned by portfwdd\n"
 	       "ip_forward:   IPv4 on, IPv6 on\n"
 	       "guard:        on\n", "", "status");
 }

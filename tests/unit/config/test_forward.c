@@ -333,7 +333,7 @@ START_TEST(test_settings)
 
 	turn(text, '"', '\'');
 	ck_assert_str_eq(text, "{'backend': 'auto', 'ip_forward': true, 'guard': true, 'counters': true, "
-			 "'hairpin': true, 'local': true, 'snat': 'auto'}");
+			 "'own_table': false, 'hairpin': true, 'local': true, 'snat': 'auto'}");
 	free(text);
 	json_decref(json);
 	settings.counters = false;

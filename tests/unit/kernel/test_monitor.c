@@ -2,17 +2,21 @@
 /* The monitor: what others do is told, and nothing else. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "cases.h"
 #include "portfwd/kernel/monitor.h"
 #include "portfwd/kernel/netlink.h"
+#include "portfwd/kernel/xtables.h"
 
 #define KEY "net/ipv4/conf/lo/route_localnet"
 
@@ -193,12 +197,66 @@ START_TEST(test_sysctl)
 }
 END_TEST
 
+/* As iptables does. */
+static void use_lock(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+	close(fd);
+}
+
+/* If this fails, what others change by iptables stays, or the daemon looks at it again and again. */
+START_TEST(test_lock)
+{
+	struct pfw_xtables_lock lock = PFW_XTABLES_LOCK_INIT;
+	char path[] = "/tmp/portfwd-test-XXXXXX";
+	int i, fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	ck_assert_int_eq(setenv("XTABLES_LOCKFILE", path, 1), 0);
+	begin();
+	use_lock(path);
+	ck_assert(!is_readable(2));
+	for (i = 0; i < 3; i++) {
+		ck_assert_int_eq(pfw_xtables_lock(&lock, 1, true, &err), 0);
+		ck_assert_int_eq(pfw_xtables_lock(&lock, 1, true, &err), 0);
+		pfw_monitor_follow_lock(monitor, pfw_xtables_lock_path());
+		pfw_xtables_unlock(&lock);
+		ck_assert(!is_readable(2));
+		use_lock(path);
+		ck_assert(is_readable(2));
+		ck_assert(news().rules);
+		ck_assert(!news().rules);
+	}
+	/* Who makes it anew locks another file than before. */
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert(news().rules);
+	use_lock(path);
+	ck_assert_int_eq(pfw_xtables_lock(&lock, 1, true, &err), 0);
+	pfw_monitor_follow_lock(monitor, path);
+	ck_assert(!news().host);
+	pfw_xtables_unlock(&lock);
+	use_lock(path);
+	ck_assert(news().rules);
+	pfw_monitor_follow_lock(monitor, NULL);
+	(void)news();
+	use_lock(path);
+	ck_assert(!news().rules);
+	pfw_xtables_lock_close(&lock);
+	pfw_monitor_close(monitor);
+	unlink(path);
+}
+END_TEST
+
 TCase *monitor_case(void)
 {
 	TCase *tcase;
 
 	UNIT_CASE(tcase, "monitor", test_rules, test_own_rules, test_overrun, test_forwarding,
-		  test_sysctl);
+		  test_sysctl, test_lock);
 	tcase_set_timeout(tcase, 30);
 	return tcase;
 }

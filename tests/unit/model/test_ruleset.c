@@ -96,11 +96,61 @@ START_TEST(test_effective)
 }
 END_TEST
 
+/* A name out of fifty that listens on one or two of four ports, in either order. */
+static void put_any(struct pfw_ruleset *ruleset, unsigned int number)
+{
+	struct pfw_ports ports[2] = { { 0, 0 }, { 0, 0 } };
+	struct pfw_forward forward = { 0 };
+	char name[16];
+
+	snprintf(name, sizeof(name), "f%u", number % 50);
+	ports[0].lo = ports[0].hi = (uint16_t)(number / 50 % 4 + 1);
+	ports[1].lo = ports[1].hi = (uint16_t)(number / 200 % 4 + 1);
+	forward.name = name;
+	forward.listen.ports = ports;
+	forward.listen.n_ports = ports[0].lo == ports[1].lo ? 1 : 2;
+	forward.listen.protocols = PFW_TCP;
+	ck_assert_int_eq(pfw_ruleset_put(ruleset, &forward, NULL), 0);
+}
+
+/* If this fails, a forward without a name is added beside the one that listens there. */
+START_TEST(test_find_listen)
+{
+	struct pfw_ruleset ruleset = { .settings = pfw_settings_default }, walked;
+	unsigned int i, number = 1;
+	uint32_t id, at, n = 0;
+
+	for (i = 0; i < 30; i++)
+		put_any(&ruleset, i * 7919);
+	pfw_ruleset_index_listens(&ruleset);
+	for (i = 0; i < 3000; i++) {
+		number = number * 1103515245 + 12345;
+		put_any(&ruleset, number >> 8);
+		id = (number >> 20) % ruleset.n_forwards;
+		if (i % 3 == 0 && ruleset.forwards[id].name)
+			pfw_ruleset_drop(&ruleset, id);
+		walked = ruleset;
+		walked.listens = (struct pfw_index){ 0 };
+		id = (number >> 12) % ruleset.n_forwards;
+		for (at = 0; ruleset.forwards[id].name && at != PFW_INDEX_NONE; n++) {
+			const struct pfw_listen *listen = &ruleset.forwards[id].listen;
+			uint32_t next = pfw_ruleset_find_listen(&ruleset, listen, at);
+
+			ck_assert_uint_eq(next, pfw_ruleset_find_listen(&walked, listen, at));
+			at = next == PFW_INDEX_NONE ? next : next + 1;
+		}
+	}
+	ck_assert_uint_gt(n, 3000);
+	ck_assert_uint_ne(ruleset.listens.size, 0);
+	pfw_ruleset_free(&ruleset);
+}
+END_TEST
+
 TCase *ruleset_case(void)
 {
 	TCase *tcase;
 
 	UNIT_CASE(tcase, "ruleset", test_put_find_drop, test_put_replaces_in_place,
-		  test_named_later, test_effective);
+		  test_named_later, test_find_listen, test_effective);
 	return tcase;
 }
