@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The journal is written to the file once it is quiet. */
 #include <errno.h>
+#include <string.h>
 
 #include "settle.h"
 
@@ -36,6 +37,16 @@ static void on_prepare(uv_prepare_t *prepare)
 		wait_for_quiet(settle);
 }
 
+/* It is tried again and again; the same failure is told once. */
+static void tell_failure(struct settle *settle)
+{
+	const char *message = settle->err.item[0].message;
+
+	if (strcmp(settle->failure, message) != 0)
+		log_error(settle->log, "the journal is not written to the file", &settle->err);
+	memcpy(settle->failure, message, sizeof(settle->failure));
+}
+
 static void work(uv_work_t *request)
 {
 	struct settle *settle = request->data;
@@ -53,7 +64,9 @@ static void finish(struct settle *settle)
 	settle->settling = NULL;
 	settle->lines = pfw_service_journal(settle->service);
 	if (settle->code && settle->code != -ESTALE)
-		log_error(settle->log, "the journal is not written to the file", &settle->err);
+		tell_failure(settle);
+	else
+		*settle->failure = '\0';
 }
 
 static void on_worked(uv_work_t *request, int status)
@@ -82,7 +95,7 @@ static void on_quiet(uv_timer_t *timer)
 		uv_queue_work(timer->loop, &settle->work, work, on_worked);
 		return;
 	}
-	log_error(settle->log, "the journal is not written to the file", &settle->err);
+	tell_failure(settle);
 	uv_timer_start(timer, on_quiet, RETRY_MS, 0);
 }
 

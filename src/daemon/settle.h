@@ -22,6 +22,7 @@ struct settle {
 	size_t lines;		/* of the journal, when it was looked at last */
 	uint64_t since;		/* the first that is not settled, in ms of the loop */
 	bool busy;		/* the thread is at work */
+	char failure[sizeof(((struct pfw_error_item *)0)->message)];	/* that was logged last */
 };
 
 /* Once service and log are filled in. */
