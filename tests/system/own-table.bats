@@ -91,7 +91,7 @@ refused_to_others() { # NFT-COMMAND …
 	refused_to_others delete element inet portfwd dnat4_any '{ tcp . 8080 }'
 	refused_to_others add rule inet portfwd prerouting drop
 	printf 'times 100000 ask tcp %s 8080\n' "$WAN4" > "$BATS_TEST_TMPDIR/questions"
-	in_net client "$PEER" ask < "$BATS_TEST_TMPDIR/questions" > "$answers" 3>&- &
+	in_ns client "$PEER" ask < "$BATS_TEST_TMPDIR/questions" > "$answers" 3>&- &
 	asker=$!
 	for _ in {1..20}; do
 		in_ns gw nft flush ruleset
