@@ -516,7 +516,7 @@ void applied_follow(struct pfw_store *store, uint64_t digest_before, char **copy
 
 static int append(const char *path, const char *text, size_t len)
 {
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600), ret;
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | PLAIN, 0600), ret;
 
 	if (fd < 0)
 		return -errno;
@@ -533,7 +533,7 @@ static int append_file(const char *to, const char *from, struct pfw_error *err)
 	struct stat st;
 	char *text = NULL;
 	size_t len;
-	int ret = file_read(from, &text, &len, &st, err);
+	int ret = file_read_plain(from, &text, &len, &st, err);
 
 	if (ret)
 		return ret == -ENOENT ? 0 : ret;

@@ -3,10 +3,14 @@
 #ifndef STORE_FILES_H
 #define STORE_FILES_H
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "portfwd/config/config.h"
 #include "portfwd/store/store.h"
+
+/* For open(2): neither what a link leads to, nor waiting for the other end of a pipe. */
+#define PLAIN (O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
 
 #define DROP_INS "portfwd.d"	/* the folder beside the main file */
 
@@ -112,6 +116,9 @@ struct pfw_store {
 /* Reads the file whole; *ret_text is NUL-terminated. -ENOENT is not an error for err. */
 int file_read(const char *path, char **ret_text, size_t *ret_len, struct stat *ret_stat,
 	      struct pfw_error *err);
+/* The same of what only we make: where a link stands in its place, it leads where others want. */
+int file_read_plain(const char *path, char **ret_text, size_t *ret_len, struct stat *ret_stat,
+		    struct pfw_error *err);
 /* Whether the file on disk is no longer the one that was read. */
 bool file_changed(const struct file *file);
 /* Has text and places, read again where they were not kept. -ESTALE: the file is another by now. */

@@ -151,7 +151,7 @@ static int keep_rejected(struct pfw_store *store, struct pfw_error *err)
 		return 0;
 	if (asprintf(&path, "%s.rejected", store->journal_path) < 0)
 		return pfw_fail_memory(err);
-	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | PLAIN, 0600);
 	if (fd < 0)
 		ret = -errno;
 	if (!ret)
@@ -197,7 +197,7 @@ static int keep_rest(const struct pfw_store *store, off_t from, struct pfw_error
 	char *text = NULL, *temp = NULL;
 	struct stat stat;
 	size_t len;
-	int ret = file_read(store->journal_path, &text, &len, &stat, err);
+	int ret = file_read_plain(store->journal_path, &text, &len, &stat, err);
 
 	if (!ret && len != (size_t)journal->len)
 		ret = refuse_changed(store->journal_path, err);
@@ -221,7 +221,7 @@ static int empty_journal(const struct pfw_store *store)
 {
 	int fd, ret = 0;
 
-	fd = open(store->journal_path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = open(store->journal_path, O_WRONLY | PLAIN);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (ftruncate(fd, 0) < 0 || fsync(fd) < 0)

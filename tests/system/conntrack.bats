@@ -252,7 +252,7 @@ send_on() { # HOST SOCAT-ADDRESS
 		] }
 	JSON
 	pfw --dry-run reload
-	carries goes web "a dry run cuts nothing"
+	without_daemon carries goes web "a dry run cuts nothing"
 	pfw reload
 	carries stays web after
 	carries_nothing goes
