@@ -96,16 +96,16 @@ clients_were_served() {
 # ---- Disturbances
 
 nft_() { # COMMANDS
-	in_net gw nft "$1"
+	in_ns gw nft "$1"
 }
 
 iptables_() { # ARGUMENT …: of both families
-	in_net gw iptables-legacy -w "$@"
-	in_net gw ip6tables-legacy -w "$@"
+	in_ns gw iptables-legacy -w "$@"
+	in_ns gw ip6tables-legacy -w "$@"
 }
 
 sysctl_() { # PATH VALUE
-	in_net gw sh -c "echo $2 > /proc/sys/net/$1"
+	in_ns gw sh -c "echo $2 > /proc/sys/net/$1"
 }
 
 wan_anew() {
