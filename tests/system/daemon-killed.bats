@@ -110,11 +110,10 @@ change_drop_in() {
 	code=$(ask PUT forwards/beside "$(forward beside 8101)")
 }
 # What the journal has removed comes to another file.
-move_away_prepare() {
-	[ "$(ask DELETE forwards/old)" = 204 ]
-	old="beside=8100 more=8002 web=8080"
-}
 move_away() {
+	remove
+	[ "$code" = 204 ] || return 0
+	old=$new
 	new="beside=8100 more=8002 old=8009 web=8080"
 	code=$(ask POST 'forwards?runtime' "$(forward old 8009)")
 }
@@ -139,18 +138,21 @@ trace() { # loop|writer STRACE-OPTION …
 	shift
 	ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 strace -qq -o /run/calls -p "$thread" "$@" 3>&- &
 	tracer=$!
-	eventually 10 eval "grep -q '^TracerPid:[[:space:]]*[1-9]' /proc/$DAEMON_PID/task/$thread/status"
+	eventually 10 is_traced "$DAEMON_PID/task/$thread"
+}
+
+is_traced() { # THREAD
+	[ "$(awk '/^TracerPid/ { print $2 }' "/proc/$1/status" 2> /dev/null)" != 0 ]
 }
 
 # A daemon that has just these forwards, and has written its file once, so that all threads are there.
-begin() { # WHAT
+begin() {
 	files_anew
 	old=$BEFORE
 	daemon_start "${BACKEND_WORDS[@]}"
 	ask POST forwards "$(forward first 8999)" > /dev/null
 	ask DELETE forwards/first > /dev/null
 	eventually 10 is_settled
-	! declare -F "$1_prepare" > /dev/null || "$1_prepare"
 }
 
 finish() {
@@ -165,7 +167,7 @@ moments() {
 }
 
 moments_of() { # WHAT loop|writer
-	begin "$1"
+	begin
 	trace "$2" -e "trace=$CALLS"
 	"$1"
 	[ "$code" = 200 ] || [ "$code" = 201 ] || [ "$code" = 204 ]
@@ -186,7 +188,7 @@ next() {
 killed_at() { # WHAT loop|writer CALL NUMBER
 	moment="seed $SEED: $1, $2 killed before $3 $4"
 
-	begin "$1"
+	begin
 	trace "$2" -e "trace=$3" -e "inject=$3:signal=KILL:when=$4"
 	"$1"
 	eventually 10 is_done
@@ -241,7 +243,7 @@ killed_often() { # WHAT loop|writer
 
 # Starts one that finds a journal, traced from its beginning.
 start_traced() { # STRACE-OPTION …
-	begin remove_two
+	begin
 	remove_two
 	finish
 	rm "$RUN_DIR/portfwd.sock"
