@@ -129,7 +129,7 @@ reload() {
 
 # ---- Moments
 
-CALLS=write,fsync,fdatasync,fchmod,rename,unlink,link,ftruncate,sendmsg
+CALLS=write,fsync,fdatasync,fchmod,rename,unlink,link,ftruncate,sendmsg,setsockopt
 
 # Traces one thread: the loop, or the one that writes the file.
 trace() { # loop|writer STRACE-OPTION …

@@ -36,10 +36,14 @@ setup() {
 	iptables) : "${STORM_FORWARDS:=500}" ;;
 	esac
 	RANDOM=$SEED
-	{
-		"$STORM" file "$STORM_FORWARDS" | jq '.forwards += [{ name: "stays", listen: "80", target: "10.0.0.2" }]'
-	} > "$CONFIG"
+}
+
+# The configuration in the beginning, and the daemon.
+begin() { # SETTINGS
+	"$STORM" file "$STORM_FORWARDS" | jq --argjson settings "$1" '.settings = $settings |
+		.forwards += [{ name: "stays", listen: "80", target: "10.0.0.2" }]' > "$CONFIG"
 	"$STORM" drop-in "$STORM_FORWARDS" > "$ETC/portfwd.d/some.json"
+	daemon_start "${BACKEND_WORDS[@]}"
 }
 
 teardown() {
@@ -97,7 +101,7 @@ disturb() {
 	3) signal=TERM ;;
 	4) kill -HUP "$DAEMON_PID" && return ;;
 	5) pfw -q reload && return ;;
-	*) change_between && return ;;
+	*) "${beside[@]}" && return ;;
 	esac
 	kills=$((kills + 1))
 	daemon_stop "$signal" 2> /dev/null || [ "$signal" = KILL ]
@@ -122,10 +126,11 @@ content() {
 	jq -S '[.forwards[] | select(.name | startswith("s0")) | del(.connections, .file, .state)] | sort_by(.name)'
 }
 
-@test "nothing that was acknowledged is lost, and in the end all say the same" {
+# beside: what is done while the daemon works.
+rages() { # SETTINGS
 	local kills=0 left
 
-	daemon_start "${BACKEND_WORDS[@]}"
+	begin "$1"
 	clients_start
 	storm
 	clients_end
@@ -144,4 +149,18 @@ content() {
 	[ ! -e "$CONFIG.journal.rejected" ]
 	# It was not idle.
 	[ "$kills" -gt 0 ]
+}
+
+@test "nothing that was acknowledged is lost, and in the end all say the same" {
+	local beside=(change_between)
+
+	rages '{}'
+}
+
+# bats test_tags=nftables
+@test "the same where the daemon owns the table" {
+	# Which nobody else can change then.
+	local beside=(true)
+
+	rages '{ "own_table": true }'
 }
