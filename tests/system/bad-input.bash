@@ -61,8 +61,14 @@ files() {
 		find etc run -type f -exec sha256sum {} + | sort)
 }
 
+# No file was as much as written again, which one look tells.
+files_untouched() {
+	(cd "$BATS_TEST_TMPDIR" &&
+		find etc run -type f -printf '%p %m %s %i %C@\n' -o -printf '%p %y %m %s %l\n' | sort)
+}
+
 kernel() {
-	in_net gw sh -c 'nft list ruleset
+	in_ns gw sh -c 'nft list ruleset
 		cd /proc/sys/net && grep -H . ipv4/ip_forward ipv[46]/conf/*/forwarding'
 }
 
@@ -81,18 +87,30 @@ unchanged() { # ID BEFORE
 	[ "$2" = "$after" ] || wrong "$1" "something changed" "$2" "$after"
 }
 
-# A row's, which is one of a table or stands alone.
+# A row's, which is one of a table or stands alone. The kernel is looked at behind a whole table.
 row_begin() {
 	ROWS=$((ROWS + 1))
-	FILES=$(files)
-	# Within a table the kernel is what it was before the first.
-	[ -n "$TABLE" ] || KERNEL=$(kernel)
+	if [ -n "$TABLE" ]; then
+		FILES=$(files_untouched)
+	else
+		FILES=$(files)
+		KERNEL=$(kernel)
+	fi
 }
 
 row_end() { # ID
 	local after
-	after=$(files)
+	if [ -n "$TABLE" ]; then
+		after=$(files_untouched)
+	else
+		after=$(files)
+		kernel_is_as_before "$1"
+	fi
 	[ "$FILES" = "$after" ] || wrong "$1" "files changed" "$FILES" "$after"
+}
+
+kernel_is_as_before() { # ID
+	local after
 	after=$(kernel)
 	[ "$KERNEL" = "$after" ] || wrong "$1" "the kernel changed" "$KERNEL" "$after"
 }
@@ -123,7 +141,7 @@ says() { # ID CODE TEXT ARGUMENT …
 	local out=$BATS_TEST_TMPDIR/out err=$BATS_TEST_TMPDIR/err
 	text=$(lines_of "$3")
 	shift 3
-	nsenter --net=/run/netns/gw timeout -k 1 "$REFUSED_SECONDS" "${AS[@]}" "$PORTFWD" -c "$CONFIG" \
+	in_ns gw timeout -k 1 "$REFUSED_SECONDS" "${AS[@]}" "$PORTFWD" -c "$CONFIG" \
 		--run-dir "$RUN_DIR" "$@" > "$out" 2> "$err" || status=$?
 	[ "$status" = "$code" ] || wrong "$id" "$what: exit code $status, not $code"
 	[ "$text" = "$(< "$err")" ] || wrong "$id" "$what: other words" "$text" "$(< "$err")"
@@ -202,6 +220,7 @@ rows() { # TABLE
 	KERNEL=$(kernel)
 	# shellcheck source=/dev/null
 	source "$BATS_TEST_DIRNAME/bad-input/$1.rows"
+	kernel_is_as_before "one of the $1"
 	settle
 	# What all of it left behind still works.
 	cp "$BATS_TEST_TMPDIR/good.json" "$CONFIG"

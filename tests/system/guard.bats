@@ -67,6 +67,7 @@ guarded() { # 4|6
 
 settings() { # JSON: changes them, and reloads
 	local text
+	settled
 	text=$(jq --argjson settings "$1" '.settings = $settings' "$CONFIG")
 	printf '%s\n' "$text" > "$CONFIG"
 	pfw reload
@@ -608,7 +609,7 @@ rename() { # HOST OLD NEW
 	in_ns gw sh -c 'echo 1 > /proc/sys/net/ipv6/conf/lan0/accept_ra'
 	before=$(all_sysctls)
 	# The last of all that is switched cannot be written.
-	run in_ns gw sh -ec 'cd /proc/sys/net/ipv6/conf/all
+	run in_ns gw unshare --mount sh -ec 'cd /proc/sys/net/ipv6/conf/all
 		mount --bind forwarding forwarding
 		mount -o remount,bind,ro forwarding
 		exec "$@"' sh "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" \

@@ -9,7 +9,7 @@ hold() { # NAME HOST SOCAT-ADDRESS
 	local -n to=to_$name from=from_$name
 
 	mkfifo "$dir/$name.to" "$dir/$name.from"
-	setsid ip netns exec "$host" socat - "$address" 3>&- \
+	setsid nsenter --net="/run/netns/$host" socat - "$address" 3>&- \
 		< "$dir/$name.to" > "$dir/$name.from" 2> "$dir/$name.log" &
 	PIDS+=("$!")
 	exec {to}> "$dir/$name.to" {from}<> "$dir/$name.from"

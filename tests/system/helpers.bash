@@ -42,6 +42,16 @@ built_in() { # BACKEND: whether the program has it
 # that one is dropped. Valgrind and sanitizers slow down portfwd, not packets.
 : "${ASK_SECONDS:=5}" "${DROP_SECONDS:=0.4}"
 
+# At each single command bats looks where it is, for the case that the test fails there, which is
+# half of the time that a test takes. Looking when it has failed is enough.
+bats_debug_trap() { :; }
+bats_error_trap() {
+	bats_check_status_from_trap
+	bats_capture_stack_trace
+	# shellcheck disable=SC2034 # bats reads it
+	BATS_DEBUG_LAST_STACK_TRACE_IS_VALID=1
+}
+
 sandbox_check() {
 	if [ -z "${PORTFWD_SANDBOX-}" ]; then
 		echo "run the system tests with tests/system/run: they change the network around them" >&2
@@ -51,28 +61,57 @@ sandbox_check() {
 
 # ---- Hosts
 
+# With the mounts of the test: ip netns exec, which makes others, takes five times as long.
 in_ns() { # HOST COMMAND …
-	ip netns exec "$@"
-}
-
-# The same with the mounts of the test, which costs a fifth.
-in_net() { # HOST COMMAND …
 	nsenter --net="/run/netns/$1" "${@:2}"
 }
 
+# One command of ip in a host, "" for the test's own; between net_begin and net_end it waits.
+ip_in() { # HOST WORD …
+	if [ -n "${NET_LINES-}" ]; then
+		printf '%s\n' "${*:2}" >> "$NET_LINES/host.$1"
+	elif [ -n "$1" ]; then
+		ip -n "$@"
+	else
+		ip "${@:2}"
+	fi
+}
+
+# What hosts are made of goes to one process for each host, and what connects them comes first.
+net_begin() {
+	NET_LINES=$BATS_TEST_TMPDIR/net
+	mkdir "$NET_LINES"
+}
+
+net_end() {
+	local lines=$NET_LINES host
+	NET_LINES=
+	ip -batch "$lines/host."
+	for host in "$lines"/host.?*; do
+		in_ns "${host##*/host.}" sh -c "$NOBODY_ASKS; exec ip -batch -" < "$host"
+	done
+	rm -r "$lines"
+}
+
+# Nobody waits to hear whether an address is free, nor listens to routers, on interfaces that are
+# there and on those that come.
+NOBODY_ASKS='cd /proc/sys/net/ipv6/conf
+for of in *; do
+	echo 0 > $of/accept_dad
+	[ $of = lo ] || [ $of = all ] || echo 0 > $of/accept_ra
+done'
+
 host_add() { # HOST
-	ip netns add "$1"
-	ip -n "$1" link set lo up
-	in_ns "$1" sh -c 'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad
-		echo 0 > /proc/sys/net/ipv6/conf/all/accept_dad
-		echo 0 > /proc/sys/net/ipv6/conf/default/accept_ra'
+	ip_in "" netns add "$1"
+	[ -n "${NET_LINES-}" ] || in_ns "$1" sh -c "$NOBODY_ASKS"
+	ip_in "$1" link set lo up
 }
 
 # A cable between two hosts.
 link_add() { # HOST IF HOST IF
-	ip link add "$2" netns "$1" type veth peer name "$4" netns "$3"
-	ip -n "$1" link set "$2" up
-	ip -n "$3" link set "$4" up
+	ip_in "" link add "$2" netns "$1" type veth peer name "$4" netns "$3"
+	ip_in "$1" link set "$2" up
+	ip_in "$3" link set "$4" up
 }
 
 addr_add() { # HOST IF ADDRESS/LENGTH …
@@ -80,15 +119,15 @@ addr_add() { # HOST IF ADDRESS/LENGTH …
 	shift 2
 	for addr in "$@"; do
 		case $addr in
-		*:*) ip -n "$host" addr add "$addr" dev "$dev" nodad ;;
-		*) ip -n "$host" addr add "$addr" dev "$dev" ;;
+		*:*) ip_in "$host" addr add "$addr" dev "$dev" nodad ;;
+		*) ip_in "$host" addr add "$addr" dev "$dev" ;;
 		esac
 	done
 }
 
 route_add() { # HOST GATEWAY4 GATEWAY6
-	ip -n "$1" route add default via "$2"
-	ip -n "$1" -6 route add default via "$3"
+	ip_in "$1" route add default via "$2"
+	ip_in "$1" route add default via "$3"
 }
 
 routing_on() { # HOST
@@ -99,20 +138,21 @@ routing_on() { # HOST
 # A host on the lan: a port of the switch and addresses.
 lan_join() { # HOST IF ADDRESS/LENGTH …
 	link_add "$1" "$2" lan "to_$1"
-	ip -n lan link set "to_$1" master br0
+	ip_in lan link set "to_$1" master br0
 	addr_add "$@"
 }
 
 lan_add() {
 	host_add lan
-	ip -n lan link add br0 type bridge forward_delay 0 mcast_snooping 0
-	ip -n lan link set br0 up
+	ip_in lan link add br0 type bridge forward_delay 0 mcast_snooping 0
+	ip_in lan link set br0 up
 }
 
 # The usual three hosts and a second one on the lan. Routing is off in gw.
 topology() {
 	local host
 
+	net_begin
 	for host in client gw server second; do
 		host_add "$host"
 	done
@@ -127,12 +167,14 @@ topology() {
 	route_add server "$LAN4" "$LAN6"
 	route_add second "$LAN4" "$LAN6"
 	route_add gw "$CLIENT4" "$CLIENT6"
+	net_end
 }
 
 # A gateway with one interface: it stands on the lan, behind a router.
 topology_one_armed() {
 	local host
 
+	net_begin
 	for host in client router gw server second; do
 		host_add "$host"
 	done
@@ -144,11 +186,12 @@ topology_one_armed() {
 	lan_join gw lan0 "$ARM4/24" "$ARM6/64"
 	lan_join server lan "$SERVER4/24" "$SERVER6/64"
 	lan_join second lan "$SECOND4/24" "$SECOND6/64"
-	routing_on router
 	route_add client "$WAN4" "$WAN6"
 	for host in gw server second; do
 		route_add "$host" "$LAN4" "$LAN6"
 	done
+	net_end
+	routing_on router
 }
 
 # ---- Servers
@@ -171,7 +214,7 @@ serve() { # tcp|udp NAME HOST ADDRESS PORT
 	mkfifo "$log.fifo"
 	exec {ready}<> "$log.fifo"
 	# In a process group of its own, so that the answering children end with it.
-	ANSWER_NAME=$name setsid ip netns exec "$host" socat -d -d "$what,fork,reuseaddr" \
+	ANSWER_NAME=$name setsid nsenter --net="/run/netns/$host" socat -d -d "$what,fork,reuseaddr" \
 		"EXEC:$HELPERS/answer" 3>&- < /dev/null > /dev/null \
 		2> >(exec 3>&-
 			while IFS= read -r line; do
@@ -203,7 +246,7 @@ serve_udp() { serve udp "$@"; } # NAME HOST ADDRESS PORT
 ask() { # tcp|udp HOST ADDRESS PORT [LINE …]
 	local proto=$1 host=$2
 	shift 2
-	in_net "$host" timeout "$ASK_SECONDS" "$HELPERS/ask" "$proto" "$@" 2>&1
+	in_ns "$host" timeout "$ASK_SECONDS" "$HELPERS/ask" "$proto" "$@" 2>&1
 }
 
 connect_tcp() { ask tcp "$@"; } # HOST ADDRESS PORT [LINE …]
@@ -304,7 +347,7 @@ pfw_in() { # HOST ARGUMENT …
 	if through_daemon; then
 		daemon_behind "$host" || return
 	fi
-	in_net "$host" "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" "$@"
+	in_ns "$host" "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" "$@"
 }
 
 # With PORTFWD_DAEMON set, a daemon answers whatever a test asks portfwd for: what a test says of the
@@ -472,17 +515,15 @@ nothing_is_left() { # [HOST]
 	equal "" "$(iptables_save "${1:-gw}" | grep -i portfwd)" "iptables"
 }
 
-# What others do: all rules away, ours and theirs.
+# What others do: all rules away, ours and theirs; at once, for a daemon is quick to put back ours.
 wipe() {
-	local tool table
+	local tool
 
 	nft_only in_ns gw nft flush ruleset
 	[ "$BACKEND" = iptables ] || return 0
 	for tool in iptables ip6tables; do
-		while read -r table; do
-			in_ns gw "$tool-legacy" -w -t "$table" -F
-			in_ns gw "$tool-legacy" -w -t "$table" -X
-		done < <(in_ns gw cat "/proc/net/${tool/tables/_tables}_names")
+		in_ns gw sed 's/.*/*&\nCOMMIT/' "/proc/net/${tool/tables/_tables}_names" |
+			in_ns gw "$tool-legacy-restore" -w
 	done
 }
 
@@ -536,10 +577,7 @@ iptables_lose() { # TEXT
 # ---- Begin and end of each test
 
 hosts_remove() {
-	local host
-	for host in $(ip netns list | cut -d' ' -f1); do
-		ip netns del "$host"
-	done
+	ip -all netns del
 }
 
 setup() {

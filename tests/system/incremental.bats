@@ -27,15 +27,6 @@ any_of() { # WORD …: sets $word
 	word=${words[RANDOM % $#]}
 }
 
-# Cheaper than ip netns exec, which mounts anew each time.
-pfw() {
-	if through_daemon; then
-		daemon_behind gw || return
-	fi
-	nsenter --net=/run/netns/gw "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" \
-		"${BACKEND_WORDS[@]}" "$@"
-}
-
 # The arguments of a random forward, into $arguments. They overlap by intent: few
 # addresses, ports and sources, so that keys are shared, covered and refused.
 random_forward() {

@@ -99,6 +99,7 @@ theirs_are_left_alone() {
 
 # How many datagrams came to the server for ports where nobody listens.
 strays() {
+	# shellcheck disable=SC2016 # of awk
 	nsenter --net=/run/netns/server awk '
 		/^Udp: [0-9]/ { n += $3 }
 		/^Udp6NoPorts/ { n += $2 }
@@ -216,6 +217,11 @@ then_back() {
 	pfw -q reload
 	how=was
 }
+# As it was, by a command that does not look at everything.
+then_regret() {
+	cp /run/old.json "$CONFIG"
+	then_change
+}
 then_elsewhere() {
 	file nftables > "$CONFIG"
 	pfw -q "${command[@]}"
@@ -315,8 +321,8 @@ inner_answers=("tcp $WAN4 9000 inner $CLIENT4 9000")
 	local untouched=("${web_answers[@]}" "${inner_answers[@]}")
 	file nftables "$web" "$inner" > /run/old.json
 	file iptables "$web" "$inner" > /run/new.json
-	attack begin_reload reload,change,back reload
+	attack begin_reload reload,regret,change,back reload
 	file iptables "$web" "$inner" > /run/old.json
 	file nftables "$web" "$inner" > /run/new.json
-	attack begin_reload reload,change,back reload
+	attack begin_reload reload,regret,change,back reload
 }

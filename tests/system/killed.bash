@@ -12,7 +12,7 @@ killed_setup() {
 	mkdir -p "$etc"
 }
 
-# Cheaper than ip netns exec, which mounts anew each time.
+# With the backend that the file says.
 pfw() {
 	nsenter --net=/run/netns/gw "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "$@"
 }

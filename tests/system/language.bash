@@ -17,7 +17,7 @@ peer_serve() { # HOST NAME tcp|udp ADDRESS PORTS [NAME tcp|udp ADDRESS PORTS …
 	shift
 	mkfifo "$BATS_TEST_TMPDIR/ready.$host.${#PIDS[@]}"
 	exec {ready}<> "$BATS_TEST_TMPDIR/ready.$host.${#PIDS[@]}"
-	setsid ip netns exec "$host" "$PEER" serve "$@" 3>&- < /dev/null >&"$ready" &
+	setsid nsenter --net="/run/netns/$host" "$PEER" serve "$@" 3>&- < /dev/null >&"$ready" &
 	PIDS+=("$!")
 	if ! IFS= read -r -t 10 line <&"$ready" || [ "$line" != ready ]; then
 		echo "servers on $host: no word from them: $*" >&2
@@ -33,7 +33,7 @@ peer_serve_both() { # HOST NAME ADDRESS PORTS
 
 # Sends the lines of standard input to one process in a host, and prints what it answers.
 peer_ask() { # HOST
-	in_net "$1" "$PEER" ask
+	in_ns "$1" "$PEER" ask
 }
 
 # Expects "NAME PEER PORT", of which what is behind may be left out, or none.

@@ -281,7 +281,7 @@ table_number() { # NAME
 	alone "the command has mounts of its own"
 	local before after
 	before=$(table_number one)
-	run in_ns gw sh -ec 'cd /proc/sys/net/ipv4/conf/wan0
+	run in_ns gw unshare --mount sh -ec 'cd /proc/sys/net/ipv4/conf/wan0
 		mount --bind route_localnet route_localnet
 		mount -o remount,bind,ro route_localnet
 		exec "$@"' sh "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" --backend nftables \
@@ -317,7 +317,7 @@ table_number() { # NAME
 	inner
 	pfw add inner 8080 127.0.0.1:9000
 	before=$(table_number one)
-	run in_ns gw sh -ec 'cd /proc/sys/net/ipv4/conf/wan0
+	run in_ns gw unshare --mount sh -ec 'cd /proc/sys/net/ipv4/conf/wan0
 		mount --bind route_localnet route_localnet
 		mount -o remount,bind,ro route_localnet
 		exec "$@"' sh "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" remove inner

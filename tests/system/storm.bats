@@ -53,7 +53,7 @@ teardown() {
 }
 
 pfw() {
-	in_net gw "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" "$@"
+	in_ns gw "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" "$@"
 }
 
 clients_start() {
@@ -135,7 +135,7 @@ rages() { # SETTINGS
 	storm
 	clients_end
 	"$PORTFWD" -c /run/expected --run-dir /run/none --json list | content > /run/should
-	in_net gw curl -sS --unix-socket "$RUN_DIR/portfwd.sock" http://localhost/v1/forwards > /run/memory
+	in_ns gw curl -sS --unix-socket "$RUN_DIR/portfwd.sock" http://localhost/v1/forwards > /run/memory
 	content < /run/memory | diff /run/should -
 	pfw diff
 	daemon_stop
