@@ -261,7 +261,7 @@ static int start(struct daemon *daemon, struct pfw_error *err)
 		return ret;
 	start_trial(daemon);
 	start_settle(daemon);
-	(void)keep_reload(daemon->keep, "start");
+	(void)keep_reload(daemon->keep, KEEP_START);
 	ret = start_serving(daemon, err);
 	return ret ? ret : rights_drop(err);
 }

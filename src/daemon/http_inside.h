@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "http.h"
+#include "patience.h"
 #include "portfwd/base/buffer.h"
 #include "portfwd/service/route.h"
 
@@ -29,9 +30,6 @@
 #define HTTP_SEND_MS 30000		/* and a millisecond for each KiB */
 
 #define HTTP_LOOKS 2			/* child processes at once */
-#define HTTP_PAUSE_MS 20		/* before a lock is tried again, at first */
-#define HTTP_PAUSE_MOST_MS 100
-#define HTTP_PATIENCE_MS 60000		/* as long as anybody else waits for it */
 
 #define HTTP_STATUS_MAX 600
 
@@ -119,8 +117,7 @@ struct request {
 	bool locked;			/* and it goes under the lock */
 	int child_fd;
 	bool busy;			/* somebody else held a lock, or was about to change something */
-	unsigned int tries;
-	uint64_t since;			/* when a lock was held first, in ms of the loop; 0: never */
+	struct patience patience;	/* with them */
 	unsigned int status;		/* what it is answered with; 0: not known yet */
 	int code;
 	struct pfw_error err;
@@ -186,11 +183,8 @@ enum MHD_Result http_answer_stream(struct request *request, const struct http_an
 void http_refuse(struct request *request, unsigned int status, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* http_later.c: locks that others hold are tried again and again. */
+/* http_later.c: who found a lock held comes again. */
 bool http_is_patient(struct request *request);
-/* How long to wait before the next try, in ms. */
-unsigned int http_pause(struct request *request);
-/* Has the request come again after that. */
 enum MHD_Result http_try_later(struct request *request);
 void http_try_now(struct http *http);
 

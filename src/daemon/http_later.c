@@ -1,31 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * Locks that other processes hold. Nothing tells when a lock is given back, so a request that found one
- * sleeps and tries it again; all others are answered meanwhile.
- */
+/* A request that found a lock held by another process sleeps, and all others are answered meanwhile. */
 #include "http_inside.h"
-
-static uint64_t now(const struct http *http)
-{
-	uv_update_time(http->loop);
-	return uv_now(http->loop);
-}
 
 bool http_is_patient(struct request *request)
 {
-	uint64_t time = now(request->http);
-
-	if (!request->since)
-		request->since = time;
-	return time - request->since < HTTP_PATIENCE_MS;
-}
-
-unsigned int http_pause(struct request *request)
-{
-	unsigned int pause = HTTP_PAUSE_MS << (request->tries < 8 ? request->tries : 8);
-
-	request->tries++;
-	return pause < HTTP_PAUSE_MOST_MS ? pause : HTTP_PAUSE_MOST_MS;
+	return patience_lasts(&request->patience, request->http->loop);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -36,7 +15,7 @@ static void on_timer(uv_timer_t *timer)
 enum MHD_Result http_try_later(struct request *request)
 {
 	struct http_later *later = &request->http->later;
-	unsigned int pause = http_pause(request);
+	unsigned int pause = patience_pause(&request->patience);
 
 	http_set_deadline(request->peer, 0);
 	if (!later->requests)

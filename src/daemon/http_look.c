@@ -174,7 +174,7 @@ static bool read_head(const struct look *look, struct head *ret)
 static void look_again(struct look *look)
 {
 	if (look->locked)
-		look->not_before = now(look->http) + http_pause(look->request);
+		look->not_before = now(look->http) + patience_pause(&look->request->patience);
 	look->locked = true;
 	close(look->fd);
 	look->fd = -1;
@@ -249,7 +249,7 @@ static void start_looks(struct http *http)
 			start_look(look);
 	}
 	if (http->looks.queue && room && at_work(http, NULL))
-		uv_timer_start(&http->looks.timer, on_timer, HTTP_PAUSE_MS, 0);
+		uv_timer_start(&http->looks.timer, on_timer, PATIENCE_FIRST_MS, 0);
 }
 
 void http_looks_go_on(struct http *http)

@@ -2,6 +2,7 @@
 /* A request on its way in: what of it is looked at before its body, and the body. */
 #include <errno.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -53,20 +54,34 @@ static const char *header_of(const struct request *request, const char *name)
 
 /* ---- Who, and where to */
 
-static void check_peer(struct request *request)
+#define TOLD_MAX 200	/* of a path */
+
+/* JSON takes no bytes that are no text, and with them the rest would be lost. */
+static void tell_stranger(const struct request *request, unsigned int more)
 {
 	const struct peer *peer = request->peer;
+	char path[TOLD_MAX], method[TOLD_MAX];
+
+	snprintf(path, sizeof(path), "%s", request->path);
+	snprintf(method, sizeof(method), "%s", request->method);
+	pfw_text_clean(path);
+	pfw_text_clean(method);
+	log_event(request->http->options.log, LOG_WARNING, "refused a client who may not",
+		  json_pack("{s:I, s:i, s:s, s:s, s:i}", "uid", (json_int_t)peer->cred.uid, "pid",
+			    (int)peer->cred.pid, "method", method, "path", path, "untold",
+			    (int)more));
+}
+
+static void check_peer(struct request *request)
+{
 	unsigned int more;
 
-	if (peer->admitted)
+	if (request->peer->admitted)
 		return;
 	http_refuse(request, 403, "only root and the members of the group that portfwdd was told "
 		    "may use it");
 	if (http_peer_tell(request->http, &more))
-		log_event(request->http->options.log, LOG_WARNING, "refused a client who may not",
-			  json_pack("{s:I, s:i, s:s, s:s, s:i}", "uid", (json_int_t)peer->cred.uid,
-				    "pid", (int)peer->cred.pid, "method", request->method, "path",
-				    request->path, "untold", (int)more));
+		tell_stranger(request, more);
 }
 
 static void check_route(struct request *request)

@@ -151,7 +151,7 @@ int http_ask(struct request *request, enum pfw_verb verb, const struct pfw_reque
 	bool changes = !what->dry_run && may_change(verb);
 
 	request->code = code;
-	request->busy = code == -ETIMEDOUT || code == -EAGAIN;
+	request->busy = patience_is_due(code);
 	if (request->busy && (request->in_child || http_is_patient(request)))
 		return code;
 	if (changes && verb == PFW_VERB_RELOAD)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "keep.h"
+#include "patience.h"
 #include "portfwd/base/buffer.h"
 #include "portfwd/base/text.h"
 
@@ -28,6 +29,10 @@ struct keep {
 	size_t n_polls;
 	uv_timer_t repair;
 	uv_timer_t look;		/* where the kernel tells nothing */
+	uv_timer_t again;		/* a reload that found a lock held */
+	const char *why;		/* what for; NULL: there is none */
+	struct patience patience;	/* with that */
+	struct patience repair_patience;
 	size_t open_handles;		/* set once all are closing */
 	bool loaded;			/* it is known what is to be kept */
 	struct pfw_monitor_news news;	/* what the next repair is for */
@@ -88,15 +93,42 @@ static void on_loaded(struct keep *keep)
 	look_now_and_then(keep);
 }
 
+static void on_again(uv_timer_t *timer)
+{
+	struct keep *keep = timer->data;
+
+	(void)keep_reload(keep, keep->why);
+}
+
+/* Whether it is tried again, for somebody else is at work. */
+static bool try_again(struct keep *keep, const char *why, int code)
+{
+	bool again = patience_is_due(code) && patience_lasts(&keep->patience, keep->to.loop);
+
+	keep->why = again ? why : NULL;
+	if (again)
+		uv_timer_start(&keep->again, on_again, patience_pause(&keep->patience), 0);
+	else
+		keep->patience = (struct patience){ 0 };
+	return again;
+}
+
 int keep_reload(struct keep *keep, const char *why)
 {
-	const struct pfw_request request = { .unasked = !strcmp(why, KEEP_SAVED) };
+	const struct pfw_request request = {
+		.unasked = !strcmp(why, KEEP_SAVED),
+		/* At the start, nobody else is there yet who wants to be served. */
+		.locks = strcmp(why, KEEP_START) ? PFW_LOCKS_TRY : PFW_LOCKS_WAIT,
+	};
 	struct pfw_error err = PFW_ERROR_INIT;
 	json_t *answer = NULL;
 	int ret;
 
-	notify_reloading(keep->to.notify);
+	if (!keep->why)
+		notify_reloading(keep->to.notify);
 	ret = pfw_service_call(keep->to.service, PFW_VERB_RELOAD, &request, &answer, &err);
+	if (try_again(keep, why, ret))
+		return ret;
 	if (ret) {
 		log_error(keep->to.log, "not loaded", &err);
 		tell(keep, LOG_WARNING, "reload", "what stands in the kernel stays",
@@ -231,7 +263,7 @@ static void take_over(struct pfw_monitor_news *to, const struct pfw_monitor_news
  */
 static int repair(struct keep *keep, json_t **ret_answer, struct pfw_error *err)
 {
-	struct pfw_request request = { .unasked = true, .current = true };
+	struct pfw_request request = { .unasked = true, .current = true, .locks = PFW_LOCKS_TRY };
 	struct pfw_told told;
 	int ret;
 
@@ -240,8 +272,9 @@ static int repair(struct keep *keep, json_t **ret_answer, struct pfw_error *err)
 	ret = pfw_service_call(keep->to.service, PFW_VERB_REPAIR, &request, ret_answer, err);
 	if (ret != -ESTALE)
 		return ret;
-	if (!keep_reload(keep, KEEP_SAVED))
-		return 0;
+	ret = keep_reload(keep, KEEP_SAVED);
+	if (!ret || keep->why)
+		return ret;
 	pfw_error_clear(err);
 	request.current = false;
 	return pfw_service_call(keep->to.service, PFW_VERB_REPAIR, &request, ret_answer, err);
@@ -254,11 +287,18 @@ static void on_repair(uv_timer_t *timer)
 	struct pfw_error err = PFW_ERROR_INIT;
 	uint64_t since = keep->since, begun = now(keep);
 	json_t *answer = NULL;
+	int ret;
 
 	keep->since = 0;
 	if (!keep->loaded)
 		return;
-	if (repair(keep, &answer, &err)) {
+	ret = repair(keep, &answer, &err);
+	if (patience_is_due(ret) && patience_lasts(&keep->repair_patience, keep->to.loop)) {
+		uv_timer_start(timer, on_repair, patience_pause(&keep->repair_patience), 0);
+		return;
+	}
+	keep->repair_patience = (struct patience){ 0 };
+	if (ret) {
 		tell_failure(keep, &err);
 		uv_timer_start(timer, on_repair, RETRY_MS, 0);
 		return;
@@ -343,10 +383,11 @@ int keep_open(const struct keep_context *context, struct keep **ret, struct pfw_
 	if (!keep)
 		return pfw_fail_memory(err);
 	keep->to = *context;
-	keep->repair.data = keep->look.data = keep;
+	keep->repair.data = keep->look.data = keep->again.data = keep;
 	/* These never fail. */
 	uv_timer_init(context->loop, &keep->repair);
 	uv_timer_init(context->loop, &keep->look);
+	uv_timer_init(context->loop, &keep->again);
 	code = start_polls(keep);
 	if (code) {
 		keep_close(keep);
@@ -371,9 +412,10 @@ void keep_close(struct keep *keep)
 
 	if (!keep)
 		return;
-	keep->open_handles = keep->n_polls + 2;
+	keep->open_handles = keep->n_polls + 3;
 	for (i = 0; i < keep->n_polls; i++)
 		uv_close((uv_handle_t *)&keep->polls[i], on_closed);
 	uv_close((uv_handle_t *)&keep->repair, on_closed);
 	uv_close((uv_handle_t *)&keep->look, on_closed);
+	uv_close((uv_handle_t *)&keep->again, on_closed);
 }

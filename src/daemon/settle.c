@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The journal is written to the file once it is quiet. */
 #include <errno.h>
+#include <string.h>
 
 #include "settle.h"
 
@@ -36,11 +37,36 @@ static void on_prepare(uv_prepare_t *prepare)
 		wait_for_quiet(settle);
 }
 
+/* It is tried again and again; the same failure is told once. */
+static void tell_failure(struct settle *settle)
+{
+	const char *message = settle->err.item[0].message;
+
+	if (strcmp(settle->failure, message) != 0)
+		log_error(settle->log, "the journal is not written to the file", &settle->err);
+	memcpy(settle->failure, message, sizeof(settle->failure));
+}
+
 static void work(uv_work_t *request)
 {
 	struct settle *settle = request->data;
 
 	settle->code = pfw_service_settle_prepare(settle->settling, &settle->err);
+}
+
+/* A failure, which is told, unless it is one that time mends: then it is tried again soon. */
+static void fail(struct settle *settle)
+{
+	uv_loop_t *loop = settle->quiet.loop;
+
+	if (patience_is_due(settle->code) && patience_lasts(&settle->patience, loop)) {
+		uv_timer_start(&settle->quiet, on_quiet, patience_pause(&settle->patience), 0);
+		return;
+	}
+	settle->patience = (struct patience){ 0 };
+	if (settle->code != -ESTALE)
+		tell_failure(settle);
+	uv_timer_start(&settle->quiet, on_quiet, RETRY_MS, 0);
 }
 
 /* Where somebody else has changed the file, the reload that follows takes in the journal. */
@@ -52,8 +78,6 @@ static void finish(struct settle *settle)
 		settle->code = pfw_service_settle_end(settle->service, settle->settling, &settle->err);
 	settle->settling = NULL;
 	settle->lines = pfw_service_journal(settle->service);
-	if (settle->code && settle->code != -ESTALE)
-		log_error(settle->log, "the journal is not written to the file", &settle->err);
 }
 
 static void on_worked(uv_work_t *request, int status)
@@ -63,9 +87,13 @@ static void on_worked(uv_work_t *request, int status)
 	(void)status;
 	settle->busy = false;
 	finish(settle);
-	if (settle->code)
-		uv_timer_start(&settle->quiet, on_quiet, RETRY_MS, 0);
-	else if (settle->lines)
+	if (settle->code) {
+		fail(settle);
+		return;
+	}
+	settle->patience = (struct patience){ 0 };
+	*settle->failure = '\0';
+	if (settle->lines)
 		wait_for_quiet(settle);
 }
 
@@ -82,8 +110,7 @@ static void on_quiet(uv_timer_t *timer)
 		uv_queue_work(timer->loop, &settle->work, work, on_worked);
 		return;
 	}
-	log_error(settle->log, "the journal is not written to the file", &settle->err);
-	uv_timer_start(timer, on_quiet, RETRY_MS, 0);
+	fail(settle);
 }
 
 void settle_start(struct settle *settle, uv_loop_t *loop)

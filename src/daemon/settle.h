@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "log.h"
+#include "patience.h"
 #include "portfwd/service/service.h"
 
 /* All that it points to outlives it. */
@@ -22,6 +23,8 @@ struct settle {
 	size_t lines;		/* of the journal, when it was looked at last */
 	uint64_t since;		/* the first that is not settled, in ms of the loop */
 	bool busy;		/* the thread is at work */
+	struct patience patience;
+	char failure[sizeof(((struct pfw_error_item *)0)->message)];	/* that was logged last */
 };
 
 /* Once service and log are filled in. */

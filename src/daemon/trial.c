@@ -33,11 +33,19 @@ static void wait_for(struct trial *trial, const json_t *answer)
 
 static void revert(struct trial *trial, bool early)
 {
-	const struct pfw_request request = { .early = early };
+	const struct pfw_request request = {
+		.early = early, .locks = early ? PFW_LOCKS_WAIT : PFW_LOCKS_TRY,
+	};
 	struct pfw_error err = PFW_ERROR_INIT;
 	json_t *answer = NULL;
+	int ret = pfw_service_call(trial->service, PFW_VERB_REVERT, &request, &answer, &err);
 
-	if (pfw_service_call(trial->service, PFW_VERB_REVERT, &request, &answer, &err)) {
+	if (patience_is_due(ret) && patience_lasts(&trial->patience, trial->timer.loop)) {
+		start(trial, patience_pause(&trial->patience));
+		return;
+	}
+	trial->patience = (struct patience){ 0 };
+	if (ret) {
 		log_error(trial->log, "a reload was not confirmed, and what was before does not return", &err);
 		start(trial, RETRY_MS);
 	} else if (json_is_true(json_object_get(answer, "reverted"))) {

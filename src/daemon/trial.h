@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "log.h"
+#include "patience.h"
 #include "portfwd/service/service.h"
 
 /* All that it points to outlives it. */
@@ -16,6 +17,7 @@ struct trial {
 	/* Tells who follows the events; takes the object over. */
 	void (*tell)(void *ctx, json_t *event);
 	void *ctx;
+	struct patience patience;
 	uv_timer_t timer;	/* until the confirmation must have come */
 };
 

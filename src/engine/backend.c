@@ -340,7 +340,8 @@ int engine_own(struct pfw_engine *engine, struct pfw_error *err)
 	return err->count ? ret : 0;
 }
 
-int engine_tell_unowned(struct pfw_engine *engine, struct pfw_report *report, struct pfw_error *err)
+int engine_tell_unowned(struct pfw_engine *engine, struct pfw_report *report,
+			struct pfw_error *err)
 {
 	const char *why = pfw_engine_unowned(engine);
 
@@ -355,10 +356,10 @@ const char *pfw_engine_unowned(const struct pfw_engine *engine)
 	if (wanted_ownership(engine) != PFW_OWNED_BY_US || engine->plan.facts.owned)
 		return NULL;
 	return engine->backends[ENGINE_PACKETS].ops->own ?
-	       "own_table is not possible with this kernel (Linux 6.9 can): others can change the table, and "
-	       "what they change is put back" :
-	       "own_table is only for the nftables backend: others can change the rules, and what they "
-	       "change is put back";
+	       "own_table is not possible with this kernel (Linux 6.9 can): others can change the "
+	       "table, and what they change is put back" :
+	       "own_table is only for the nftables backend: others can change the rules, and what "
+	       "they change is put back";
 }
 
 /* ---- What it cannot express */

@@ -406,9 +406,25 @@ static int is_own(void *ctx, uint8_t family, const uint8_t address[16], bool *re
 	return code ? code : pfw_addresses_own(*addresses, family, address, ret, err);
 }
 
+/* What stands beside is asked for only where there is a connection that might be of it. */
+struct choice {
+	struct match match;
+	const struct pfw_plan *plan;	/* NULL: nothing stands */
+	const struct pfw_backend *ops;
+	bool ready;
+};
+
 static int choose(void *ctx, const struct pfw_connection *connection, struct pfw_error *err)
 {
-	return match_is_cut(ctx, connection, err);
+	struct choice *choice = ctx;
+	int ret = 0;
+
+	if (!choice->ready && choice->plan)
+		ret = find_standing(choice->plan, choice->ops, &choice->match, err);
+	if (ret)
+		return ret;
+	choice->ready = true;
+	return match_is_cut(&choice->match, connection, err);
 }
 
 /*
@@ -437,23 +453,21 @@ static int cut(const struct pfw_engine *engine, const struct side sides[ENGINE_B
 	       struct pfw_error *err)
 {
 	struct pfw_addresses *addresses = NULL;
-	struct match match = { .own = is_own, .ctx = &addresses };
+	struct choice choice = {
+		.match = { .own = is_own, .ctx = &addresses },
+		.plan = plan,
+		.ops = engine->backends[ENGINE_PACKETS].ops,
+	};
 	struct pfw_connection_filter filter;
 	size_t n;
 	int ret;
 
 	if (!can_matter(sides, planned, plan))
 		return 0;
-	ret = compare(engine, sides, planned, drain, &match);
-	if (ret || !make_filter(&match, &filter))
-		goto out;
-	if (plan)
-		ret = find_standing(plan, engine->backends[ENGINE_PACKETS].ops, &match, err);
-	if (ret)
-		goto out;
-	ret = pfw_connections_cut(&filter, choose, &match, &n, err);
-out:
-	match_free(&match);
+	ret = compare(engine, sides, planned, drain, &choice.match);
+	if (!ret && make_filter(&choice.match, &filter))
+		ret = pfw_connections_cut(&filter, choose, &choice, &n, err);
+	match_free(&choice.match);
 	pfw_addresses_close(addresses);
 	return ret && !err->count ? pfw_fail_memory(err) : ret;
 }

@@ -30,7 +30,7 @@ struct pfw_engine {
 	char *why;			/* why auto took no better backend; NULL: none is better */
 	bool fell_back;			/* and it is the first change for which it did */
 	struct engine_backend backends[ENGINE_BACKENDS];
-	struct engine_backend owner;	/* closed for now, but what it owns it goes on owning; or none */
+	struct engine_backend owner;	/* closed, but it goes on owning; or none */
 	bool stays;			/* it can own the table, and is to be quick again and again */
 	bool told_unowned;		/* that own_table cannot be had */
 	struct pfw_ruleset ruleset;
@@ -140,8 +140,9 @@ void engine_close_backends(struct pfw_engine *engine);
 void engine_let_go(struct pfw_engine *engine);
 /* Says who is to own what stands, as the settings want it; then the facts know whether we do. */
 int engine_own(struct pfw_engine *engine, struct pfw_error *err);
-/* Says in the report, and not again, that nothing can be owned although the settings want it. -ENOMEM. */
-int engine_tell_unowned(struct pfw_engine *engine, struct pfw_report *report, struct pfw_error *err);
+/* Says in the report, and not again, that what the settings want owned cannot be. -ENOMEM. */
+int engine_tell_unowned(struct pfw_engine *engine, struct pfw_report *report,
+			struct pfw_error *err);
 /* For pfw_engine_part(). */
 int engine_part_backends(struct pfw_engine *engine, struct pfw_error *err);
 /* Has those that are open wait, or not, as the engine does. */

@@ -129,7 +129,10 @@ static int open_lock(const struct state *state, bool exclusive, int *ret, struct
 		code = exclusive ? make_folder(state, err) : 0;
 		if (!code)
 			fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
-		if (!code && fd < 0 && (!exclusive || errno != ENOENT))
+		if (!code && fd < 0 && errno == EACCES)
+			code = pfw_fail(err, PFW_NOT_PERMITTED, -EACCES, "cannot open %s: %s; run as "
+					"root", path, strerror(EACCES));
+		else if (!code && fd < 0 && (!exclusive || errno != ENOENT))
 			code = pfw_fail_errno(err, -errno, "cannot open %s", path);
 	}
 	if (!code && fd < 0)

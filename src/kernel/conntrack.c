@@ -298,6 +298,31 @@ static int read_all(struct pfw_netlink *nl, const struct pfw_connection_filter *
 	return pfw_fail_errno(dump->err, ret, "cannot read the connections");
 }
 
+static int take_count(void *ctx, const struct nlmsghdr *message)
+{
+	const struct nlattr *attr;
+	uint32_t *count = ctx;
+
+	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg))
+		if (mnl_attr_get_type(attr) == CTA_STATS_GLOBAL_ENTRIES && sized(attr, sizeof(*count)))
+			*count = ntohl(mnl_attr_get_u32(attr));
+	return 0;
+}
+
+/*
+ * Whether this network namespace has no connections at all. The kernel counts them, but to find them
+ * it goes through a table that all namespaces share. Who is not told looks.
+ */
+static bool has_none(struct pfw_netlink *nl)
+{
+	_Alignas(struct nlmsghdr) char buf[REQUEST_SIZE] = { 0 };
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	uint32_t count = UINT32_MAX;
+
+	return !pfw_netlink_ask(nl, put_header(buf, IPCTNL_MSG_CT_GET_STATS, 0, AF_UNSPEC), take_count,
+				&count, &ignored) && !count;
+}
+
 static int ignore(void *ctx, const struct nlmsghdr *message)
 {
 	(void)ctx;
@@ -338,10 +363,15 @@ int pfw_connections_cut(const struct pfw_connection_filter *filter, pfw_connecti
 	int ret;
 
 	ret = pfw_netlink_open(&nl, err);
+	if (!ret && has_none(nl)) {
+		*ret_n = 0;
+		goto out;
+	}
 	if (!ret)
 		ret = read_all(nl, filter, &dump);
 	if (!ret)
 		ret = delete_all(nl, &dump.deletions, ret_n, err);
+out:
 	pfw_buffer_free(&dump.deletions);
 	pfw_netlink_close(nl);
 	return ret;

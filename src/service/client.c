@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -97,18 +98,37 @@ static int system_code(void)
 	}
 }
 
-static int send_all(int fd, const char *data, size_t len)
+static void skip_sent(struct msghdr *message, size_t sent)
 {
+	struct iovec *part;
+	size_t len;
+
+	for (; sent; sent -= len) {
+		part = message->msg_iov;
+		len = sent < part->iov_len ? sent : part->iov_len;
+		part->iov_base = (char *)part->iov_base + len;
+		part->iov_len -= len;
+		if (!part->iov_len) {
+			message->msg_iov++;
+			message->msg_iovlen--;
+		}
+	}
+}
+
+/* Both at once, so that who is asked wakes up once. */
+static int send_all(int fd, const struct pfw_buffer *head, const char *body, size_t body_len)
+{
+	struct iovec parts[] = { { head->data, head->len }, { (void *)(uintptr_t)body, body_len } };
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = body_len ? 2 : 1 };
 	ssize_t sent;
 
-	while (len) {
-		sent = send(fd, data, len, MSG_NOSIGNAL);
+	while (message.msg_iovlen) {
+		sent = sendmsg(fd, &message, MSG_NOSIGNAL);
 		if (sent < 0 && errno == EINTR)
 			continue;
 		if (sent < 0)
 			return system_code();
-		data += sent;
-		len -= (size_t)sent;
+		skip_sent(&message, (size_t)sent);
 	}
 	return 0;
 }
@@ -353,10 +373,8 @@ int client_ask(int fd, const struct pfw_buffer *head, const char *body, size_t b
 {
 	struct stream stream = { .fd = fd };
 	struct client_reply reply = { 0 };
-	int sent = send_all(fd, head->data, head->len), code;
+	int sent = send_all(fd, head, body, body_len), code;
 
-	if (!sent)
-		sent = send_all(fd, body, body_len);
 	/* Who refuses a request need not read it to its end. */
 	if (sent && sent != -ECONNRESET)
 		return sent;

@@ -242,9 +242,9 @@ static json_t *status_warnings(struct pfw_engine *engine, const struct pfw_view 
 		ret = add_warning(warnings, &text);
 	}
 	if (!ret && view->owner) {
-		pfw_buffer_printf(&text, "another program (netlink port %u), most likely a portfwdd that is "
-				  "not asked from here, owns the table: only that one can change it",
-				  view->owner);
+		pfw_buffer_printf(&text, "another program (netlink port %u), most likely a portfwdd "
+				  "that is not asked from here, owns the table: only that one can "
+				  "change it", view->owner);
 		ret = add_warning(warnings, &text);
 	}
 	if (!ret && pfw_engine_trial_failed(engine)) {
@@ -308,7 +308,8 @@ int answer_status(struct pfw_engine *engine, const struct pfw_request *request, 
 			 "forwards", "configured", (json_int_t)ruleset->n_live, "active", active,
 			 "in_sync", (int)view.in_sync, "ip_forward", "ipv4",
 			 (int)facts->routing_on[0], "ipv6", (int)facts->routing_on[1], "owned",
-			 (int)view.owned, "guard", (int)view.guard, "route_localnet", list_links(&view.localnets), "journal",
+			 (int)view.owned, "guard", (int)view.guard, "route_localnet",
+			 list_links(&view.localnets), "journal",
 			 (json_int_t)pfw_engine_journal(engine), "daemon", "running", 0, "pid", "confirm",
 			 answer_trial(pfw_engine_trial_left(engine)), "warnings",
 			 status_warnings(engine, &view));

@@ -293,12 +293,21 @@ struct text {
 	size_t len;
 };
 
+static void put_head(struct pfw_buffer *head, const struct text *text, const struct stat *st,
+		     const char *entry)
+{
+	char stamp[sizeof(((struct kept_file *)0)->stamp)];
+
+	print_stamp(st, stamp, sizeof(stamp));
+	pfw_buffer_printf(head, "%zu %016" PRIx64 " %o %u %u %s %zu %s\n", text->len,
+			  pfw_hash(text->bytes, text->len), st->st_mode & 07777, st->st_uid,
+			  st->st_gid, stamp, strlen(entry), entry);
+}
+
 /* One line of the head, and the file's bytes. What others wrote since it was loaded is not applied. */
 static int take_file(const struct file *file, struct pfw_buffer *head, struct text *ret,
 		     struct pfw_error *err)
 {
-	char stamp[sizeof(((struct kept_file *)0)->stamp)];
-	const char *entry = entry_of(file);
 	struct stat st;
 	int code = file_read(file->path, &ret->bytes, &ret->len, &st, err);
 
@@ -307,15 +316,12 @@ static int take_file(const struct file *file, struct pfw_buffer *head, struct te
 	if (code)
 		return err->count ? code : pfw_fail(err, PFW_FAILED, code, "cannot keep a copy of %s: "
 						    "somebody else changed it meanwhile", file->path);
-	print_stamp(&st, stamp, sizeof(stamp));
-	pfw_buffer_printf(head, "%zu %016" PRIx64 " %o %u %u %s %zu %s\n", ret->len,
-			  pfw_hash(ret->bytes, ret->len), st.st_mode & 07777, st.st_uid, st.st_gid,
-			  stamp, strlen(entry), entry);
+	put_head(head, ret, &st, entry_of(file));
 	return 0;
 }
 
 static int write_copy(int fd, const struct pfw_buffer *head, const struct text *texts, uint32_t n,
-		      const struct file *like, bool sync)
+		      const struct seen *like, bool sync)
 {
 	uint32_t i;
 	int ret = pfw_file_write(fd, head->data, head->len);
@@ -323,11 +329,28 @@ static int write_copy(int fd, const struct pfw_buffer *head, const struct text *
 	for (i = 0; !ret && i < n; i++)
 		ret = pfw_file_write(fd, texts[i].bytes, texts[i].len);
 	/* Whoever may write the configuration may have the copy; nobody misses it where that fails. */
-	if (!ret && like->seen.exists &&
-	    fchown(fd, like->seen.stat.st_uid, like->seen.stat.st_gid) < 0)
+	if (!ret && like->exists && fchown(fd, like->stat.st_uid, like->stat.st_gid) < 0)
 		errno = 0;
 	if (!ret && sync && fsync(fd) < 0)
 		ret = -errno;
+	return ret;
+}
+
+/* What a killed process left there goes. */
+static int write_temp(const char *temp, const struct pfw_buffer *head, const struct text *texts,
+		      uint32_t n, const struct seen *like, bool sync)
+{
+	int fd, ret;
+
+	unlink(temp);
+	fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	ret = write_copy(fd, head, texts, n, like, sync);
+	if (close(fd) < 0 && !ret)
+		ret = -errno;
+	if (ret)
+		unlink(temp);
 	return ret;
 }
 
@@ -335,26 +358,15 @@ static int replace(const struct pfw_store *store, const char *path, const struct
 		   const struct text *texts, bool sync)
 {
 	char *temp = path_hidden(store, "copying");
-	int fd, ret = temp ? 0 : -ENOMEM;
+	int ret = temp ? write_temp(temp, head, texts, store->now.n_files,
+				    &store->now.files[0].seen, sync) : -ENOMEM;
 
-	if (ret)
-		return ret;
-	unlink(temp);
-	fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0) {
+	if (!ret && rename(temp, path) < 0) {
 		ret = -errno;
-		goto out;
-	}
-	ret = write_copy(fd, head, texts, store->now.n_files, &store->now.files[0], sync);
-	if (close(fd) < 0 && !ret)
-		ret = -errno;
-	if (!ret && rename(temp, path) < 0)
-		ret = -errno;
-	if (ret)
 		unlink(temp);
-	else if (sync)
+	}
+	if (!ret && sync)
 		ret = folder_sync(path);
-out:
 	free(temp);
 	return ret;
 }
@@ -429,18 +441,82 @@ static bool is_kept(const struct pfw_store *store, uint64_t digest, bool *ret_sa
 	return true;
 }
 
-void applied_follow(struct pfw_store *store, uint64_t digest_before)
+/* Whether the copy is of what is in the journal and the main file, which has this text, and follows. */
+static bool follows(const struct pfw_store *store, uint64_t digest)
 {
-	struct pfw_error ignored = PFW_ERROR_INIT;
 	bool same;
 
-	if (store->keep_due || (is_kept(store, digest_before, &same) && same))
+	return store->keep_due || (is_kept(store, digest, &same) && same);
+}
+
+/* Whether the main file is all that would be copied. */
+static bool is_alone(const struct pfw_store *store)
+{
+	uint32_t i;
+
+	for (i = 1; i < store->now.n_files; i++)
+		if (is_saved(store, i))
+			return false;
+	return true;
+}
+
+char *applied_copy_path(const struct pfw_store *store)
+{
+	return is_alone(store) && follows(store, store->now.digest) ?
+		       copy_path(store, PFW_KEPT_APPLIED) : NULL;
+}
+
+/* On disk at once, for the kernel flushes what is renamed before that, and who renames it must not wait. */
+char *applied_write_copy(const char *path, const char *file, const struct seen *like, const char *bytes,
+			 size_t len)
+{
+	const struct text text = { (char *)(uintptr_t)bytes, len };
+	struct pfw_buffer head = { 0 };
+	char *temp = NULL;
+	struct stat st;
+
+	if (stat(file, &st) < 0 || asprintf(&temp, "%s.new", path) < 0)
+		return NULL;
+	pfw_buffer_puts(&head, HEAD);
+	put_head(&head, &text, &st, "");
+	pfw_buffer_puts(&head, "\n");
+	if (head.failed || write_temp(temp, &head, &text, 1, like, true)) {
+		free(temp);
+		temp = NULL;
+	}
+	pfw_buffer_free(&head);
+	return temp;
+}
+
+/* The copy that was written while the file was. */
+static bool take_copy(struct pfw_store *store, char **copy)
+{
+	char *path = copy_path(store, PFW_KEPT_APPLIED);
+	bool taken = path && *copy && is_alone(store) && !rename(*copy, path);
+
+	if (taken) {
+		free(*copy);
+		*copy = NULL;
+		forget_journal(store);
+	}
+	free(path);
+	return taken;
+}
+
+void applied_follow(struct pfw_store *store, uint64_t digest_before, char **copy)
+{
+	struct pfw_error ignored = PFW_ERROR_INIT;
+
+	if (!follows(store, digest_before))
+		return;
+	store->keep_due = store->now.journal.len > 0;
+	if (!store->keep_due && !take_copy(store, copy))
 		pfw_store_keep(store, PFW_KEPT_APPLIED, false, &ignored);
 }
 
 static int append(const char *path, const char *text, size_t len)
 {
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600), ret;
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | PLAIN, 0600), ret;
 
 	if (fd < 0)
 		return -errno;
@@ -457,7 +533,7 @@ static int append_file(const char *to, const char *from, struct pfw_error *err)
 	struct stat st;
 	char *text = NULL;
 	size_t len;
-	int ret = file_read(from, &text, &len, &st, err);
+	int ret = file_read_plain(from, &text, &len, &st, err);
 
 	if (ret)
 		return ret == -ENOENT ? 0 : ret;

@@ -18,6 +18,8 @@ static const char *kind_of(mode_t mode)
 		return "a directory";
 	case S_IFIFO:
 		return "a pipe";
+	case S_IFLNK:
+		return "a symbolic link";
 	case S_IFSOCK:
 		return "a socket";
 	default:
@@ -39,6 +41,8 @@ static int cannot_open(const char *path, int code, struct pfw_error *err)
 		return code;
 	/* A socket, and some devices: of these the system says "no such device". */
 	if (code == -ENXIO && !stat(path, &now) && !S_ISREG(now.st_mode))
+		return not_a_file(path, now.st_mode, err);
+	if (code == -ELOOP && !lstat(path, &now) && S_ISLNK(now.st_mode))
 		return not_a_file(path, now.st_mode, err);
 	return pfw_fail_errno(err, code, "cannot read %s", path);
 }
@@ -62,8 +66,8 @@ static int read_all(int fd, char *text, size_t size, size_t *ret_len)
 	return 0;
 }
 
-int file_read(const char *path, char **ret_text, size_t *ret_len, struct stat *ret_stat,
-	      struct pfw_error *err)
+static int read_with(const char *path, int flags, char **ret_text, size_t *ret_len,
+		     struct stat *ret_stat, struct pfw_error *err)
 {
 	char *text = NULL;
 	struct stat stat;
@@ -71,7 +75,7 @@ int file_read(const char *path, char **ret_text, size_t *ret_len, struct stat *r
 	int fd, ret;
 
 	/* Non-blocking, so that a pipe in place of the file does not hold us. */
-	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | flags);
 	if (fd < 0)
 		return cannot_open(path, -errno, err);
 	if (fstat(fd, &stat) < 0) {
@@ -112,6 +116,18 @@ out:
 	free(text);
 	close(fd);
 	return ret;
+}
+
+int file_read(const char *path, char **ret_text, size_t *ret_len, struct stat *ret_stat,
+	      struct pfw_error *err)
+{
+	return read_with(path, 0, ret_text, ret_len, ret_stat, err);
+}
+
+int file_read_plain(const char *path, char **ret_text, size_t *ret_len, struct stat *ret_stat,
+		    struct pfw_error *err)
+{
+	return read_with(path, O_NOFOLLOW, ret_text, ret_len, ret_stat, err);
 }
 
 void seen_take(struct seen *seen, const char *path)

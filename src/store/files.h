@@ -3,10 +3,14 @@
 #ifndef STORE_FILES_H
 #define STORE_FILES_H
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "portfwd/config/config.h"
 #include "portfwd/store/store.h"
+
+/* For open(2): neither what a link leads to, nor waiting for the other end of a pipe. */
+#define PLAIN (O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
 
 #define DROP_INS "portfwd.d"	/* the folder beside the main file */
 
@@ -112,6 +116,9 @@ struct pfw_store {
 /* Reads the file whole; *ret_text is NUL-terminated. -ENOENT is not an error for err. */
 int file_read(const char *path, char **ret_text, size_t *ret_len, struct stat *ret_stat,
 	      struct pfw_error *err);
+/* The same of what only we make: where a link stands in its place, it leads where others want. */
+int file_read_plain(const char *path, char **ret_text, size_t *ret_len, struct stat *ret_stat,
+		    struct pfw_error *err);
 /* Whether the file on disk is no longer the one that was read. */
 bool file_changed(const struct file *file);
 /* Has text and places, read again where they were not kept. -ESTALE: the file is another by now. */
@@ -206,8 +213,19 @@ int folder_sync(const char *path);
 
 /* ---- applied.c */
 
-/* Keeps the copy that was due, or that was of the file before the journal was written to it. */
-void applied_follow(struct pfw_store *store, uint64_t digest_before);
+/*
+ * Keeps the copy that was due, or that was of the file before the journal was written to it. *copy:
+ * as applied_write_copy() made it of the file as it is now, or NULL; NULL if it was taken.
+ */
+void applied_follow(struct pfw_store *store, uint64_t digest_before, char **copy);
+/* Where that will be, if it is one of the main file alone; NULL: it is not, or there will be none. */
+char *applied_copy_path(const struct pfw_store *store);
+/*
+ * Writes the copy of a main file that says this, and is still under another name (file), beside the
+ * path. Its name, to be freed, or NULL. Asks nothing but the disk.
+ */
+char *applied_write_copy(const char *path, const char *file, const struct seen *like, const char *bytes,
+			 size_t len);
 /*
  * Before a journal that was left goes: where it is of what is kept, and the file was edited by hand
  * since, it is kept as well. Once the files are what is kept again, it is the journal again.

@@ -31,11 +31,12 @@ static int check_owner(const struct pfw_store *store, const struct stat *st, str
 	struct stat file;
 	bool same = !stat(store->path, &file) && st->st_uid == file.st_uid;
 
-	if ((same || st->st_uid == 0 || st->st_uid == geteuid()) &&
+	if ((same || st->st_uid == 0 || st->st_uid == geteuid()) && st->st_nlink <= 1 &&
 	    !(st->st_mode & (S_IWGRP | S_IWOTH)))
 		return 0;
-	return pfw_fail(err, PFW_NOT_PERMITTED, -EPERM, "%s belongs to somebody else, or others may "
-			"write it; look at it, and remove it", store->journal_path);
+	return pfw_fail(err, PFW_NOT_PERMITTED, -EPERM, "%s belongs to somebody else, has other names "
+			"too, or others may write it; look at it, and remove it",
+			store->journal_path);
 }
 
 static size_t whole_lines(const char *text, size_t len)
@@ -56,7 +57,7 @@ int journal_read(const struct pfw_store *store, struct loaded *to, char **ret_te
 	seen_take(&journal->seen, store->journal_path);
 	if (!journal->seen.exists || (S_ISREG(journal->seen.stat.st_mode) && !journal->seen.stat.st_size))
 		return 0;
-	ret = file_read(store->journal_path, &text, &len, &journal->seen.stat, err);
+	ret = file_read_plain(store->journal_path, &text, &len, &journal->seen.stat, err);
 	if (ret == -ENOENT) {
 		journal->seen.exists = false;
 		return 0;
@@ -199,7 +200,7 @@ static int give_away(int fd, const struct seen *file)
 static int open_journal(const struct pfw_store *store, int *ret, struct pfw_error *err)
 {
 	const struct journal *journal = &store->now.journal;
-	const int flags = O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+	const int flags = O_WRONLY | O_APPEND | PLAIN;
 	int fd = open(store->journal_path, flags | (journal->seen.exists ? 0 : O_CREAT | O_EXCL), 0600);
 	struct stat st;
 	int code = 0;
@@ -218,8 +219,11 @@ static int open_journal(const struct pfw_store *store, int *ret, struct pfw_erro
 		*ret = fd;
 		return 0;
 	}
-	if (fd >= 0)
+	if (fd >= 0) {
 		close(fd);
+		if (!journal->seen.exists)
+			unlink(store->journal_path);
+	}
 	return code;
 }
 
@@ -273,7 +277,7 @@ int journal_append(struct pfw_store *store, struct pfw_error *err)
 void journal_cut(struct pfw_store *store, off_t len)
 {
 	struct journal *journal = &store->now.journal;
-	int fd = open(store->journal_path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = open(store->journal_path, O_WRONLY | PLAIN);
 
 	if (fd >= 0 && !ftruncate(fd, len))
 		fdatasync(fd);

@@ -74,11 +74,14 @@ int folder_make(struct pfw_store *store, struct pfw_error *err)
 static int open_lock(const char *path)
 {
 	const int flags = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-	int fd = open(path, O_RDWR | O_CREAT | flags, 0600);
+	int fd = open(path, O_RDWR | O_CREAT | flags, 0600), code = -errno;
 
-	if (fd < 0 && (errno == EROFS || errno == EACCES))
+	if (fd < 0 && (code == -EROFS || code == -EACCES)) {
 		fd = open(path, O_RDONLY | flags);
-	return fd < 0 ? -errno : fd;
+		/* It cannot be made: that says more than that it is not there. */
+		code = errno == ENOENT ? code : -errno;
+	}
+	return fd < 0 ? code : fd;
 }
 
 /* In a folder of somebody else, what has our name may be anything. */

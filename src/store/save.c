@@ -243,12 +243,48 @@ static int check_changes(struct pfw_store *store, const struct pfw_change *chang
 	return 0;
 }
 
+/* Who stays has given up what root may do with the files of others. */
+static int refuse_save(const struct pfw_store *store, int code, struct pfw_error *err)
+{
+	if (store->journals && (code == -EACCES || code == -EPERM))
+		return pfw_fail(err, PFW_NOT_PERMITTED, code, "cannot save %s: it, or its folder, does not "
+				"belong to the user of portfwdd; stop that for this change, or let "
+				"both belong to it", store->path);
+	return pfw_fail_errno(err, code, "cannot save %s", store->path);
+}
+
 static int may_save(const struct pfw_store *store, struct pfw_error *err)
 {
 	if (!store->now.files)
 		return pfw_fail(err, PFW_FAILED, -EINVAL, "nothing is loaded that could be saved");
-	return store->lock_refused ? pfw_fail_errno(err, store->lock_refused, "cannot save %s",
-						    store->path) : 0;
+	return store->lock_refused ? refuse_save(store, store->lock_refused, err) : 0;
+}
+
+/* Whether a file could take the place of this one, with its owner. */
+static int try_replacing(const struct file *file)
+{
+	char *name = NULL;
+	int fd = open_temp(file->path, &name), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = keep_rights(fd, &file->seen);
+	close(fd);
+	unlink(name);
+	free(name);
+	return ret;
+}
+
+/* What is in the journal goes to the file later, when it is too late to refuse it. */
+static int may_settle(const struct pfw_store *store, struct pfw_error *err)
+{
+	const struct file *file = &store->now.files[0];
+	const struct stat *st = &file->seen.stat;
+	int ret = eaccess(store->home, W_OK | X_OK) < 0 ? -errno : 0;
+
+	if (!ret && (st->st_uid != geteuid() || st->st_gid != getegid()))
+		ret = try_replacing(file);
+	return ret ? refuse_save(store, ret, err) : 0;
 }
 
 /* What is in a journal that was left is first written to the file by whoever loads it to write. */
@@ -258,9 +294,12 @@ static int stage_main(struct pfw_store *store, struct pfw_change *changes, size_
 	struct file *file = &store->now.files[0];
 	int ret;
 
-	if (store->journals && file->seen.exists)
-		return file_changed(file) ? refuse_changed(file, err) :
-					    journal_stage(store, changes, n, err);
+	if (store->journals && file->seen.exists) {
+		if (file_changed(file))
+			return refuse_changed(file, err);
+		ret = may_settle(store, err);
+		return ret ? ret : journal_stage(store, changes, n, err);
+	}
 	if (store->now.journal.pendings.n)
 		return refuse_changed(file, err);
 	ret = folder_make(store, err);

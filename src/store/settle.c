@@ -27,6 +27,8 @@ struct pfw_settling {
 	off_t len;
 	char *temp;		/* the new file; NULL: it says all of this already */
 	uint64_t digest;	/* of its text */
+	char *copy_path;	/* where its copy goes; NULL: none is wanted, or not of it alone */
+	char *copy;		/* that copy, under another name; or NULL */
 };
 
 /* ---- Beginning: what is to be done, as far as the store must be asked */
@@ -99,6 +101,7 @@ int pfw_store_settle_begin(struct pfw_store *store, struct pfw_settling **ret, s
 		return code;
 	}
 	temp_sweep(store, file->path);
+	to->copy_path = applied_copy_path(store);
 	*ret = to;
 	return 0;
 }
@@ -129,6 +132,9 @@ int pfw_settling_prepare(struct pfw_settling *settling, struct pfw_error *err)
 		ret = temp_write(file->path, &file->seen, text.data, text.len, &settling->temp, err);
 	if (!ret)
 		settling->digest = pfw_hash(text.data, text.len);
+	if (!ret && settling->copy_path)
+		settling->copy = applied_write_copy(settling->copy_path, settling->temp, &file->seen,
+						    text.data, text.len);
 	pfw_buffer_free(&text);
 	return ret;
 }
@@ -145,7 +151,7 @@ static int keep_rejected(struct pfw_store *store, struct pfw_error *err)
 		return 0;
 	if (asprintf(&path, "%s.rejected", store->journal_path) < 0)
 		return pfw_fail_memory(err);
-	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | PLAIN, 0600);
 	if (fd < 0)
 		ret = -errno;
 	if (!ret)
@@ -191,7 +197,7 @@ static int keep_rest(const struct pfw_store *store, off_t from, struct pfw_error
 	char *text = NULL, *temp = NULL;
 	struct stat stat;
 	size_t len;
-	int ret = file_read(store->journal_path, &text, &len, &stat, err);
+	int ret = file_read_plain(store->journal_path, &text, &len, &stat, err);
 
 	if (!ret && len != (size_t)journal->len)
 		ret = refuse_changed(store->journal_path, err);
@@ -215,7 +221,7 @@ static int empty_journal(const struct pfw_store *store)
 {
 	int fd, ret = 0;
 
-	fd = open(store->journal_path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = open(store->journal_path, O_WRONLY | PLAIN);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (ftruncate(fd, 0) < 0 || fsync(fd) < 0)
@@ -273,7 +279,7 @@ int pfw_store_settle_end(struct pfw_store *store, struct pfw_settling *settling,
 		store->now.files[0].seen.racy = true;
 	store->n_loads++;
 	if (!ret)
-		applied_follow(store, before);
+		applied_follow(store, before, &settling->copy);
 	return ret;
 }
 
@@ -286,6 +292,10 @@ void pfw_settling_free(struct pfw_settling *settling)
 	if (settling->temp)
 		unlink(settling->temp);
 	free(settling->temp);
+	if (settling->copy)
+		unlink(settling->copy);
+	free(settling->copy);
+	free(settling->copy_path);
 	for (i = 0; settling->texts && i < settling->n_pendings; i++)
 		free(settling->texts[i]);
 	free(settling->texts);

@@ -296,12 +296,13 @@ static bool is_settled(const char *file)
  */
 static void ask_until_rewritten(struct client *client, const char *file, struct folder *folder)
 {
-	size_t n = atomic_load(&folder->n);
 	uint64_t deadline = now() + PATIENCE_NS;
+	size_t n;
 
-	errno = ETIMEDOUT;
-	while (!is_settled(file) && now() < deadline)
+	do
 		poll(NULL, 0, 10);
+	while (!is_settled(file) && now() < deadline);
+	n = atomic_load(&folder->n);
 	client->n_asked = 0;
 	while (atomic_load(&folder->n) == n || now() < folder->rewritings[n].end) {
 		add(client);

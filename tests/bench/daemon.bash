@@ -166,7 +166,7 @@ bench_repairs() { # N
 bench_owned() {
 	sed -i 's/"counters": true/"counters": true, "own_table": true/' all.json
 	daemon_start all.json
-	if nft list tables | grep -q 'flags owner'; then
+	if nft -t list ruleset | grep -q 'flags owner'; then
 		nft flush ruleset
 		against $((n - $("$BENCH/elements" in portfwd dnat4_addr))) "$n"
 		result elements "$n" "own_table: lost when all is flushed" "without" "<= 0"

@@ -1,25 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Any bytes as a configuration file. What parses must survive printing in both
- * styles and editing. Built with -fsanitize=fuzzer -DFUZZER it is a libFuzzer
- * target; else it replays the files of its command line.
+ * styles and editing.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
+#include "fuzz.h"
 #include "portfwd/config/config.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void demand(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	fprintf(stderr, "fuzz_config: %s\n", what);
-	abort();
-}
 
 static int parse(const char *text, size_t len, struct pfw_document *doc,
 		 struct pfw_ruleset *ruleset)
@@ -32,8 +17,8 @@ static int parse(const char *text, size_t len, struct pfw_document *doc,
 	ret = pfw_document_parse(doc, text, len, 0, true, ruleset, &err);
 	if (!ret)
 		ret = pfw_config_finish(ruleset, NULL, &err);
-	demand(!ret == !err.count, "an error without words, or words without an error");
-	demand(!*err.where, "the place of an error is left behind");
+	demand(!ret == !err.count, "an error has words, and nothing else");
+	demand(!*err.where, "no place of an error is left behind");
 	return ret;
 }
 
@@ -45,11 +30,11 @@ static void check_style(const struct pfw_ruleset *ruleset, const struct pfw_forw
 	struct pfw_arena arena = { 0 };
 	struct pfw_forward again;
 
-	demand(json != NULL, "a forward that cannot be printed");
-	demand(pfw_forward_parse(json, &arena, &again, &err) == 0, "its text does not parse");
-	demand(style == PFW_CANONICAL || pfw_forward_equal(forward, &again), "its text is another");
+	demand(json != NULL, "a forward can be printed");
+	demand(pfw_forward_parse(json, &arena, &again, &err) == 0, "its text parses");
+	demand(style == PFW_CANONICAL || pfw_forward_equal(forward, &again), "its text says the same");
 	second = pfw_forward_json(&again, &ruleset->settings, style);
-	demand(json_equal(json, second), "its text changes when it is printed again");
+	demand(json_equal(json, second), "its text stays when it is printed again");
 	json_decref(second);
 	json_decref(json);
 	pfw_arena_free(&arena);
@@ -63,9 +48,9 @@ static void check_edit(const struct pfw_document *doc, const struct pfw_ruleset 
 	struct pfw_ruleset other = { 0 };
 	struct pfw_buffer text = { 0 };
 
-	demand(pfw_document_edit(doc, edits, 2, &text, &err) == 0, "it cannot be edited");
-	demand(parse(text.data, text.len, &again, &other) == 0, "the edited text does not parse");
-	demand(other.n_live == ruleset->n_live, "editing lost a forward");
+	demand(pfw_document_edit(doc, edits, 2, &text, &err) == 0, "it can be edited");
+	demand(parse(text.data, text.len, &again, &other) == 0, "the edited text parses");
+	demand(other.n_live == ruleset->n_live, "editing keeps the number of forwards");
 	pfw_document_free(&again);
 	pfw_ruleset_free(&other);
 	pfw_buffer_free(&text);
@@ -89,25 +74,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	pfw_ruleset_free(&ruleset);
 	return 0;
 }
-
-#ifndef FUZZER
-int main(int argc, char **argv)
-{
-	const size_t room = 16 << 20;
-	uint8_t *data = malloc(room);
-	size_t len;
-	FILE *file;
-	int i;
-
-	demand(data != NULL, "out of memory");
-	for (i = 1; i < argc; i++) {
-		file = fopen(argv[i], "rb");
-		demand(file != NULL, argv[i]);
-		len = fread(data, 1, room, file);
-		fclose(file);
-		LLVMFuzzerTestOneInput(data, len);
-	}
-	free(data);
-	return 0;
-}
-#endif

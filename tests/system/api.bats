@@ -421,6 +421,17 @@ every_route() { # COMMAND …
 	answers 200 GET /v1/forwards/web
 }
 
+@test "who may not cannot hide in the log" {
+	open_run_dir
+	daemon_start --group daemon
+	chmod 0666 "$RUN_DIR/portfwd.sock"
+	printf 'GET /\xff\xfe\033[2J\302\205x%0300d HTTP/1.1\r\nHost: l\r\nConnection: close\r\n\r\n' 0 |
+		"${API_AS[@]}" socat -t 5 - "UNIX-CONNECT:$RUN_DIR/portfwd.sock" | grep -q '^HTTP/1.1 403'
+	has_logged "refused a client who may not: uid=65534 pid="
+	has_logged 'path="/???[2J?x000'
+	[ "$(daemon_log | wc -L)" -lt 400 ]
+}
+
 @test "a member of the group may, by any of their groups" {
 	open_run_dir
 	daemon_start --group daemon

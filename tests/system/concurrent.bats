@@ -6,6 +6,7 @@
 # Backends: nftables iptables
 
 load helpers
+load daemon
 
 @test "twenty adds at once end with twenty forwards in file and kernel" {
 	local i pids=()
@@ -87,7 +88,7 @@ load helpers
 	done
 	settled
 	equal 16 "$(jq '[.forwards[].name] | unique | length' "$CONFIG")"
-	equal ".portfwd.json.applied .portfwd.lock portfwd.json" "$(ls -A "${CONFIG%/*}" | paste -sd' ')"
+	without_daemon equal ".portfwd.json.applied .portfwd.lock portfwd.json" "$(ls -A "${CONFIG%/*}" | paste -sd' ')"
 }
 
 @test "whoever holds the folder itself keeps nobody waiting" {
@@ -121,4 +122,62 @@ load helpers
 	wait "$other" || true
 	equal 10 "$(pfw_json '[.forwards[] | select(.state == "active")] | length' list)"
 	pfw diff
+}
+
+# As where nobody listens: it does all by itself.
+pfw_apart() { # ARGUMENT …
+	in_ns gw unshare --mount sh -c '[ ! -e "$1" ] || mount --bind /dev/null "$1"; shift; exec "$@"' sh \
+		"$RUN_DIR/portfwd.sock" "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" "$@"
+}
+
+# Adds forwards and removes each third, and notes what was answered: it is there (+), it is gone (-),
+# nobody knows (?).
+change_some() { # NAME PORTS COMMAND …
+	local name=$1 ports=$2 i
+	shift 2
+	for i in {1..18}; do
+		"$@" -q add "$name-$i" "$((ports + i))" "$SERVER4:80" || return
+		if ((i % 3)); then
+			echo "$name-$i +"
+		elif "$@" -q remove "$name-$i"; then
+			echo "$name-$i -"
+		else
+			echo "$name-$i ?"
+		fi
+	done
+}
+
+@test "commands through a daemon and beside it, which comes, ends and is killed: each change is there" {
+	alone "it starts and ends its own"
+	local pids=() pid i answers=$BATS_TEST_TMPDIR/answers name answer now bad=""
+	daemon_setup
+	change_some one 8000 pfw > "$answers.1" 3>&- &
+	pids+=("$!")
+	change_some two 8100 pfw > "$answers.2" 3>&- &
+	pids+=("$!")
+	change_some apart 8200 pfw_apart > "$answers.3" 3>&- &
+	pids+=("$!")
+	for i in TERM KILL KILL TERM KILL; do
+		daemon_start "${BACKEND_WORDS[@]}"
+		sleep "0.$((RANDOM % 5 + 1))"
+		daemon_stop "$i" || [ "$i" = KILL ]
+	done
+	daemon_start "${BACKEND_WORDS[@]}"
+	for pid in "${pids[@]}"; do
+		wait "$pid"
+	done
+	pfw diff
+	now=" $(pfw_json '[.forwards[] | select(.state == "active") | .name] | join(" ")' list) "
+	while read -r name answer; do
+		case $answer$now in
+		-*" $name "*) bad+=" $name" ;;
+		+*" $name "* | [-?]*) ;;
+		*) bad+=" $name" ;;
+		esac
+	done < <(cat "$answers".*)
+	equal "" "$bad" "not as it was answered; there are:$now"
+	daemon_stop
+	pfw diff
+	equal "$now" " $(jq -r '[.forwards[].name] | join(" ")' "$CONFIG") "
+	equal ".portfwd.json.applied .portfwd.lock portfwd.json" "$(ls -A "${CONFIG%/*}" | paste -sd' ')"
 }

@@ -252,7 +252,7 @@ send_on() { # HOST SOCAT-ADDRESS
 		] }
 	JSON
 	pfw --dry-run reload
-	carries goes web "a dry run cuts nothing"
+	without_daemon carries goes web "a dry run cuts nothing"
 	pfw reload
 	carries stays web after
 	carries_nothing goes
@@ -644,7 +644,7 @@ traced() { # STRACE-OPTION … -- ARGUMENT …
 	looks() {
 		traced -o "$calls" -e trace=sendto -- "$@" > /dev/null
 		# As a number or in words, whatever strace knows of the socket.
-		grep -c 'nlmsg_type=0x101 \|IPCTNL_MSG_CT_GET' "$calls" || true
+		grep -c 'nlmsg_type=0x101[ ,]\|IPCTNL_MSG_CT_GET[ ,]' "$calls" || true
 	}
 	equal 0 "$(looks -q add web 8080/tcp "$SERVER4:80")"
 	equal 0 "$(looks -q add web 8080/tcp "$SERVER4:80")"
@@ -654,7 +654,13 @@ traced() { # STRACE-OPTION … -- ARGUMENT …
 	equal 0 "$(looks -q remove dns)"
 	equal 0 "$(looks -q disable --drain web)"
 	pfw enable web
+	wipe
+	equal 0 "$(looks -q remove web)"
+	pfw add web 8080/tcp "$SERVER4:80"
+	serve_tcp other gw "$WAN4" 8099
+	hold one client "TCP4:$WAN4:8099"
 	equal 1 "$(looks -q remove web)"
+	carries one other after
 }
 
 @test "a cut that fails is a warning: the change stands" {

@@ -34,12 +34,23 @@ daemon_run() { # ARGUMENT …
 	ip netns exec gw "$PORTFWDD" -c "$CONFIG" --run-dir "$RUN_DIR" "$@"
 }
 
-# Starts it, and returns when it serves.
+# Starts it, and returns when it serves; a socket may be there that one has left which was killed.
 daemon_start() { # ARGUMENT …
+	local left
+
+	left=$(daemon_socket)
 	: >> "$DAEMON_LOG"
 	exec_daemon "$@" &
 	DAEMON_PID=$!
-	eventually 10 test -S "$RUN_DIR/portfwd.sock"
+	eventually 10 serves_since "$left"
+}
+
+daemon_socket() {
+	stat -c '%i %z' "$RUN_DIR/portfwd.sock" 2> /dev/null || true
+}
+
+serves_since() { # SOCKET
+	[ -S "$RUN_DIR/portfwd.sock" ] && [ "$(daemon_socket)" != "$1" ]
 }
 
 exec_daemon() {

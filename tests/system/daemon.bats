@@ -353,6 +353,35 @@ switches() {
 	cat /proc/"$DAEMON_PID"/task/*/status | awk '/ctxt_switches/ { n += $2 } END { print n }'
 }
 
+@test "what belongs to somebody else is not changed, and that is said before anything is" {
+	local folder=${CONFIG%/*} owners
+
+	[ "$(awk '{ n += $3 } END { printf "%d", n }' /proc/self/uid_map)" -gt 65536 ] ||
+		skip "there are no other users here"
+	for owners in "1000 0" "1000 1000" "0 1000"; do
+		rm -f "$folder"/.portfwd* "$CONFIG.journal"
+		web
+		chown "${owners% *}" "$CONFIG"
+		chown "${owners#* }" "$folder"
+		daemon_start
+		run pfw add more 81 "$SERVER4:80"
+		equal 5 "$status" "$owners"
+		contains "$output" "does not belong to the user of portfwdd"
+		run pfw disable web
+		equal 5 "$status" "$owners"
+		equal null "$(pfw list --json | jq '.forwards[1]')"
+		equal 0 "$(pfw status --json | jq .journal)"
+		[ ! -e "$CONFIG.journal" ]
+		pfw diff
+		pfw add --runtime later 82 "$SERVER4:80"
+		daemon_stop
+		# Without it, root may.
+		pfw add more 81 "$SERVER4:80"
+		equal "${owners% *}" "$(stat -c %u "$CONFIG")"
+		pfw flush
+	done
+}
+
 @test "while nothing happens it does not wake up" {
 	local before
 

@@ -124,8 +124,8 @@ lan_anew() {
 	ip -n server neigh flush all
 }
 
-# What is done, how many lines of repairs it makes (one, none or any), and what is in that one. The
-# rules of iptables are looked at when somebody asks.
+# What is done, how many lines of repairs it makes (one, none or any), and what is in that one. Of the
+# rules of iptables, each command may be told by itself.
 kinds=(
 	"sysctl_ ipv4/ip_forward 0|1|cause=host objects=1 what=\"~ net.ipv4.ip_forward = 1\""
 	"sysctl_ ipv6/conf/all/forwarding 0|1|cause=host objects=1 what=\"~ net.ipv6.conf.all.forwarding = 1\""
@@ -157,16 +157,22 @@ nftables) kinds+=(
 iptables) kinds+=(
 	"wan_anew|any|"
 	"lan_anew|any|"
-	"wipe|0|"
-	"iptables_ -t nat -F PORTFWD-DNAT|0|"
-	"iptables_ -t nat -D PREROUTING 1|0|"
-	"iptables_ -t nat -I PORTFWD-DNAT -j RETURN|0|"
-	"iptables_lose portfwd:few|0|"
+	"wipe || true|any|" # what it has emptied may be full again when it is to be deleted
+	"iptables_ -t nat -F PORTFWD-DNAT|any|"
+	"iptables_ -t nat -D PREROUTING 1|any|"
+	"iptables_ -t nat -I PORTFWD-DNAT -j RETURN|any|"
+	"iptables_ -t nat -I PORTFWD-SNAT -j ACCEPT|any|"
+	"iptables_lose portfwd:few|any|"
 ) ;;
 esac
 
 any_kind() { # into $doing, $lines and $words
-	IFS='|' read -r doing lines words <<< "${kinds[RANDOM % ${#kinds[@]}]}"
+	local kind=${kinds[RANDOM % ${#kinds[@]}]}
+
+	words=${kind##*|}
+	kind=${kind%|*}
+	lines=${kind##*|}
+	doing=${kind%|*}
 }
 
 any_moment() { # AT MOST, in ms: into $moment
@@ -186,7 +192,6 @@ told_in_lines() { # LINES [MORE]
 }
 
 in_sync_soon() {
-	[ "$BACKEND" != iptables ] || pfw -q reload
 	eventually 5 quietly pfw diff
 }
 
@@ -221,7 +226,7 @@ quietly() { # COMMAND …
 
 	for ((i = 0; i < CHANGES / 10; i++)); do
 		told=$(repairs)
-		any_kind
+		until any_kind && [[ $doing != lan_* ]]; do :; done
 		first=$doing
 		until any_kind && [[ $doing != *_anew ]]; do :; done
 		any_moment 30
@@ -235,7 +240,7 @@ quietly() { # COMMAND …
 		wait "$!"
 		in_sync_soon
 		visit
-		told_in_lines "$told" 3
+		nft_only told_in_lines $((told + 1)) 2
 	done
 	clients_were_served
 }

@@ -67,6 +67,7 @@ guarded() { # 4|6
 
 settings() { # JSON: changes them, and reloads
 	local text
+	settled
 	text=$(jq --argjson settings "$1" '.settings = $settings' "$CONFIG")
 	printf '%s\n' "$text" > "$CONFIG"
 	pfw reload

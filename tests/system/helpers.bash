@@ -515,17 +515,15 @@ nothing_is_left() { # [HOST]
 	equal "" "$(iptables_save "${1:-gw}" | grep -i portfwd)" "iptables"
 }
 
-# What others do: all rules away, ours and theirs.
+# What others do: all rules away, ours and theirs; at once, for a daemon is quick to put back ours.
 wipe() {
-	local tool table
+	local tool
 
 	nft_only in_ns gw nft flush ruleset
 	[ "$BACKEND" = iptables ] || return 0
 	for tool in iptables ip6tables; do
-		while read -r table; do
-			in_ns gw "$tool-legacy" -w -t "$table" -F
-			in_ns gw "$tool-legacy" -w -t "$table" -X
-		done < <(in_ns gw cat "/proc/net/${tool/tables/_tables}_names")
+		in_ns gw sed 's/.*/*&\nCOMMIT/' "/proc/net/${tool/tables/_tables}_names" |
+			in_ns gw "$tool-legacy-restore" -w
 	done
 }
 

@@ -68,3 +68,48 @@ names() {
 	[ ! -e "$CONFIG.journal" ]
 	grep -q 8003 "$CONFIG.journal.rejected"
 }
+
+# ---- Places of others
+
+refused() { # WHAT
+	local said
+
+	if said=$(pfw add more 8004 "$SERVER4:80" 2>&1); then
+		echo "it is not refused that the journal $1" >&2
+		return 1
+	fi
+	contains "$said" "$1"
+	equal secret "$(cat "$BATS_TEST_TMPDIR/victim")"
+	rm "$CONFIG.journal"
+}
+
+@test "what others put in place of the journal is neither read nor written" {
+	local victim=$BATS_TEST_TMPDIR/victim
+
+	echo secret > "$victim"
+	chmod 600 "$victim"
+	rm "$CONFIG.journal"
+	ln -s "$victim" "$CONFIG.journal"
+	refused "it is a symbolic link, not a file"
+	ln "$victim" "$CONFIG.journal"
+	refused "has other names too"
+	mkfifo "$CONFIG.journal"
+	refused "it is a pipe, not a file"
+	echo '{}' > "$CONFIG.journal"
+	chmod 666 "$CONFIG.journal"
+	refused "others may write it"
+	echo '{}' > "$CONFIG.journal"
+	# In a user namespace there may be nobody else.
+	if chown 65534 "$CONFIG.journal" 2> /dev/null; then
+		refused "belongs to somebody else"
+	fi
+	[ ! -e "$CONFIG.journal.rejected" ]
+}
+
+@test "a pipe for what is kept aside does not hold us" {
+	echo 'no line of ours' > "$CONFIG.journal"
+	mkfifo "$CONFIG.journal.rejected"
+	run in_net gw timeout 10 "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" add more 8004 "$SERVER4:80"
+	equal 1 "$status"
+	contains "$output" "cannot save $CONFIG.journal.rejected"
+}

@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# With own_table, portfwdd owns its table. If these fail, others change what they must not, or nobody
-# can change it any more, or a table of a daemon that was killed is lost.
+# With own_table, portfwdd owns its table. If these fail, others change what they must not, or
+# nobody can change it any more, or a table of a daemon that was killed is lost.
 #
 # As long as 20 tests.
 #
@@ -241,11 +241,24 @@ has_lines() { # FILE COUNT
 	pfw reload
 	equal "owner persist" "$(flags)"
 	connections 6
+	pfw diff
+	equal "true true 0" "$(pfw_json '"\(.owned) \(.in_sync) \(.warnings | length)"' status)"
 	daemon_stop
 	sed -i 's/"own_table": true/"own_table": false/' "$CONFIG"
 	pfw reload
 	equal "" "$(flags)"
 	connections 6
+}
+
+@test "what others did to other tables, between two reloads, is no hindrance" {
+	daemon_start
+	in_ns gw nft add table inet other
+	kill -HUP "$DAEMON_PID"
+	eventually 5 has_logged "why=signal"
+	equal 0 "$(logged warning)"
+	equal "owner persist" "$(flags)"
+	equal nftables "$(pfw_json .backend status)"
+	daemon_stop
 }
 
 @test "a bad file, and one that cannot be loaded, lose nothing" {
@@ -290,6 +303,22 @@ has_lines() { # FILE COUNT
 	equal "owner persist" "$(flags)"
 	visit 1
 	pfw diff
+	daemon_stop
+}
+
+@test "when iptables takes over, the table goes, and comes back as its own" {
+	built_in iptables || skip "built without iptables"
+	daemon_start
+	sed -i 's/"own_table": true/"own_table": true, "backend": "iptables"/' "$CONFIG"
+	eventually 5 has_logged "own_table is only for the nftables backend"
+	equal "" "$(in_ns gw nft list tables)"
+	visit 1
+	contains "$(pfw status)" "own_table is only for the nftables backend"
+	own_table true
+	pfw reload
+	equal "owner persist" "$(flags)"
+	visit 1
+	nft_only pfw diff
 	daemon_stop
 }
 

@@ -145,9 +145,20 @@ large_file() { # MIB PORT
 	pfw -q add web 8080 "$SERVER4:80"
 	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR" "$ETC" "$RUN_DIR"
 	local nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups)
-	run in_ns gw "${nobody[@]}" "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" list
-	equal 5 "$status" "$output"
-	contains "$output" 'only root and the group "portfwd" may ask it'
+	local command
+	for command in list status diff "add x 9 10.0.0.9" flush confirm; do
+		# shellcheck disable=SC2086 # words
+		run in_ns gw "${nobody[@]}" "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" $command
+		equal 5 "$status" "$output"
+		contains "$output" 'only root and the group "portfwd" may ask it'
+	done
+	# As root of a user namespace of one's own, in a network of one's own or not.
+	for command in -Ur -Urn; do
+		run in_ns gw "${nobody[@]}" unshare "$command" "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" list
+		equal 5 "$status" "$output"
+		contains "$output" "$RUN_DIR belongs to somebody else, or others may write there; use another --run-dir"
+	done
+	in_ns gw "${nobody[@]}" unshare -Urn "$PORTFWD" -c "$CONFIG" --run-dir /tmp/own list > /dev/null
 	run in_ns gw "${nobody[@]}" "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" check
 	equal 0 "$status" "$output"
 	run in_ns gw "${nobody[@]}" "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" export

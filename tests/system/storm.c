@@ -45,6 +45,7 @@ extern char **environ;
 struct says {
 	unsigned int version;
 	bool disabled;
+	bool runtime;		/* until the next boot only */
 };
 
 struct forward {
@@ -131,12 +132,7 @@ static void name_of(unsigned int number, char *ret)
 	snprintf(ret, 16, "s%05u", number);
 }
 
-/* Some are kept until the next boot only, and some begin in a drop-in. */
-static bool is_runtime(unsigned int number)
-{
-	return number % 49 == 3;
-}
-
+/* Some begin in a drop-in. */
 static bool is_drop_in(unsigned int number)
 {
 	return number % 49 == 6;
@@ -170,14 +166,14 @@ static void print_forward(unsigned int number, const struct says *says, char *re
 
 static int print_file(bool drop_in)
 {
-	const struct says says = { 1, false };
+	const struct says says = { .version = 1 };
 	const char *separator = "";
 	char text[TEXT];
 	unsigned int i;
 
 	printf("{\"forwards\": [");
 	for (i = 0; i < n_forwards; i += 2) {
-		if (is_drop_in(i) != drop_in || is_runtime(i))
+		if (is_drop_in(i) != drop_in)
 			continue;
 		print_forward(i, &says, text, sizeof(text));
 		printf("%s\n  %s", separator, text);
@@ -330,18 +326,30 @@ static unsigned int ask(struct client *client, const char *method, const char *p
 static unsigned int ask_of(struct client *client, const char *method, const struct forward *forward,
 			   const char *more, const char *body)
 {
-	char path[64], name[16];
+	char path[64];
 
-	name_of(forward->number, name);
-	snprintf(path, sizeof(path), "/v1/forwards/%s%s", name,
-		 is_runtime(forward->number) && !strcmp(method, "PUT") ? "?runtime" : "");
+	snprintf(path, sizeof(path), "/v1/forwards/s%05u", forward->number);
 	return ask(client, method, path, more, body);
 }
 
-static unsigned int post(struct client *client, const struct forward *forward, const char *body)
+/* The same with the forward as the body. */
+static unsigned int put_as(struct client *client, const struct forward *forward, const char *more,
+			   const struct says *wanted)
 {
-	return ask(client, "POST", is_runtime(forward->number) ? "/v1/forwards?runtime" : "/v1/forwards", "",
-		   body);
+	char path[64], body[TEXT];
+
+	print_forward(forward->number, wanted, body, sizeof(body));
+	snprintf(path, sizeof(path), "/v1/forwards/s%05u%s", forward->number,
+		 wanted->runtime ? "?runtime" : "");
+	return ask(client, "PUT", path, more, body);
+}
+
+static unsigned int post(struct client *client, const struct forward *forward, const struct says *wanted)
+{
+	char body[TEXT];
+
+	print_forward(forward->number, wanted, body, sizeof(body));
+	return ask(client, "POST", wanted->runtime ? "/v1/forwards?runtime" : "/v1/forwards", "", body);
 }
 
 /* ---- What became of it */
@@ -355,7 +363,8 @@ static void expect(struct client *client, unsigned int wanted, const struct forw
 
 static bool is_equal(const struct says *a, const struct says *b)
 {
-	return a->version == b->version && (!a->version || a->disabled == b->disabled);
+	return a->version == b->version &&
+	       (!a->version || (a->disabled == b->disabled && a->runtime == b->runtime));
 }
 
 /* Asks until somebody answers what the forward says. */
@@ -375,6 +384,7 @@ static struct says look(struct client *client, struct forward *forward)
 	if (!at || sscanf(at, "\"comment\":\"v%u\"", &says.version) != 1)
 		fail(client, "s%05u has no version: %s", forward->number, client->body);
 	says.disabled = strstr(client->body, "\"enabled\":false");
+	says.runtime = strstr(client->body, "/runtime.json\"");
 	snprintf(forward->tag, sizeof(forward->tag), "%s", client->tag);
 	return says;
 }
@@ -432,28 +442,32 @@ static void expect_refusal(struct client *client, const struct forward *forward,
 
 /* ---- What they do */
 
+/* Where it stands, it stays. */
 static struct says other_version(struct client *client, const struct forward *forward)
 {
-	return (struct says){ forward->says.version + 1 + at_random(client, 900), at_random(client, 10) == 0 };
+	const struct says *now = &forward->says;
+
+	return (struct says){
+		.version = now->version + 1 + at_random(client, 900),
+		.disabled = at_random(client, 10) == 0,
+		.runtime = now->version ? now->runtime : at_random(client, 20) == 0,
+	};
 }
 
 static void make(struct client *client, struct forward *forward)
 {
-	struct says wanted = { forward->says.version, forward->says.disabled };
-	char body[TEXT];
+	struct says wanted = forward->says;
 
 	client->doing = "POST";
 	if (wanted.version && at_random(client, 8) == 0) {
-		print_forward(forward->number, &wanted, body, sizeof(body));
-		post(client, forward, body);
+		post(client, forward, &wanted);
 		if (client->code)
 			expect(client, 200, forward);
 		client->counts[LOOKED]++;
 		return;
 	}
 	wanted = other_version(client, forward);
-	print_forward(forward->number, &wanted, body, sizeof(body));
-	post(client, forward, body);
+	post(client, forward, &wanted);
 	if (forward->says.version)
 		expect_refusal(client, forward, 409);
 	else
@@ -464,18 +478,17 @@ static void put(struct client *client, struct forward *forward)
 {
 	const struct says wanted = other_version(client, forward);
 	unsigned int kind = at_random(client, 4);
-	char body[TEXT], more[128] = "";
+	char more[128] = "";
 
 	client->doing = "PUT";
-	print_forward(forward->number, &wanted, body, sizeof(body));
 	if (kind == 0 && *forward->tag)
 		snprintf(more, sizeof(more), "If-Match: %s\r\n", forward->tag);
 	if (kind == 1 && at_random(client, 4) == 0) {
-		ask_of(client, "PUT", forward, "If-Match: \"0123456789abcdef\"\r\n", body);
+		put_as(client, forward, "If-Match: \"0123456789abcdef\"\r\n", &wanted);
 		expect_refusal(client, forward, 412);
 		return;
 	}
-	ask_of(client, "PUT", forward, more, body);
+	put_as(client, forward, more, &wanted);
 	settle(client, forward, forward->says.version ? 200 : 201, &wanted, CHANGED);
 }
 
@@ -520,7 +533,7 @@ static unsigned int choose_group(struct client *client, struct forward *forwards
 		forward = &client->own[at_random(client, client->n_own)];
 		for (i = 0; i < n && forwards[i] != forward; i++)
 			;
-		if (i == n && forward->says.version && !is_runtime(forward->number) &&
+		if (i == n && forward->says.version && !forward->says.runtime &&
 		    !is_drop_in(forward->number))
 			forwards[n++] = forward;
 	}
@@ -702,7 +715,7 @@ static void run_add(struct client *client, struct forward *forward)
 	}
 	if (wanted.disabled)
 		words[n++] = (char *)"--disabled";
-	if (is_runtime(forward->number))
+	if (wanted.runtime)
 		words[n++] = (char *)"--runtime";
 	run_for(client, forward, words, &wanted, 0);
 }
@@ -774,7 +787,7 @@ static void begin(struct client *client, unsigned int number, uint64_t seed)
 	for (i = number; i < n_forwards; i += n_clients) {
 		client->own[client->n_own].number = i;
 		/* As print_file() has it. */
-		client->own[client->n_own++].says.version = i % 2 == 0 && !is_runtime(i);
+		client->own[client->n_own++].says.version = i % 2 == 0;
 	}
 }
 

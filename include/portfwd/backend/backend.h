@@ -26,7 +26,7 @@ struct pfw_text_format {
 enum pfw_ownership {
 	PFW_OWNED_BY_NOBODY,	/* everybody may: what somebody owns, or did, is a difference */
 	PFW_OWNED_BY_ANYBODY,	/* that is left as it is */
-	PFW_OWNED_BY_US,	/* only this process, as long as its handle is open */
+	PFW_OWNED_BY_US,	/* only this program, as long as its handle is open */
 };
 
 struct pfw_backend {
@@ -114,11 +114,12 @@ struct pfw_backend {
 	uint32_t (*port)(const struct pfw_backend_handle *handle);
 
 	/*
-	 * Says who is to own what stands; nobody, before it is called. -EOPNOTSUPP without words: the
-	 * kernel gives this process nothing to own, so it is left to anybody. NULL: no kernel does.
+	 * Says who is to own what stands; nobody, before it is called. -EOPNOTSUPP without words:
+	 * the kernel gives nothing to own, so it is left to anybody. NULL: no kernel does.
 	 */
-	int (*own)(struct pfw_backend_handle *handle, enum pfw_ownership who, struct pfw_error *err);
-	/* The port, as above, of who owns what stands now; 0: nobody, or it is not known. NULL with own. */
+	int (*own)(struct pfw_backend_handle *handle, enum pfw_ownership who,
+		   struct pfw_error *err);
+	/* The port of who owns what stands now; 0: nobody, or it is not known. NULL with own. */
 	uint32_t (*owner)(struct pfw_backend_handle *handle);
 
 	/*

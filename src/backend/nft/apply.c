@@ -301,11 +301,11 @@ static int tell_refusal(struct pfw_backend_handle *handle, const struct transact
 {
 	uint32_t port = refusal->code == -EPERM ? nft_owner(handle) : 0;
 
-	if (port && port != pfw_netlink_port(handle->nl))
+	if (port && port != handle->port)
 		return pfw_fail(err, PFW_FAILED, refusal->code,
-				"table inet " NFT_TABLE " is owned by another program (netlink port %u), "
-				"most likely a portfwdd that is not asked from here, and only that one "
-				"may change it; end that program, then try again", port);
+				"table inet " NFT_TABLE " is owned by another program (netlink port "
+				"%u), most likely a portfwdd that is not asked from here, and only "
+				"that one may change it; end that program, then try again", port);
 	return name_refusal(tx, refusal, err);
 }
 
@@ -325,10 +325,12 @@ static bool is_deletion(const struct transaction *tx, const struct pfw_refusal *
  * after a read of this very generation it is not, but for elements that expire without
  * a word.
  */
-static bool may_be_stale(const struct pfw_backend_handle *handle, const struct transaction *tx,
+static bool may_be_stale(struct pfw_backend_handle *handle, const struct transaction *tx,
 			 const struct pfw_refusal *refusal)
 {
 	if (refusal->code == -ENOENT && is_deletion(tx, refusal))
+		return true;
+	if (refusal->code == -EPERM && nft_owner_has_ended(handle))
 		return true;
 	if ((refusal->code == -ENFILE || refusal->code == -EBUSY) && !handle->has_read)
 		return true;
@@ -426,6 +428,8 @@ int nft_try(struct pfw_backend_handle *handle, const struct pfw_image *image, st
 	struct transaction tx = { 0 };
 	int code = pfw_difference_make(&nothing, image, &all, err);
 
+	/* Whatever this handle has read before has nothing to do with it. */
+	handle->generation = 0;
 	if (!code)
 		code = build_and_send(handle, &tx, image, &all, false, true, ret, err);
 	transaction_free(&tx);

@@ -20,12 +20,13 @@ struct pfw_backend_handle {
 	uint32_t room[NFT_SETS + 1];	/* of fitted sets, by number, as last read; 0: no limit */
 	enum pfw_ownership ownership;	/* as it should be */
 	bool can_own;			/* the kernel has said so */
+	uint32_t awaited;		/* port of an owner that was waited for */
 };
 
 /* The flags of the table by which it is, or was, somebody's own. Zero-filled. */
 struct nft_flags_value {
 	uint32_t flags;
-	uint32_t port;	/* of who owns it; 0: nobody, or this process */
+	uint32_t port;	/* of who owns it; 0: nobody, or this program */
 };
 /* Of an item of this kind; NULL has none. */
 struct nft_flags_value nft_flags_value(const struct pfw_item *item);
@@ -143,6 +144,11 @@ int nft_ask_table(struct pfw_backend_handle *handle, struct nft_table *ret, stru
 /* Who owns the table; see own.c. */
 int nft_own(struct pfw_backend_handle *handle, enum pfw_ownership who, struct pfw_error *err);
 uint32_t nft_owner(struct pfw_backend_handle *handle);
+/*
+ * Whether it was somebody else a moment ago, and is nobody any more: one that is killed takes
+ * that long to end. Nobody is waited for twice.
+ */
+bool nft_owner_has_ended(struct pfw_backend_handle *handle);
 /* Whether it is whoever should; and what of the rest is an item of the image. */
 bool nft_is_rightly_owned(const struct pfw_backend_handle *handle, const struct nft_table *table);
 int nft_flags_read(const struct pfw_backend_handle *handle, const struct nft_table *table,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who owns table inet portfwd. The kernel lets only the netlink socket that made a table with the flag
- * "owner" change it. When that socket is closed, a table with the flag "persist" stays, and then
- * anybody may change it, or own it: NEWTABLE with both flags. No other table that stands
- * can get these flags, or lose them.
+ * Who owns table inet portfwd. The kernel lets only the netlink socket that made a table with the
+ * flag "owner" change it. When that socket is closed, a table with the flag "persist" stays, and
+ * then anybody may change it, or own it: NEWTABLE with both flags. No other table that
+ * stands can get these flags, and none can lose them (nf_tables_updtable()).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,11 +11,16 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <string.h>
+#include <time.h>
 
 #include "nft.h"
 
 /* A name that nobody else will take. */
 #define TRIED_TABLE NFT_TABLE " tries to own"
+
+/* How often to look whether an owner has ended, and the pause, in ms. */
+#define END_ATTEMPTS 20
+#define END_PAUSE 10
 
 /* Has the kernel check whether it would make such a table. */
 static int try_owning(struct pfw_backend_handle *handle, struct pfw_error *err)
@@ -34,7 +39,7 @@ static int try_owning(struct pfw_backend_handle *handle, struct pfw_error *err)
 	}
 	ret = pfw_batch_send(handle->nl, &batch, 0, true, &refusal, err);
 	pfw_batch_free(&batch);
-	/* EINVAL before Linux 5.12, EOPNOTSUPP before 6.9. Who is not permitted is told so by what follows. */
+	/* Before Linux 5.12 and 6.9. Who is not permitted is told so by what follows. */
 	if (ret == -ECANCELED)
 		return refusal.code == -EINVAL || refusal.code == -EOPNOTSUPP ? -EOPNOTSUPP : 0;
 	return err->count ? ret : 0;
@@ -58,6 +63,20 @@ uint32_t nft_owner(struct pfw_backend_handle *handle)
 	struct nft_table table;
 
 	return nft_ask_table(handle, &table, &ignored) ? 0 : table.port;
+}
+
+bool nft_owner_has_ended(struct pfw_backend_handle *handle)
+{
+	const struct timespec pause = { .tv_nsec = END_PAUSE * 1000 * 1000 };
+	const uint32_t owner = nft_owner(handle);
+	unsigned int attempt;
+
+	if (handle->ownership != PFW_OWNED_BY_US || !owner || owner == handle->awaited)
+		return false;
+	handle->awaited = owner;
+	for (attempt = 0; attempt < END_ATTEMPTS && nft_owner(handle) == owner; attempt++)
+		nanosleep(&pause, NULL);
+	return attempt < END_ATTEMPTS;
 }
 
 static bool is_ours(const struct pfw_backend_handle *handle, const struct nft_table *table)

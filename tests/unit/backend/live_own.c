@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Who owns the table: what its flags allow the kernel, and what becomes of them. */
 #include <errno.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "../../../src/backend/nft/nft.h"
 #include "live.h"
@@ -26,22 +29,21 @@ static void both_free(struct both *both)
 	live_free(&both->ours);
 }
 
-static struct pfw_backend_handle *open_for(enum pfw_ownership who)
+static void set(struct pfw_backend_handle *handle, enum pfw_ownership who)
 {
-	struct pfw_backend_handle *handle = live_open();
 	struct pfw_error err = PFW_ERROR_INIT;
 	char line[1024];
 	int ret = pfw_backend_nftables.own(handle, who, &err);
 
 	ck_assert_msg(!ret, "%d, %s", ret, unit_error(&err, 0, line));
-	return handle;
 }
 
-static void set(struct pfw_backend_handle *handle, enum pfw_ownership who)
+static struct pfw_backend_handle *open_for(enum pfw_ownership who)
 {
-	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_backend_handle *handle = live_open();
 
-	ck_assert_int_eq(pfw_backend_nftables.own(handle, who, &err), 0);
+	set(handle, who);
+	return handle;
 }
 
 /* The flags as the kernel tells them to anybody. */
@@ -174,10 +176,44 @@ START_TEST(test_generation)
 }
 END_TEST
 
+/* If this fails, a daemon that starts when another was just killed does not get the table. */
+START_TEST(test_owner_ends)
+{
+	const struct timespec moment = { .tv_nsec = 50 * 1000 * 1000 };
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_backend_handle *owner, *next;
+	struct pfw_image before = { 0 };
+	struct both both;
+	pid_t child;
+
+	sandbox_enter();
+	both_make(&both);
+	owner = open_for(PFW_OWNED_BY_US);
+	next = open_for(PFW_OWNED_BY_US);
+	live_bring(owner, &both.ours.image, "ours");
+	live_read(next, &before);
+	/* It lives for as long as anybody has its socket. */
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (!child) {
+		nanosleep(&moment, NULL);
+		_exit(0);
+	}
+	pfw_backend_nftables.close(owner);
+	ck_assert_uint_eq(flags_of(next), NFT_TABLE_OWNED);
+	ck_assert_int_eq(live_apply(next, &before, &both.ours.image, false, &err), -ESTALE);
+	live_bring(next, &both.ours.image, "of the next one");
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	pfw_backend_nftables.close(next);
+	pfw_image_free(&before);
+	both_free(&both);
+}
+END_TEST
+
 TCase *live_own_case(void)
 {
 	TCase *tcase;
 
-	UNIT_CASE(tcase, "own", test_switched, test_of_another, test_generation);
+	UNIT_CASE(tcase, "own", test_switched, test_of_another, test_generation, test_owner_ends);
 	return tcase;
 }

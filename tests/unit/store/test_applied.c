@@ -308,6 +308,60 @@ START_TEST(test_copy_follows_the_journal)
 }
 END_TEST
 
+static bool is_there(struct folder *folder, const char *name)
+{
+	return !access(folder_path(folder, name), F_OK);
+}
+
+/*
+ * Whoever serves others meanwhile writes a copy in the same other thread. If this fails, everybody
+ * waits for a large file, or the copy is of what no file says.
+ */
+START_TEST(test_copy_is_written_with_the_file)
+{
+	struct pfw_settling *settling = NULL;
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct folder folder;
+	struct desk desk;
+	bool same = false;
+	struct stat st;
+	ino_t inode;
+
+	folder_init(&folder);
+	folder_write(&folder, "p.json", OLD);
+	desk_open(&desk, &folder, true);
+	ck_assert_int_eq(pfw_store_keep(desk.store, PFW_KEPT_APPLIED, false, &err), 0);
+	desk_must(&desk, "c=5");
+	ck_assert_int_eq(pfw_store_settle_begin(desk.store, &settling, &err), 0);
+	ck_assert_int_eq(pfw_settling_prepare(settling, &err), 0);
+	ck_assert_int_eq(stat(folder_path(&folder, ".p.json.applied.new"), &st), 0);
+	inode = st.st_ino;
+	ck_assert_int_eq(pfw_store_settle_end(desk.store, settling, &err), 0);
+	pfw_settling_free(settling);
+	ck_assert_int_eq(stat(folder_path(&folder, ".p.json.applied"), &st), 0);
+	ck_assert(st.st_ino == inode);
+	ck_assert_int_eq(pfw_store_is_applied(desk.store, &same, &err), 0);
+	ck_assert(same);
+
+	/* What has come meanwhile is applied and in no file: the copy waits for it. */
+	desk_must(&desk, "d=6");
+	ck_assert_int_eq(pfw_store_settle_begin(desk.store, &settling, &err), 0);
+	ck_assert_int_eq(pfw_settling_prepare(settling, &err), 0);
+	desk_must(&desk, "e=7");
+	ck_assert_int_eq(pfw_store_settle_end(desk.store, settling, &err), 0);
+	pfw_settling_free(settling);
+	ck_assert(!is_there(&folder, ".p.json.applied.new"));
+	ck_assert_int_eq(stat(folder_path(&folder, ".p.json.applied"), &st), 0);
+	ck_assert(st.st_ino == inode);
+	desk_must(&desk, "!");
+	ck_assert_int_eq(pfw_store_is_applied(desk.store, &same, &err), 0);
+	ck_assert(same);
+	ck_assert(!is_there(&folder, ".p.json.applied.new"));
+	desk_close(&desk);
+	folder_free(&folder);
+}
+END_TEST
+
 TCase *applied_case(void)
 {
 	TCase *tcase;
@@ -315,7 +369,8 @@ TCase *applied_case(void)
 	UNIT_CASE(tcase, "applied", test_files_return, test_removed_files_return,
 		  test_names_of_drop_ins, test_copy_is_private_and_written_once,
 		  test_damaged_copy_is_none, test_what_was_tried_is_applied_once_confirmed,
-		  test_no_files_at_all, test_copy_follows_the_journal, test_mark);
+		  test_no_files_at_all, test_copy_follows_the_journal,
+		  test_copy_is_written_with_the_file, test_mark);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	return tcase;
 }
