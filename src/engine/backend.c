@@ -252,13 +252,14 @@ int engine_part_backends(struct pfw_engine *engine, struct pfw_error *err)
 	return ret;
 }
 
-void engine_hasten(struct pfw_engine *engine)
+static void prepare(struct pfw_engine *engine, bool write)
 {
 	const struct engine_backend *backend;
 
 	for (backend = engine->backends; backend < &engine->backends[ENGINE_BACKENDS]; backend++)
-		if (backend->handle && backend->ops->hasten)
-			backend->ops->hasten(backend->handle, engine->locks != PFW_ENGINE_WAIT);
+		if (backend->handle && backend->ops->prepare)
+			backend->ops->prepare(backend->handle, write,
+					      engine->locks != PFW_ENGINE_WAIT);
 }
 
 int engine_open_backends(struct pfw_engine *engine, bool write, bool anew, struct pfw_error *err)
@@ -273,7 +274,7 @@ int engine_open_backends(struct pfw_engine *engine, bool write, bool anew, struc
 	}
 	if (!ret)
 		ret = open_other(engine, write, anew, err);
-	engine_hasten(engine);
+	prepare(engine, write);
 	return ret ? ret : open_host(engine, err);
 }
 
@@ -292,7 +293,7 @@ int engine_open_all(struct pfw_engine *engine, struct pfw_error *err)
 		else if (is_known(engine, pfw_backends[n]))
 			return pfw_fail(err, failed[n].kind, code, "%s", failed[n].item[0].message);
 	}
-	engine_hasten(engine);
+	prepare(engine, true);
 	return n_open ? open_host(engine, err) : refuse_all(failed, n, err);
 }
 

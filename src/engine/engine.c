@@ -98,7 +98,6 @@ void pfw_engine_close(struct pfw_engine *engine)
 void pfw_engine_set_locks(struct pfw_engine *engine, enum pfw_engine_locks locks)
 {
 	engine->locks = locks;
-	engine_hasten(engine);
 }
 
 int pfw_engine_part(struct pfw_engine *engine, struct pfw_error *err)

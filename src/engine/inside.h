@@ -145,8 +145,6 @@ int engine_tell_unowned(struct pfw_engine *engine, struct pfw_report *report,
 			struct pfw_error *err);
 /* For pfw_engine_part(). */
 int engine_part_backends(struct pfw_engine *engine, struct pfw_error *err);
-/* Has those that are open wait, or not, as the engine does. */
-void engine_hasten(struct pfw_engine *engine);
 /* The one that option or settings name, or NULL: with auto, or where it is not built in. */
 const struct pfw_backend *engine_named_backend(const struct pfw_engine *engine);
 /* Fails where that one is not built in. */

@@ -122,6 +122,14 @@ no_children() {
 	# Of each kind some, with connections through some of them.
 	many "$MANY" "$(jq '.forwards' "$BATS_TEST_DIRNAME/../golden/gateway.json")" '{ "ip_forward": true }'
 	begin
+	host_add server
+	link_add gw far server far
+	in_ns gw ip route add 10.0.0.0/8 dev far
+	for name in 1 2; do
+		in_ns gw timeout 0.2 bash -c '> /dev/tcp/10.0.0.7/8080' 2> /dev/null || true
+	done
+	answers 200 GET /v1/forwards/f7
+	equal 2 "$(field .connections)" "connections"
 	answers 200 GET /v1/forwards
 	one=$body
 	for name in f7 "f$((MANY - 1))" $(jq -r '.forwards[].name' "$BATS_TEST_DIRNAME/../golden/gateway.json"); do
@@ -131,6 +139,8 @@ no_children() {
 	done
 	answers 200 POST /v1/commands/list '{"names": ["f3", "f1"]}'
 	equal "f3 f1" "$(field '[.forwards[].name] | join(" ")')"
+	answers 200 HEAD /v1/forwards
+	equal "application/json" "$type"
 	refuses 404 'there is no forward "nobody"' "" GET /v1/forwards/nobody
 	refuses 404 'there is no forward "nobody"' "" POST /v1/commands/list '{"names": ["f1", "nobody"]}'
 }

@@ -185,10 +185,11 @@ struct pfw_backend {
 	int (*part)(struct pfw_backend_handle *handle, struct pfw_error *err);
 
 	/*
-	 * Whether to wait for nobody from now on: a lock that others hold is -ETIMEDOUT, and a read that
-	 * others disturb -EAGAIN. NULL: nobody is waited for.
+	 * For what follows: whether to change what is read (write, if it was opened to), and whether to wait
+	 * for nobody: a lock that others hold is -ETIMEDOUT then, and a read that others disturb -EAGAIN.
+	 * NULL: that is all one.
 	 */
-	void (*hasten)(struct pfw_backend_handle *handle, bool hasty);
+	void (*prepare)(struct pfw_backend_handle *handle, bool write, bool hasty);
 
 	/*
 	 * Lets go of what a read holds against others until an apply, where none will come. NULL: a read

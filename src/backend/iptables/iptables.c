@@ -38,8 +38,9 @@ static int ipt_part(struct pfw_backend_handle *handle, struct pfw_error *err)
 	return 0;
 }
 
-static void ipt_hasten(struct pfw_backend_handle *handle, bool hasty)
+static void ipt_prepare(struct pfw_backend_handle *handle, bool write, bool hasty)
 {
+	handle->write = write;
 	handle->hasty = hasty;
 }
 
@@ -139,7 +140,7 @@ const struct pfw_backend pfw_backend_iptables = {
 	.shielded = ipt_shielded,
 	.formats = ipt_formats,
 	.part = ipt_part,
-	.hasten = ipt_hasten,
+	.prepare = ipt_prepare,
 	.release = ipt_release,
 	.close = ipt_close,
 };

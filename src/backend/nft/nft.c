@@ -44,8 +44,9 @@ static int nft_part(struct pfw_backend_handle *handle, struct pfw_error *err)
 	return pfw_netlink_open(&handle->nl, err);
 }
 
-static void nft_hasten(struct pfw_backend_handle *handle, bool hasty)
+static void nft_prepare(struct pfw_backend_handle *handle, bool write, bool hasty)
 {
+	(void)write;
 	handle->hasty = hasty;
 }
 
@@ -100,6 +101,6 @@ const struct pfw_backend pfw_backend_nftables = {
 	.is_shield = nft_is_shield,
 	.guard_holds = nft_guard_holds,
 	.part = nft_part,
-	.hasten = nft_hasten,
+	.prepare = nft_prepare,
 	.close = nft_close,
 };

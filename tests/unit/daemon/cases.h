@@ -5,6 +5,7 @@
 
 #include "../unit.h"
 
+TCase *child_case(void);
 TCase *files_case(void);
 TCase *log_case(void);
 TCase *notify_case(void);

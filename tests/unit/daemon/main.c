@@ -4,8 +4,8 @@
 
 int main(void)
 {
-	TCase *const cases[] = { files_case(), log_case(), notify_case(), options_case(),
-				 socket_case() };
+	TCase *const cases[] = { child_case(), files_case(), log_case(), notify_case(),
+				 options_case(), socket_case() };
 
 	return unit_run("daemon", cases, COUNT(cases));
 }
