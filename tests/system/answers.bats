@@ -138,7 +138,7 @@ seen_of() { # FILE
 			pfw remove drop || echo "exit code $?"
 		} > "$BATS_TEST_TMPDIR/$way" 2>&1
 	done
-	equal 65 "$(grep -c '^=> ' "$BATS_TEST_TMPDIR/without")" "commands"
+	equal 78 "$(grep -c '^=> ' "$BATS_TEST_TMPDIR/without")" "commands"
 	has_logged "not loaded: 80800 is not a port"
 	diff -u "$BATS_TEST_TMPDIR/without" "$BATS_TEST_TMPDIR/with"
 }
