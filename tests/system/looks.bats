@@ -271,6 +271,9 @@ look_and_stop() {
 	begin
 	look_and_stop
 	daemon_stop
-	! wait "$CLIENT"
+	if wait "$CLIENT"; then
+		echo "the client got an answer" >&2
+		return 1
+	fi
 	ended "$CHILD"
 }
