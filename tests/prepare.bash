@@ -15,8 +15,7 @@ PACKAGES_BUILD=(
 PACKAGES_HOSTS=(iproute2 iptables netbase nftables socat util-linux)
 PACKAGES_TEST=(
 	bats check clang conntrack curl jq libc6-dbg mandoc python3-jsonschema python3-yaml strace systemd
-	valgrind
-	xz-utils
+	valgrind xz-utils
 )
 export PACKAGES_BUILD PACKAGES_HOSTS PACKAGES_TEST
 

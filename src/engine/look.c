@@ -332,6 +332,21 @@ int pfw_engine_glance(struct pfw_engine *engine, const uint32_t *ids, size_t n,
 	return code;
 }
 
+bool pfw_engine_stands(struct pfw_engine *engine, uint32_t id)
+{
+	struct side sides[ENGINE_BACKENDS] = { 0 };
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	bool stands;
+
+	if (!engine->compared || engine->on_trial || engine->backends[ENGINE_OTHER].ops ||
+	    !engine->backends[ENGINE_PACKETS].ops->glance)
+		return false;
+	stands = !fill_glance(engine, &id, 1, &sides[ENGINE_PACKETS], &ignored) &&
+		 !side_fill_host(engine, &sides[ENGINE_HOST], &ignored) && !sides_steps(sides);
+	sides_free(sides);
+	return stands;
+}
+
 void pfw_view_free(struct pfw_view *view)
 {
 	free(view->missing);

@@ -250,7 +250,8 @@ static int add_forward(struct pfw_engine *engine, const struct pfw_request *requ
 	if (replaced && !request->replace)
 		return refuse_other(there, &change.forward, engine, err);
 	/* What stands in the file may still be missing in the kernel. */
-	code = pfw_engine_change(engine, &change, stands ? 0 : 1, &manner, report, err);
+	if (!stands || !pfw_engine_stands(engine, pfw_ruleset_find(ruleset, change.name)))
+		code = pfw_engine_change(engine, &change, stands ? 0 : 1, &manner, report, err);
 	if (code)
 		return code;
 	*ret = json_pack("{s:b, s:b, s:b, s:o, s:s}", "changed", (int)(!stands || report->n_steps),

@@ -215,6 +215,9 @@ int local_call(struct local *service, enum pfw_verb verb, const struct pfw_reque
 		ret = pfw_engine_load(engine, &load, err);
 	if (!ret && request->current && !pfw_engine_is_current(engine))
 		ret = pfw_fail(err, PFW_FAILED, -ESTALE, "the files have changed since they were read");
+	/* What it does now is no news, and would be more than anybody can take in. */
+	if (!ret && service->watch)
+		pfw_watch_follow(service->watch, engine);
 	if (!ret)
 		ret = row->answer(engine, request, &answer, err);
 	if (!ret)

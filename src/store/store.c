@@ -420,6 +420,18 @@ static int load_files(struct pfw_store *store, struct loaded *to, bool required,
 	return pfw_config_finish(ruleset, to->paths, err);
 }
 
+/* Who can write there can send anybody's connections anywhere. */
+static void warn_of_writers(struct loaded *to)
+{
+	struct pfw_buffer *notice = &to->journal.notice;
+	const struct file *file;
+
+	for (file = to->files; file < to->files + to->n_files; file++)
+		if (file->seen.exists && file->seen.stat.st_mode & S_IWOTH)
+			pfw_buffer_printf(notice, "%severybody may write %s", notice->len ? "; " : "",
+					  file->path);
+}
+
 /* The journal first: what goes from it goes to the file, and so it is seen in any case. */
 static int load_all(struct pfw_store *store, struct loaded *to, bool required,
 		    struct pfw_ruleset *ruleset, struct pfw_error *err)
@@ -434,6 +446,8 @@ static int load_all(struct pfw_store *store, struct loaded *to, bool required,
 		to->digest = pfw_hash(to->files[0].text, to->files[0].doc.len);
 	if (!ret && text)
 		ret = journal_replay(store, to, text, len, ruleset, err);
+	if (!ret)
+		warn_of_writers(to);
 	free(text);
 	return ret;
 }

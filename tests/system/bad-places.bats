@@ -100,6 +100,17 @@ for_saving() { # ID CODE TEXT
 	settle
 }
 
+@test "a file that everybody may write is told of" {
+	pfw -q reload
+	chmod o+w "$CONFIG"
+	run pfw reload
+	equal 0 "$status"
+	contains "$output" "warning: everybody may write $CONFIG"
+	chmod o-w "$CONFIG"
+	run pfw reload
+	[[ $output != *warning* ]]
+}
+
 @test "something else in place of the lock" {
 	rm "${CONFIG%/*}/.portfwd.lock"
 	ln -s "$BATS_TEST_TMPDIR/victim" "${CONFIG%/*}/.portfwd.lock"
@@ -185,7 +196,7 @@ for_applying() { # ID CODE TEXT
 	chmod 500 "$NET"
 	chmod 500 "$BATS_TEST_TMPDIR/etc"
 	rm "$NET/lock"
-	typed lock-unwritable 5 'cannot open @NET@/lock: Permission denied' add extra 9999 10.0.0.9:80
+	typed lock-unwritable 5 'cannot open @NET@/lock: Permission denied; run as root' add extra 9999 10.0.0.9:80
 	settle
 }
 

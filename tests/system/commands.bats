@@ -5,6 +5,7 @@
 # leaves kernel and file as they were. tests/run has this file run under valgrind too.
 #
 # Backends: nftables
+# Through a daemon: nftables
 
 bats_require_minimum_version 1.5.0
 load helpers

@@ -4,6 +4,7 @@
 # Many at once: nothing is lost, in file or kernel.
 #
 # Backends: nftables iptables
+# Through a daemon: nftables iptables
 
 load helpers
 load daemon

@@ -6,6 +6,7 @@
 # Connections that are open while forwards change: those of what is gone are cut, all others go on.
 #
 # Backends: nftables iptables
+# Through a daemon: nftables
 
 load helpers
 load held
@@ -114,8 +115,12 @@ send_on() { # HOST SOCAT-ADDRESS
 	pfw disable --drain web
 	carries two new disabled
 	pfw enable web
-	echo '{}' | config
-	pfw reload --drain
+	if through_daemon; then # which loads a saved file at once, and drains nothing
+		EDITOR='f() { echo {} > "$1"; }; f' pfw edit --drain
+	else
+		echo '{}' | config
+		pfw reload --drain
+	fi
 	carries one web reloaded
 	carries two new reloaded
 	unreachable tcp client "$WAN4" 8080

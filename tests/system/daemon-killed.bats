@@ -110,11 +110,10 @@ change_drop_in() {
 	code=$(ask PUT forwards/beside "$(forward beside 8101)")
 }
 # What the journal has removed comes to another file.
-move_away_prepare() {
-	[ "$(ask DELETE forwards/old)" = 204 ]
-	old="beside=8100 more=8002 web=8080"
-}
 move_away() {
+	remove
+	[ "$code" = 204 ] || return 0
+	old=$new
 	new="beside=8100 more=8002 old=8009 web=8080"
 	code=$(ask POST 'forwards?runtime' "$(forward old 8009)")
 }
@@ -130,7 +129,7 @@ reload() {
 
 # ---- Moments
 
-CALLS=write,fsync,fdatasync,fchmod,rename,unlink,link,ftruncate,mkdir,sendmsg,setsockopt
+CALLS=write,fsync,fdatasync,fchmod,rename,unlink,link,ftruncate,sendmsg,setsockopt
 
 # Traces one thread: the loop, or the one that writes the file.
 trace() { # loop|writer STRACE-OPTION …
@@ -139,18 +138,21 @@ trace() { # loop|writer STRACE-OPTION …
 	shift
 	ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 strace -qq -o /run/calls -p "$thread" "$@" 3>&- &
 	tracer=$!
-	eventually 10 eval "grep -q '^TracerPid:[[:space:]]*[1-9]' /proc/$DAEMON_PID/task/$thread/status"
+	eventually 10 is_traced "$DAEMON_PID/task/$thread"
+}
+
+is_traced() { # THREAD
+	[ "$(awk '/^TracerPid/ { print $2 }' "/proc/$1/status" 2> /dev/null)" != 0 ]
 }
 
 # A daemon that has just these forwards, and has written its file once, so that all threads are there.
-begin() { # WHAT
+begin() {
 	files_anew
 	old=$BEFORE
 	daemon_start "${BACKEND_WORDS[@]}"
 	ask POST forwards "$(forward first 8999)" > /dev/null
 	ask DELETE forwards/first > /dev/null
 	eventually 10 is_settled
-	! declare -F "$1_prepare" > /dev/null || "$1_prepare"
 }
 
 finish() {
@@ -159,15 +161,19 @@ finish() {
 	DAEMON_PID=
 }
 
-# The moments of something, a line each: a system call, and the how manieth of its kind it is.
-moments() { # WHAT loop|writer
-	begin "$1"
+# The moments of something that was traced, a line each: a system call, and the how manieth of its kind it is.
+moments() {
+	sed 's/(.*//' /run/calls | awk '/^[a-z]/ { print $1, ++n[$1] }'
+}
+
+moments_of() { # WHAT loop|writer
+	begin
 	trace "$2" -e "trace=$CALLS"
 	"$1"
 	[ "$code" = 200 ] || [ "$code" = 201 ] || [ "$code" = 204 ]
 	eventually 10 is_done
 	finish
-	sed 's/(.*//' /run/calls | awk '/^[a-z]/ { print $1, ++n[$1] }'
+	moments
 }
 
 # Whoever comes next.
@@ -180,9 +186,9 @@ next() {
 }
 
 killed_at() { # WHAT loop|writer CALL NUMBER
-	local moment="seed $SEED: $1, $2 killed before $3 $4" now left
+	moment="seed $SEED: $1, $2 killed before $3 $4"
 
-	begin "$1"
+	begin
 	trace "$2" -e "trace=$3" -e "inject=$3:signal=KILL:when=$4"
 	"$1"
 	eventually 10 is_done
@@ -193,6 +199,13 @@ killed_at() { # WHAT loop|writer CALL NUMBER
 	fi
 	finish
 	next
+	is_as_answered
+}
+
+# What was answered is there, and what was not may be; whoever comes sees the same.
+is_as_answered() {
+	local now left
+
 	now=$(state)
 	[ "$now" = "$new" ] || { [ "$now" = "$old" ] && [[ $code != 2* ]]; } || {
 		printf '%s (answer: %s)\n   now: %s\nbefore: %s\n after: %s\n' "$moment" "$code" "$now" "$old" "$new" >&2
@@ -211,20 +224,39 @@ killed_at() { # WHAT loop|writer CALL NUMBER
 	equal ".portfwd.json.applied .portfwd.lock portfwd.json some.json" "$left" "$moment: files"
 }
 
+# Those of the list that are tried.
+choose() {
+	[ "$MOMENTS" != all ] || exec cat
+	shuf -n "$MOMENTS" --random-source=<(yes "$RANDOM")
+}
+
 killed_often() { # WHAT loop|writer
-	local list chosen call number
-	list=$(moments "$@")
-	[ -n "$list" ] || {
-		echo "$*: no moments" >&2
-		return 1
-	}
-	chosen=$list
-	[ "$MOMENTS" = all ] || chosen=$(shuf -n "$MOMENTS" --random-source=<(yes "$RANDOM") <<< "$list")
-	while read -r call number; do
+	local list call number
+	list=$(moments_of "$@")
+	[ -n "$list" ]
+	while read -r call number <&9; do
 		killed_at "$@" "$call" "$number"
-	done <<< "$chosen"
-	echo "# $* with $BACKEND: $(wc -l <<< "$list") moments, killed at $killed, too late for $survived" >&3
+	done 9< <(choose <<< "$list")
+	echo "# seed $SEED, $* with $BACKEND: $(wc -l <<< "$list") moments, killed at $killed, too late for $survived" >&3
 	[ "$killed" -gt 0 ]
+}
+
+# Starts one that finds a journal, traced from its beginning.
+start_traced() { # STRACE-OPTION …
+	begin
+	remove_two
+	finish
+	rm "$RUN_DIR/portfwd.sock"
+	# Without what its libraries do before it is there.
+	ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 nsenter --net=/run/netns/gw strace -qq -o /run/calls "$@" \
+		"$PORTFWDD" -c "$CONFIG" --run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" --foreground \
+		3>&- < /dev/null 2>> "$DAEMON_LOG" &
+	DAEMON_PID=$!
+	eventually 10 serves_or_gone
+}
+
+serves_or_gone() {
+	[ -S "$RUN_DIR/portfwd.sock" ] || is_gone
 }
 
 @test "while it adds" { killed_often add loop; }
@@ -236,5 +268,23 @@ killed_often() { # WHAT loop|writer
 @test "while it changes a drop-in" { killed_often change_drop_in loop; }
 @test "while something moves from the file to the run directory" { killed_often move_away loop; }
 @test "while it writes the file, which takes its time" { killed_often remove_two writer; }
+@test "while it starts, with what another has left in the journal" {
+	local list call number
+
+	start_traced -e "trace=$CALLS"
+	kill -TERM "$(cat "$RUN_DIR/portfwdd.lock")"
+	wait "$DAEMON_PID"
+	list=$(moments)
+	while read -r call number <&9; do
+		moment="seed $SEED: start, killed before $call $number"
+		start_traced -e "trace=$call" -e "inject=$call:signal=KILL:when=$number"
+		is_gone || kill -KILL "$(cat "$RUN_DIR/portfwdd.lock")"
+		wait "$DAEMON_PID" 2> /dev/null || true
+		next
+		is_as_answered
+	done 9< <(choose <<< "$list")
+	echo "# seed $SEED, start with $BACKEND: $(wc -l <<< "$list") moments" >&3
+}
+
 @test "while it ends" { killed_often end loop; }
 @test "while it reloads" { killed_often reload loop; }

@@ -427,6 +427,30 @@ is_being_rewritten() {
 	reaches tcp client "$WAN4" 8082 one
 }
 
+@test "memory that the file was rewritten with is given back" {
+	local i loaded
+
+	[ -z "${ASAN_OPTIONS-}" ] || skip "a sanitizer keeps what was freed"
+	{
+		echo '{ "forwards": ['
+		awk -v to="$SERVER4" 'BEGIN { for (i = 0; i < 20000; i++)
+			printf "{ \"listen\": \"10.9.%d.%d:8080\", \"target\": \"%s:80\" },\n", i / 256, i % 256, to }'
+		echo "{ \"listen\": \"8080\", \"target\": \"$SERVER4:80\" } ] }"
+	} | config
+	daemon_start
+	pfw -q add more 8081 "$SERVER4:80"
+	loaded=$(status_of VmRSS)
+	for i in {1..6}; do
+		pfw -q add "more$i" "909$i" "$SERVER4:80"
+		eventually 10 eval '[ ! -s "$CONFIG.journal" ]'
+	done
+	[ "$(status_of VmRSS)" -lt $((loaded * 5 / 4)) ] || {
+		echo "$loaded KiB have become $(status_of VmRSS)"
+		return 1
+	}
+	daemon_stop
+}
+
 @test "systemd is told when it is ready, reloads, lives and stops, and may make its socket" {
 	local told=$BATS_TEST_TMPDIR/told
 

@@ -5,6 +5,7 @@
 # portfwd edit: what the editor leaves is in the file and in the kernel, or in neither.
 #
 # Backends: nftables
+# Through a daemon: nftables
 
 bats_require_minimum_version 1.5.0
 load helpers

@@ -5,6 +5,7 @@
 # administrators do it with their whole firewall.
 #
 # Backends: nftables
+# Through a daemon: nftables
 
 load helpers
 

@@ -5,6 +5,7 @@
 # loses no route that it learned, and gets all of its own settings back.
 #
 # Backends: nftables iptables
+# Through a daemon: nftables
 
 load helpers
 

@@ -356,17 +356,25 @@ through_daemon() {
 	[ -n "${PORTFWD_DAEMON-}" ]
 }
 
+# Of several who want it at once, one starts it.
 daemon_behind() { # HOST
-	local socket=$RUN_DIR/portfwd.sock pid=$BATS_TEST_TMPDIR/daemon.$1 i
-	local log=$BATS_TEST_TMPDIR/log-of-daemon.$1
+	[ -e "$BATS_TEST_TMPDIR/daemon.$1" ] || (
+		flock 9
+		[ -e "$BATS_TEST_TMPDIR/daemon.$1" ] || start_daemon_behind "$1"
+	) 9> "$BATS_TEST_TMPDIR/starting"
+}
 
-	[ ! -e "$pid" ] || return 0
+start_daemon_behind() { # HOST
+	local pid log=$BATS_TEST_TMPDIR/log-of-daemon.$1
+
 	daemon_exec "$1" > "$log" 2>&1 < /dev/null &
-	echo "$!" > "$pid"
-	for i in {1..200}; do
-		[ ! -S "$socket" ] || return 0
+	pid=$!
+	for _ in {1..200}; do
+		[ ! -S "$RUN_DIR/portfwd.sock" ] || break
 		sleep 0.05
 	done
+	echo "$pid" > "$BATS_TEST_TMPDIR/daemon.$1"
+	[ ! -S "$RUN_DIR/portfwd.sock" ] || return 0
 	echo "portfwdd in $1 does not serve:" >&2
 	cat "$log" >&2
 	return 1

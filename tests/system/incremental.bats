@@ -7,6 +7,7 @@
 # As long as 60 tests.
 #
 # Backends: nftables iptables
+# Through a daemon: nftables iptables
 
 load helpers
 

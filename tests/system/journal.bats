@@ -109,7 +109,7 @@ refused() { # WHAT
 @test "a pipe for what is kept aside does not hold us" {
 	echo 'no line of ours' > "$CONFIG.journal"
 	mkfifo "$CONFIG.journal.rejected"
-	run in_net gw timeout 10 "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" add more 8004 "$SERVER4:80"
+	run in_ns gw timeout 10 "$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" add more 8004 "$SERVER4:80"
 	equal 1 "$status"
 	contains "$output" "cannot save $CONFIG.journal.rejected"
 }

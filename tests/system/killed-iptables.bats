@@ -157,9 +157,9 @@ diff_tells() {
 # ---- The attack
 
 # What changes anything: "NAME NUMBER WHAT", by the names of calls and how manieth of a name it is.
-CHANGING=write,fsync,fchmod,fchown,ftruncate,rename,renameat2,unlink,rmdir,mkdir,flock,setsockopt,sendto,sendmsg
-moments() { # ARGUMENT …
-	traced -y -e "trace=$CHANGING" -- -q "$@"
+CALLS=write,fsync,fchmod,fchown,ftruncate,rename,renameat2,unlink,rmdir,mkdir,flock,setsockopt,sendto,sendmsg
+changing_calls() { # ARGUMENT …
+	traced -y -e "trace=$CALLS" -- -q "$@"
 	awk '{
 		sub(/^[0-9]+ +/, "")
 		name = $0
@@ -241,7 +241,7 @@ attack() { # BEGIN NEXT[,NEXT…] ARGUMENT …
 	IFS=, read -r -a next <<< "$2"
 	"$begin"
 	look was
-	mapfile -t calls < <(moments "${command[@]}")
+	mapfile -t calls < <(changing_calls "${command[@]}")
 	look become
 	[ "${#calls[@]}" -ge 10 ]
 	strays=$(strays)

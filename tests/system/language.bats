@@ -5,6 +5,7 @@
 # and exported to another machine.
 #
 # Backends: nftables iptables
+# Through a daemon: nftables
 
 load helpers
 load language

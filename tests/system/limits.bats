@@ -5,6 +5,7 @@
 # its connections go on.
 #
 # Backends: nftables iptables
+# Through a daemon: nftables
 
 load helpers
 load language

@@ -4,6 +4,7 @@
 # A target in 127.0.0.0/8 works for clients outside, and nobody else gets in to what listens there.
 #
 # Backends: nftables iptables
+# Through a daemon: nftables iptables
 
 load helpers
 

@@ -4,6 +4,7 @@
 # What is not portfwd's business stays as it is.
 #
 # Backends: nftables iptables
+# Through a daemon: nftables
 
 load helpers
 

@@ -59,6 +59,10 @@ all_read() {
 	pfw diff > /dev/null
 }
 
+same_again() {
+	pfw -q add f1 10.9.0.1:80 10.9.0.1
+}
+
 disturbed() { # COMMAND …
 	local times
 
@@ -73,6 +77,9 @@ disturbed() { # COMMAND …
 	all=$(bytes_until "$BATS_TEST_TMPDIR/all" all_read)
 	# Else nothing would be proved by what is less.
 	[ "$all" -gt $((FORWARDS * 60)) ]
+	bytes=$(bytes_until "$BATS_TEST_TMPDIR/same" same_again)
+	echo "adding what stands: $bytes of $all bytes"
+	[ "$bytes" -lt $((all / 3)) ]
 	while read -r -a words; do
 		bytes=$(bytes_until "$BATS_TEST_TMPDIR/some" disturbed "${words[@]}")
 		echo "${words[*]}: $bytes of $all bytes"

@@ -5,6 +5,7 @@
 # of the administrator.
 #
 # Backends: nftables iptables
+# Through a daemon: nftables iptables
 
 bats_require_minimum_version 1.5.0
 load helpers

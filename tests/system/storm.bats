@@ -30,13 +30,20 @@ setup() {
 	host_add gw
 	daemon_setup
 	: "${STORM_SECONDS:=20}" "${STORM_CLIENTS:=32}" "${SEED:=$RANDOM}"
-	# What a change costs here is by the size of the whole.
-	[ "$BACKEND" = nftables ] && : "${STORM_FORWARDS:=5000}" || : "${STORM_FORWARDS:=500}"
+	case $BACKEND in
+	nftables) : "${STORM_FORWARDS:=5000}" ;;
+	# Where what a change costs is by the size of the whole.
+	iptables) : "${STORM_FORWARDS:=500}" ;;
+	esac
 	RANDOM=$SEED
-	{
-		"$STORM" file "$STORM_FORWARDS" | jq '.forwards += [{ name: "stays", listen: "80", target: "10.0.0.2" }]'
-	} > "$CONFIG"
+}
+
+# The configuration in the beginning, and the daemon.
+begin() { # SETTINGS
+	"$STORM" file "$STORM_FORWARDS" | jq --argjson settings "$1" '.settings = $settings |
+		.forwards += [{ name: "stays", listen: "80", target: "10.0.0.2" }]' > "$CONFIG"
 	"$STORM" drop-in "$STORM_FORWARDS" > "$ETC/portfwd.d/some.json"
+	daemon_start "${BACKEND_WORDS[@]}"
 }
 
 teardown() {
@@ -69,31 +76,43 @@ clients_end() {
 	}
 }
 
+# A command that does its work itself, whether there is a daemon or not. It must be seen then.
+change_between() {
+	# shellcheck disable=SC2016 # for the shell inside
+	local hide='[ ! -S "$1" ] || mount --bind /dev/null "$1"; shift; exec "$@"' port=$((1 + RANDOM))
+
+	nsenter --net=/run/netns/gw unshare --mount sh -c "$hide" - "$RUN_DIR/portfwd.sock" "$PORTFWD" -c "$CONFIG" \
+		--run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" -q add between 81 "$SERVER4:$port" --replace
+	between=$port
+	is_between
+}
+
+is_between() {
+	equal "$between" "$(pfw_json '.forwards[0].target[0].port' list between)" "what the command line did alone"
+}
+
 # Ends the daemon in some way, and after some time, in which the command line is alone,
 # starts another one.
 disturb() {
 	local signal
 
-	case $((RANDOM % 6)) in
+	case $((RANDOM % 8)) in
 	0 | 1 | 2) signal=KILL ;;
 	3) signal=TERM ;;
 	4) kill -HUP "$DAEMON_PID" && return ;;
 	5) pfw -q reload && return ;;
+	*) "${beside[@]}" && return ;;
 	esac
 	kills=$((kills + 1))
 	daemon_stop "$signal" 2> /dev/null || [ "$signal" = KILL ]
 	[ "$signal" = KILL ] || [ ! -e "$CONFIG.journal" ]
-	if [ $((RANDOM % 2)) = 0 ]; then
-		pfw -q add between 81 "$SERVER4:$((1 + RANDOM))" --replace
-		between=$(pfw_json '.forwards[0].target[0].port' list between)
-	fi
+	[ $((RANDOM % 2)) = 0 ] || change_between
 	daemon_start "${BACKEND_WORDS[@]}"
-	[ -z "${between-}" ] || equal "$between" "$(pfw_json '.forwards[0].target[0].port' list between)" \
-		"what the command line did alone"
+	[ -z "${between-}" ] || is_between
 }
 
 storm() {
-	local end=$((SECONDS + STORM_SECONDS)) next=0
+	local end=$((SECONDS + STORM_SECONDS))
 
 	while [ "$SECONDS" -lt "$end" ]; do
 		sleep "$((RANDOM % 5)).$((RANDOM % 10))"
@@ -107,10 +126,11 @@ content() {
 	jq -S '[.forwards[] | select(.name | startswith("s0")) | del(.connections, .file, .state)] | sort_by(.name)'
 }
 
-@test "nothing that was acknowledged is lost, and in the end all say the same" {
+# beside: what is done while the daemon works.
+rages() { # SETTINGS
 	local kills=0 left
 
-	daemon_start "${BACKEND_WORDS[@]}"
+	begin "$1"
 	clients_start
 	storm
 	clients_end
@@ -129,4 +149,18 @@ content() {
 	[ ! -e "$CONFIG.journal.rejected" ]
 	# It was not idle.
 	[ "$kills" -gt 0 ]
+}
+
+@test "nothing that was acknowledged is lost, and in the end all say the same" {
+	local beside=(change_between)
+
+	rages '{}'
+}
+
+# bats test_tags=nftables
+@test "the same where the daemon owns the table" {
+	# Which nobody else can change then.
+	local beside=(true)
+
+	rages '{ "own_table": true }'
 }

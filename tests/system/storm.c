@@ -440,6 +440,17 @@ static void expect_refusal(struct client *client, const struct forward *forward,
 	client->counts[REFUSED]++;
 }
 
+static void check(struct client *client, struct forward *forward)
+{
+	struct says says = look(client, forward);
+
+	client->counts[LOOKED]++;
+	if (!is_equal(&says, &forward->says))
+		fail(client, "s%05u is v%u%s, and should be v%u%s", forward->number, says.version,
+		     says.disabled ? " disabled" : "", forward->says.version,
+		     forward->says.disabled ? " disabled" : "");
+}
+
 /* ---- What they do */
 
 /* Where it stands, it stays. */
@@ -590,16 +601,10 @@ static void nonsense(struct client *client, struct forward *forward)
 	expect_refusal(client, forward, 422);
 }
 
-static void check(struct client *client, struct forward *forward)
+static void get(struct client *client, struct forward *forward)
 {
-	struct says says = look(client, forward);
-
 	client->doing = "GET";
-	client->counts[LOOKED]++;
-	if (!is_equal(&says, &forward->says))
-		fail(client, "s%05u is v%u%s, and should be v%u%s", forward->number, says.version,
-		     says.disabled ? " disabled" : "", forward->says.version,
-		     forward->says.disabled ? " disabled" : "");
+	check(client, forward);
 }
 
 static void reload(struct client *client, struct forward *forward)
@@ -614,7 +619,7 @@ static const struct {
 	void (*act)(struct client *client, struct forward *forward);
 } acts[] = {
 	{ 300, make }, { 220, put }, { 150, patch }, { 150, delete }, { 40, conflict }, { 20, nonsense },
-	{ 20, check }, { 1, reload },
+	{ 20, get }, { 1, reload },
 };
 
 static void act(struct client *client)
@@ -633,7 +638,11 @@ static void act(struct client *client)
 
 /* ---- The command line */
 
-/* The exit code; -1: what became of it is not known. */
+/*
+ * The exit code; OWNED: the daemon has come between our finding none and our doing it ourselves,
+ * and keeps the table to itself; UNKNOWN: what became of it is not known.
+ */
+enum { OWNED = -2, UNKNOWN };
 static int run(struct client *client, char **words)
 {
 	char *argv[32], said[512] = "";
@@ -666,7 +675,9 @@ static int run(struct client *client, char **words)
 	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
 		fail(client, "portfwd ended with %x: %s", (unsigned int)status, said);
 	snprintf(client->body, sizeof(client->body), "%s", said);
-	return strstr(said, "is not known") ? -1 : WEXITSTATUS(status);
+	if (strstr(said, "is owned by another program"))
+		return OWNED;
+	return strstr(said, "is not known") ? UNKNOWN : WEXITSTATUS(status);
 }
 
 static void run_for(struct client *client, struct forward *forward, char **words,
@@ -676,7 +687,9 @@ static void run_for(struct client *client, struct forward *forward, char **words
 
 	client->counts[COMMANDED]++;
 	*forward->tag = '\0';
-	if (status < 0 && !happened(client, &forward, wanted, 1))
+	if (status == OWNED)
+		check(client, forward);
+	if (status == OWNED || (status == UNKNOWN && !happened(client, &forward, wanted, 1)))
 		return;
 	if (status >= 0 && status != code)
 		fail(client, "s%05u: portfwd ended with %d: %s", forward->number, status, client->body);
@@ -757,7 +770,7 @@ static void run_anything(struct client *client)
 		run_switch(client, forward);
 		break;
 	default:
-		check(client, forward);
+		get(client, forward);
 	}
 }
 

@@ -4,6 +4,7 @@
 # Routing is switched on where a forward needs it, and only there; flush puts it back.
 #
 # Backends: nftables iptables
+# Through a daemon: nftables iptables
 
 load helpers
 

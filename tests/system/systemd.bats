@@ -208,9 +208,8 @@ exposed() { # UNIT TENTHS
 	boot portfwdd.socket portfwdd.service
 	answered portfwd add more 9090 10.0.0.3:90
 	inside iptables-legacy -t nat -F
-	answered portfwd reload
 	for name in web more; do
-		inside iptables-legacy -t nat -S | grep -q "portfwd:$name"
+		eventually 5 eval 'inside iptables-legacy -t nat -S | grep -q "portfwd:$name"'
 	done
 	inside test -O /run/xtables.lock
 	nothing_denied

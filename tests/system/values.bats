@@ -320,7 +320,7 @@ all_values() {
 }
 
 settings_none='"backend": "'"$BACKEND"'", "ip_forward": false, "guard": false, "counters": false,
-	"own_table": false, "hairpin": false, "local": false, "snat": "none"'
+	"own_table": true, "hairpin": false, "local": false, "snat": "none"'
 
 defaults_none() {
 	forward '"listen": "8000", "target": "SERVER:80"'

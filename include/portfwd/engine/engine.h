@@ -213,6 +213,11 @@ int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_
  */
 int pfw_engine_glance(struct pfw_engine *engine, const uint32_t *ids, size_t n,
 		      struct pfw_view *ret, struct pfw_error *err);
+/*
+ * Whether kernel and host have all of this forward, and what all forwards need. False where that is
+ * not certain without reading all.
+ */
+bool pfw_engine_stands(struct pfw_engine *engine, uint32_t id);
 void pfw_view_free(struct pfw_view *view);
 
 /*
