@@ -272,8 +272,10 @@ full_life() { # WHOSE
 	command -v strace > /dev/null || skip "strace is not there"
 	# Whoever is traced cannot look for leaks.
 	local -x ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0
+	# The first command of all looks for more.
+	pfw add web 8080 "$SERVER4:80,[$SERVER6]:80"
 	in_ns gw strace -qq -f -o "$BATS_TEST_TMPDIR/calls" -e trace=setsockopt "$PORTFWD" -c "$CONFIG" \
-		--run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" add web 8080 "$SERVER4:80,[$SERVER6]:80"
+		--run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" add other 8082 "$SERVER4:80,[$SERVER6]:80"
 	# What has nothing to do with tables comes first.
 	first=$(awk '/SET_REPLACE/ { print NR - 1; exit }' "$BATS_TEST_TMPDIR/calls")
 	before=$(cat "$CONFIG"; rules)
