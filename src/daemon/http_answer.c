@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Answers: text, JSON, problems (RFC 9457). */
 #include <errno.h>
-#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "http_inside.h"
+#include "portfwd/base/memory.h"
 #include "portfwd/service/wire.h"
 
 #define PIECE 65536	/* of a file, at once */
@@ -37,7 +37,7 @@ static void free_held(void *cls)
 	http_wait_no_longer(held->http);
 	http_looks_go_on(held->http);
 	if (held->text && held->len > HTTP_LARGE)
-		malloc_trim(0);
+		pfw_memory_trim();
 	let_go(held);
 	free(held);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A request on its way in: what of it is looked at before its body, and the body. */
 #include <errno.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "http_inside.h"
+#include "portfwd/base/memory.h"
 #include "portfwd/base/text.h"
 
 static int hex(char c)
@@ -429,6 +429,6 @@ void http_request_done(void *cls, struct MHD_Connection *connection, void **stat
 	pfw_buffer_free(&request->none_match);
 	json_decref(request->json);
 	if (request->seen > HTTP_LARGE)
-		malloc_trim(0);
+		pfw_memory_trim();
 	free(request);
 }

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* portfwdd(8): the process around the daemon. */
-#include "config.h"
-
 #include <fcntl.h>
-#ifdef HAVE_MALLOC_TRIM
-#include <malloc.h>
-#endif
 #include <unistd.h>
 
 #include "daemon.h"
+#include "portfwd/base/memory.h"
 
 #define LARGE (1024 * 1024)
 
@@ -22,20 +18,13 @@ static void hold_descriptors(void)
 			(void)!open("/dev/null", O_RDWR);
 }
 
-/*
- * What is as large as the files goes back to the system at once. By itself the C library keeps more and
- * more of it: as much as was used once, for each of the threads that rewrote the file.
- */
-static void keep_little(void)
-{
-#ifdef HAVE_MALLOC_TRIM
-	mallopt(M_MMAP_THRESHOLD, LARGE);
-#endif
-}
-
 int main(int argc, char **argv)
 {
 	hold_descriptors();
-	keep_little();
+	/*
+	 * By itself the C library keeps as much as was used once for whole files, for each of the
+	 * threads that wrote them.
+	 */
+	pfw_memory_return_from(LARGE);
 	return daemon_main(argc, argv);
 }

@@ -12,6 +12,7 @@
 #include "inside.h"
 #include "match.h"
 #include "portfwd/kernel/address.h"
+#include "portfwd/kernel/netlink.h"
 
 /* ---- Whose flows may have changed */
 
@@ -448,7 +449,26 @@ static bool can_matter(const struct side sides[ENGINE_BACKENDS], const struct pf
 	return false;
 }
 
-static int cut(const struct pfw_engine *engine, const struct side sides[ENGINE_BACKENDS],
+/*
+ * The socket stays open while the engine does: when one of netfilter is closed, the kernel waits until
+ * it has freed what was taken out of nf_tables.
+ */
+static int cut_chosen(struct pfw_engine *engine, const struct pfw_connection_filter *filter,
+		      struct choice *choice, struct pfw_error *err)
+{
+	size_t n;
+	int ret = engine->connections ? 0 : pfw_netlink_open(&engine->connections, err);
+
+	if (!ret)
+		ret = pfw_connections_cut(engine->connections, filter, choose, choice, &n, err);
+	if (ret) {
+		pfw_netlink_close(engine->connections);
+		engine->connections = NULL;
+	}
+	return ret;
+}
+
+static int cut(struct pfw_engine *engine, const struct side sides[ENGINE_BACKENDS],
 	       const struct pfw_image *planned, const struct pfw_plan *plan, bool drain,
 	       struct pfw_error *err)
 {
@@ -459,20 +479,19 @@ static int cut(const struct pfw_engine *engine, const struct side sides[ENGINE_B
 		.ops = engine->backends[ENGINE_PACKETS].ops,
 	};
 	struct pfw_connection_filter filter;
-	size_t n;
 	int ret;
 
 	if (!can_matter(sides, planned, plan))
 		return 0;
 	ret = compare(engine, sides, planned, drain, &choice.match);
 	if (!ret && make_filter(&choice.match, &filter))
-		ret = pfw_connections_cut(&filter, choose, &choice, &n, err);
+		ret = cut_chosen(engine, &filter, &choice, err);
 	match_free(&choice.match);
 	pfw_addresses_close(addresses);
 	return ret && !err->count ? pfw_fail_memory(err) : ret;
 }
 
-void engine_cut(const struct pfw_engine *engine, const struct side sides[ENGINE_BACKENDS],
+void engine_cut(struct pfw_engine *engine, const struct side sides[ENGINE_BACKENDS],
 		const struct pfw_image *planned, const struct pfw_plan *plan, bool drain,
 		struct pfw_report *report)
 {

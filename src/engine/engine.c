@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "inside.h"
+#include "portfwd/kernel/netlink.h"
 #include "portfwd/kernel/netns.h"
 #include "trial.h"
 
@@ -83,6 +84,7 @@ void pfw_engine_close(struct pfw_engine *engine)
 		return;
 	engine_unload(engine);
 	engine_close_backends(engine);
+	pfw_netlink_close(engine->connections);
 	engine_let_go(engine);
 	pfw_trial_free(&engine->trial);
 	pfw_store_close(engine->store);

@@ -22,6 +22,8 @@ struct engine_backend {
 	bool write;			/* it was opened to change something */
 };
 
+struct pfw_netlink;
+
 struct pfw_engine {
 	struct pfw_store *store;
 	struct state state;
@@ -43,6 +45,7 @@ struct pfw_engine {
 	enum pfw_engine_locks locks;	/* how to take them */
 	bool locked;			/* the state is, and loaded */
 	bool bulky;			/* much memory was used, and given back */
+	struct pfw_netlink *connections;	/* to cut them; NULL: not yet */
 	bool compared;			/* the kernel held what is planned, but for what others did since */
 	int64_t first_expiry;		/* of all forwards that are enabled; INT64_MAX: none expires */
 	int64_t next_expiry;		/* of those that had not expired when the plan was made */
@@ -107,7 +110,7 @@ int sides_report(const struct pfw_engine *engine, const struct side sides[ENGINE
  * as well as what the kernel held. plan is what stands now, NULL: nothing. A failure
  * becomes the report's warning.
  */
-void engine_cut(const struct pfw_engine *engine, const struct side sides[ENGINE_BACKENDS],
+void engine_cut(struct pfw_engine *engine, const struct side sides[ENGINE_BACKENDS],
 		const struct pfw_image *planned, const struct pfw_plan *plan, bool drain,
 		struct pfw_report *report);
 

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What an engine needs that stays loaded: to follow time and the machine, and not to grow. */
-#include "config.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#ifdef HAVE_MALLOC_TRIM
-#include <malloc.h>
-#endif
 
 #include "inside.h"
+#include "portfwd/base/memory.h"
 
 /* What was dropped from a ruleset takes room until so many are gone, beside a share of the rest. */
 #define WASTE_MIN 4096
@@ -145,10 +141,8 @@ void pfw_engine_release(struct pfw_engine *engine)
 	state_unlock(&engine->state);
 	engine->locked = false;
 	engine->fell_back = false;
-#ifdef HAVE_MALLOC_TRIM
 	if (engine->bulky)
-		malloc_trim(0);
-#endif
+		pfw_memory_trim();
 	engine->bulky = false;
 }
 

@@ -355,24 +355,20 @@ static int delete_all(struct pfw_netlink *nl, struct pfw_buffer *deletions, size
 	return 0;
 }
 
-int pfw_connections_cut(const struct pfw_connection_filter *filter, pfw_connection_chooser *choose,
-			void *ctx, size_t *ret_n, struct pfw_error *err)
+int pfw_connections_cut(struct pfw_netlink *nl, const struct pfw_connection_filter *filter,
+			pfw_connection_chooser *choose, void *ctx, size_t *ret_n,
+			struct pfw_error *err)
 {
 	struct dump dump = { .choose = choose, .ctx = ctx, .err = err };
-	struct pfw_netlink *nl = NULL;
 	int ret;
 
-	ret = pfw_netlink_open(&nl, err);
-	if (!ret && has_none(nl)) {
+	if (has_none(nl)) {
 		*ret_n = 0;
-		goto out;
+		return 0;
 	}
-	if (!ret)
-		ret = read_all(nl, filter, &dump);
+	ret = read_all(nl, filter, &dump);
 	if (!ret)
 		ret = delete_all(nl, &dump.deletions, ret_n, err);
-out:
 	pfw_buffer_free(&dump.deletions);
-	pfw_netlink_close(nl);
 	return ret;
 }

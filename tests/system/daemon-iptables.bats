@@ -163,10 +163,10 @@ not_repaired() { # TIMES
 }
 
 @test "in between it holds no lock, and whoever holds it for long is waited for" {
-	local fd begun i
+	local fd begun
 
 	daemon_start --backend iptables
-	for i in {1..20}; do
+	for _ in {1..20}; do
 		in_ns gw iptables-legacy -t filter -S > /dev/null
 	done
 	exec {fd}< "$XTABLES_LOCKFILE"

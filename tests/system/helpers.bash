@@ -546,6 +546,8 @@ saved_and_loaded() {
 	nft_only in_ns gw nft -f "$saved.nft"
 	iptables_only in_ns gw iptables-legacy-restore -w < "$saved.4"
 	iptables_only in_ns gw ip6tables-legacy-restore -w < "$saved.6"
+	# It had put all back when that came once more.
+	! through_daemon || soon pfw -q diff
 }
 
 # What the configuration would make, loaded by the kernel's tool.

@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The command line through the daemon: the same answers and exit codes as without, and none that
-# the daemon should not give.
+# The command line and a daemon that ends, refuses, answers nonsense or is of another place. That its
+# answers are those of the command line alone is in answers.bats.
 #
 # Backends: nftables
 
@@ -30,69 +30,6 @@ edited() { # EXPRESSION
 
 listens() { # PORTS …
 	equal "$*" "$(pfw_json '[.forwards[].listen.port] | join(" ")' list)"
-}
-
-# Everything that can be seen of these commands, without what differs from time to time.
-seen_of() { # FILE
-	local words code
-	while read -r -a words; do
-		code=0
-		pfw "${words[@]}" > "$BATS_TEST_TMPDIR/out" 2> "$BATS_TEST_TMPDIR/err" || code=$?
-		printf '=> portfwd %s: %s\n' "${words[*]}" "$code"
-		sed -E '/^(daemon|journal): /d; s/"(running|pid)": .*/"\1"/; /revision|element (guarded|earlier)/d; s/"journal": .*/"journal"/' "$BATS_TEST_TMPDIR/out" \
-			"$BATS_TEST_TMPDIR/err"
-	done < "$1"
-}
-
-@test "answers, errors and exit codes are those of the command line alone" {
-	cat > "$BATS_TEST_TMPDIR/words" <<- EOF
-		add web 8080 $SERVER4:80
-		add web 8080 $SERVER4:80
-		add web 8081 $SERVER4:80
-		add other 8080 $SECOND4:80
-		add --json dns 53/udp $SERVER4
-		add bad 0 $SERVER4:99999 --limit rate=0
-		add --json bad 0 $SERVER4:99999 --limit rate=0
-		add --dry-run more 7000-7100 $SERVER4
-		add --runtime brief 99 $SERVER4
-		add --runtime web 99 $SERVER4
-		list
-		list --json
-		list nope
-		show web
-		status
-		status --json
-		-v disable web dns
-		disable web
-		enable web dns
-		enable nope
-		diff
-		diff --json
-		check
-		check /nonexistent
-		export
-		export --format nft
-		reload
-		reload --json
-		remove 53/udp
-		remove nope web
-		-j remove nope
-		remove --dry-run web
-		remove web
-		reload --confirm 5
-		confirm
-		flush --dry-run
-		flush
-		flush
-	EOF
-	echo '{"forwards": []}' | config
-	seen_of "$BATS_TEST_TMPDIR/words" > "$BATS_TEST_TMPDIR/without"
-	# The daemon applies it before it is asked for anything.
-	echo '{"forwards": []}' | config
-	daemon_start
-	seen_of "$BATS_TEST_TMPDIR/words" > "$BATS_TEST_TMPDIR/with"
-	diff -u "$BATS_TEST_TMPDIR/without" "$BATS_TEST_TMPDIR/with"
-	has_logged "verb=add forward=web"
 }
 
 @test "an edit goes through the daemon, and a text that is no text does not hurt" {

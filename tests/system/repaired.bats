@@ -42,13 +42,17 @@ teardown() {
 	hosts_remove
 }
 
+is_traced() {
+	[ "$(awk '/^TracerPid/ { print $2 }' "/proc/$DAEMON_PID/status")" != 0 ]
+}
+
 # How many bytes of netlink the daemon takes in until the command has come true.
 bytes_until() { # CALLS COMMAND …
 	local calls=$1
 	shift
 	strace -qq -f -p "$DAEMON_PID" -e trace=recvmsg -o "$calls" 2> "$calls.log" &
 	local tracer=$!
-	eventually 5 eval '[ "$(awk "/^TracerPid/ { print \$2 }" "/proc/$DAEMON_PID/status")" != 0 ]'
+	eventually 5 is_traced
 	"$@"
 	kill "$tracer"
 	wait "$tracer" || true

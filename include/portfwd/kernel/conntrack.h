@@ -46,13 +46,16 @@ struct pfw_connection_filter {
 typedef int pfw_connection_chooser(void *ctx, const struct pfw_connection *connection,
 				   struct pfw_error *err);
 
+struct pfw_netlink;
+
 /*
  * Looks through all entries once, and cuts the chosen ones: each by its own tuple, zone and
  * id, so that none is cut that came in its place meanwhile. choose may see an entry twice, or
  * one that the filter does not want. What has ended by itself is no failure. *ret_n: how many
- * were cut. Works in the present network namespace and needs CAP_NET_ADMIN there.
+ * were cut. Works in the network namespace of the socket and needs CAP_NET_ADMIN there.
  */
-int pfw_connections_cut(const struct pfw_connection_filter *filter, pfw_connection_chooser *choose,
-			void *ctx, size_t *ret_n, struct pfw_error *err);
+int pfw_connections_cut(struct pfw_netlink *nl, const struct pfw_connection_filter *filter,
+			pfw_connection_chooser *choose, void *ctx, size_t *ret_n,
+			struct pfw_error *err);
 
 #endif
