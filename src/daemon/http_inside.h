@@ -116,7 +116,7 @@ struct request {
 	bool in_loop;			/* no look */
 	bool locked;			/* and it goes under the lock */
 	int child_fd;
-	bool busy;			/* somebody else held a lock, or was about to change something */
+	bool busy;			/* a lock was held, or a change under way */
 	struct patience patience;	/* with them */
 	unsigned int status;		/* what it is answered with; 0: not known yet */
 	int code;
