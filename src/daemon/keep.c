@@ -106,11 +106,14 @@ static bool try_again(struct keep *keep, const char *why, int code)
 	bool again = patience_is_due(code) && patience_lasts(&keep->patience, keep->to.loop);
 
 	keep->why = again ? why : NULL;
-	if (again)
+	if (again) {
 		uv_timer_start(&keep->again, on_again, patience_pause(&keep->patience), 0);
-	else
-		keep->patience = (struct patience){ 0 };
-	return again;
+		return true;
+	}
+	/* Another reload may have been under way until now. */
+	uv_timer_stop(&keep->again);
+	keep->patience = (struct patience){ 0 };
+	return false;
 }
 
 int keep_reload(struct keep *keep, const char *why)
