@@ -288,7 +288,7 @@ static void on_repair(uv_timer_t *timer)
 	struct keep *keep = timer->data;
 	struct pfw_monitor_news later = { 0 };
 	struct pfw_error err = PFW_ERROR_INIT;
-	uint64_t since = keep->since, begun = now(keep);
+	uint64_t begun = now(keep), since = keep->since ? keep->since : begun;
 	json_t *answer = NULL;
 	int ret;
 
