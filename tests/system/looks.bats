@@ -291,6 +291,6 @@ look_and_stop() {
 	begin
 	look_and_stop
 	daemon_stop
-	! wait "$CLIENT"
+	! wait "$CLIENT" || false
 	ended "$CHILD"
 }
