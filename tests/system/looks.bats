@@ -253,6 +253,26 @@ others_are_served() { # LOCK
 	equal 0 "$(logged "not loaded")" "failures"
 }
 
+@test "a reload that is waited for is done once another has succeeded" {
+	local i before
+
+	many 2
+	begin
+	for i in {1..3}; do
+		before=$(logged loaded:)
+		lock "$(echo "$RUN_DIR"/net-*/lock)"
+		kill -HUP "$DAEMON_PID"
+		answers 200 GET /v1/status
+		unlock
+		kill -HUP "$DAEMON_PID"
+		eventually 10 has_logged loaded: "$((before + 1))"
+		# As long as the next try is away.
+		sleep 0.2
+		answers 200 GET /v1/status
+	done
+	equal 0 "$(logged "not loaded")" "failures"
+}
+
 # Asks for all of them; when the child is at work, it stops there.
 look_and_stop() {
 	behind "${CURL[@]}" -o "$BATS_TEST_TMPDIR/list" "$API"
