@@ -151,3 +151,19 @@ gets() { # KIND:ANSWER …
 	answers 200 GET /metrics
 	contains "$body" "portfwd_event_clients 60"
 }
+
+@test "who waits until less is held goes on when those who sent it are gone" {
+	local client
+
+	python3 "$HELPERS/rude" "$RUN_DIR/portfwd.sock" stuck > "$BATS_TEST_TMPDIR/stuck" 3>&- &
+	PIDS+=("$!")
+	eventually 10 test -s "$BATS_TEST_TMPDIR/stuck"
+	curl -sS --max-time 20 --unix-socket "$RUN_DIR/portfwd.sock" http://localhost/v1/forwards \
+		> "$BATS_TEST_TMPDIR/list" 3>&- &
+	client=$!
+	answers 200 GET /v1/forwards/web
+	kill -0 "$client"
+	kill "${PIDS[0]}"
+	wait "$client"
+	equal web "$(jq -r '.forwards[].name' "$BATS_TEST_TMPDIR/list")"
+}
