@@ -151,6 +151,7 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 		ret = trial_keep(engine, manner, report, err);
 	if (!ret)
 		ret = trial_tell(engine, report, err);
+	trial_done(engine);
 	sides_free(sides);
 	return ret;
 }
