@@ -263,7 +263,7 @@ static int start(struct daemon *daemon, struct pfw_error *err)
 	start_settle(daemon);
 	(void)keep_reload(daemon->keep, KEEP_START);
 	ret = start_serving(daemon, err);
-	return ret ? ret : rights_drop(err);
+	return ret ? ret : rights_drop(&daemon->log, err);
 }
 
 static void flush(struct daemon *daemon)

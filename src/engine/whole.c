@@ -263,8 +263,9 @@ int pfw_engine_export(struct pfw_engine *engine, const char *name, struct pfw_bu
 	int code;
 
 	if (!format)
-		return pfw_fail(err, PFW_FAILED, -ENOENT,
-				"this portfwd was built without the backend of the format %s", name);
+		return pfw_fail(err, PFW_FAILED, -EINVAL,
+				"this portfwd was built without a backend that has the format "
+				"\"%.60s\"", name);
 	code = engine_refuse(engine, ops, err);
 	if (!code && !engine->facts.links.n)
 		code = pfw_host_links(&engine->facts.links, err);

@@ -223,7 +223,7 @@ void pfw_view_free(struct pfw_view *view);
 
 /*
  * A file that makes the kernel what the configuration says, in a backend's format ("nft").
- * -ENOENT: what has this format is not built in.
+ * -EINVAL: what has this format is not built in.
  */
 int pfw_engine_export(struct pfw_engine *engine, const char *format, struct pfw_buffer *ret,
 		      struct pfw_error *err);
