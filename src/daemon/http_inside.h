@@ -55,6 +55,7 @@ struct http {
 	uv_loop_t *loop;
 	uv_poll_t poll;			/* on all of libmicrohttpd's descriptors at once */
 	uv_timer_t timer;
+	struct door *door;		/* another socket to connect to; NULL: there is none */
 	unsigned int handles;		/* that the loop has not closed yet */
 	bool closing;
 	struct pfw_service *service;
