@@ -307,6 +307,14 @@ void engine_close_backends(struct pfw_engine *engine)
 		close_backend(engine, &engine->backends[i]);
 }
 
+void engine_hand_over(struct pfw_engine *from, struct pfw_engine *to)
+{
+	engine_close_backends(from);
+	to->owner = from->owner;
+	to->stays = from->stays;
+	from->owner = (struct engine_backend){ 0 };
+}
+
 void engine_let_go(struct pfw_engine *engine)
 {
 	if (engine->owner.handle)
