@@ -354,7 +354,7 @@ static int start(struct daemon *daemon, struct pfw_error *err)
 	ret = start_serving(daemon, err);
 	if (!ret)
 		ret = start_home(daemon, err);
-	return ret ? ret : rights_drop(err);
+	return ret ? ret : rights_drop(&daemon->log, err);
 }
 
 static void flush(struct daemon *daemon)

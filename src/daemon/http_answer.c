@@ -33,9 +33,7 @@ static void free_held(void *cls)
 {
 	struct held *held = cls;
 
-	held->http->held -= held->len;
-	http_wait_no_longer(held->http);
-	http_looks_go_on(held->http);
+	http_hold_less(held->http, held->len);
 	if (held->text && held->len > HTTP_LARGE)
 		pfw_memory_trim();
 	let_go(held);

@@ -117,7 +117,7 @@ struct request {
 	bool in_loop;			/* no look */
 	bool locked;			/* and it goes under the lock */
 	int child_fd;
-	bool busy;			/* somebody else held a lock, or was about to change something */
+	bool busy;			/* a lock was held, or a change under way */
 	struct patience patience;	/* with them */
 	unsigned int status;		/* what it is answered with; 0: not known yet */
 	int code;
@@ -145,6 +145,8 @@ void http_request_done(void *cls, struct MHD_Connection *connection, void **stat
 /* Has the request come again when less is held. */
 enum MHD_Result http_wait(struct request *request);
 void http_wait_no_longer(struct http *http);
+/* So many bytes less; who waits for that goes on. */
+void http_hold_less(struct http *http, size_t len);
 size_t http_keep_escapes(void *cls, struct MHD_Connection *connection, char *text);
 
 /* http_route.c: what the routes do. */

@@ -248,6 +248,12 @@ static enum MHD_Result begin(struct request *request)
 
 /* ---- The body */
 
+static void drop_body(struct request *request)
+{
+	http_hold_less(request->http, request->body.len);
+	pfw_buffer_free(&request->body);
+}
+
 /* Where it is too long, the rest goes nowhere; who sends on and on is not listened to. */
 static enum MHD_Result take_body(struct request *request, const char *data, size_t len)
 {
@@ -259,8 +265,7 @@ static enum MHD_Result take_body(struct request *request, const char *data, size
 	else if (http->held + len > HTTP_HELD_MAX)
 		http_refuse(request, 503, "too many large requests at once; try again");
 	if (request->status) {
-		http->held -= request->body.len;
-		pfw_buffer_free(&request->body);
+		drop_body(request);
 		return request->seen > 4 * (size_t)HTTP_BODY_MAX ? MHD_NO : MHD_YES;
 	}
 	pfw_buffer_append(&request->body, data, len);
@@ -338,8 +343,7 @@ static void finish_body(struct request *request)
 		if (!request->json)
 			http_refuse(request, 503, "out of memory");
 	}
-	request->http->held -= request->body.len;
-	pfw_buffer_free(&request->body);
+	drop_body(request);
 }
 
 static enum MHD_Result answer_options(struct request *request)
@@ -381,6 +385,15 @@ void http_wait_no_longer(struct http *http)
 	for (; request; request = request->next_waiting)
 		MHD_resume_connection(request->connection);
 	http_wake(http);
+}
+
+void http_hold_less(struct http *http, size_t len)
+{
+	if (!len)
+		return;
+	http->held -= len;
+	http_wait_no_longer(http);
+	http_looks_go_on(http);
 }
 
 /* ---- The calls of libmicrohttpd */
@@ -437,8 +450,7 @@ void http_request_done(void *cls, struct MHD_Connection *connection, void **stat
 	*state = NULL;
 	http_look_leave(request);
 	http_set_deadline(request->peer, HTTP_HEAD_MS);
-	request->http->held -= request->body.len;
-	pfw_buffer_free(&request->body);
+	drop_body(request);
 	pfw_buffer_free(&request->match);
 	pfw_buffer_free(&request->none_match);
 	json_decref(request->json);

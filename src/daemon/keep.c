@@ -106,25 +106,36 @@ static bool try_again(struct keep *keep, const char *why, int code)
 	bool again = patience_is_due(code) && patience_lasts(&keep->patience, keep->to.loop);
 
 	keep->why = again ? why : NULL;
-	if (again)
+	if (again) {
 		uv_timer_start(&keep->again, on_again, patience_pause(&keep->patience), 0);
-	else
-		keep->patience = (struct patience){ 0 };
-	return again;
+		return true;
+	}
+	/* Another reload may have been under way until now. */
+	uv_timer_stop(&keep->again);
+	keep->patience = (struct patience){ 0 };
+	return false;
+}
+
+/* Of a reload; the start goes on. */
+static void tell_end(const struct keep *keep, bool starts)
+{
+	if (!starts)
+		notify_send(keep->to.notify, "READY=1");
 }
 
 int keep_reload(struct keep *keep, const char *why)
 {
+	/* Nobody is there yet who wants to be served, or may be told that this is ready. */
+	const bool starts = !keep->why && !strcmp(why, KEEP_START);
 	const struct pfw_request request = {
 		.unasked = !strcmp(why, KEEP_SAVED),
-		/* At the start, nobody else is there yet who wants to be served. */
-		.locks = strcmp(why, KEEP_START) ? PFW_LOCKS_TRY : PFW_LOCKS_WAIT,
+		.locks = starts ? PFW_LOCKS_WAIT : PFW_LOCKS_TRY,
 	};
 	struct pfw_error err = PFW_ERROR_INIT;
 	json_t *answer = NULL;
 	int ret;
 
-	if (!keep->why)
+	if (!starts && !keep->why)
 		notify_reloading(keep->to.notify);
 	ret = pfw_service_call(keep->to.service, PFW_VERB_RELOAD, &request, &answer, &err);
 	if (try_again(keep, why, ret))
@@ -135,7 +146,7 @@ int keep_reload(struct keep *keep, const char *why)
 		     json_pack("{s:s, s:s, s:i}", "why", why, "error", err.item[0].message, "errors",
 			       (int)err.count));
 		set_status(keep, "Not loaded, see the log");
-		notify_send(keep->to.notify, "READY=1");
+		tell_end(keep, starts);
 		return ret;
 	}
 	on_loaded(keep);
@@ -144,7 +155,7 @@ int keep_reload(struct keep *keep, const char *why)
 		       copy_of(answer, "forwards"), "objects", copy_of(answer, "objects"),
 		       "warning", copy_of(answer, "warning")));
 	set_status(keep, "Loaded");
-	notify_send(keep->to.notify, "READY=1");
+	tell_end(keep, starts);
 	json_decref(answer);
 	return 0;
 }
@@ -285,7 +296,7 @@ static void on_repair(uv_timer_t *timer)
 	struct keep *keep = timer->data;
 	struct pfw_monitor_news later = { 0 };
 	struct pfw_error err = PFW_ERROR_INIT;
-	uint64_t since = keep->since, begun = now(keep);
+	uint64_t begun = now(keep), since = keep->since ? keep->since : begun;
 	json_t *answer = NULL;
 	int ret;
 

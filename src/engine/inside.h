@@ -139,6 +139,8 @@ int engine_open_backends(struct pfw_engine *engine, bool write, bool anew, struc
 /* Opens all that can be opened, whatever the settings say, to take everything out. */
 int engine_open_all(struct pfw_engine *engine, struct pfw_error *err);
 void engine_close_backends(struct pfw_engine *engine);
+/* What one owns, another one that works for it owns from now on. */
+void engine_hand_over(struct pfw_engine *from, struct pfw_engine *to);
 /* The last of closing: nothing is owned any more. */
 void engine_let_go(struct pfw_engine *engine);
 /* Says who is to own what stands, as the settings want it; then the facts know whether we do. */

@@ -38,7 +38,10 @@ int state_lock(struct state *state, bool exclusive, bool wait, struct pfw_error 
 char *state_runtime(const struct state *state);
 /* Removes that file; *ret_was: it was there. */
 int state_forget_runtime(const struct state *state, bool *ret_was, struct pfw_error *err);
-/* Reads what is remembered, in the place of what was read before; nothing if there is nothing, or from before this boot. */
+/*
+ * Reads what is remembered, in the place of what was read before; nothing if there is nothing, or it is from
+ * before this boot.
+ */
 int state_load(struct state *state, struct pfw_error *err);
 /* Writes config and host as they are now; with neither, the file goes. */
 int state_save(const struct state *state, const struct pfw_host_record *host,

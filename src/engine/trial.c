@@ -365,12 +365,15 @@ static int let_return(struct pfw_engine *engine, const struct words *words, stru
 	struct pfw_engine *other = NULL;
 	int ret = pfw_engine_open(&options, &other, err);
 
-	if (!ret)
-		pfw_engine_set_locks(other, engine->locks);
-	if (!ret && same)
+	if (ret)
+		return ret;
+	pfw_engine_set_locks(other, engine->locks);
+	engine_hand_over(engine, other);
+	if (same)
 		ret = return_files(other, words, err);
-	else if (!ret)
+	else
 		ret = words->previous ? return_other(other, err) : return_nothing(other, err);
+	engine_hand_over(other, engine);
 	pfw_engine_close(other);
 	/* What this one knows is not so any more, whatever it will be asked for. */
 	engine_unload(engine);

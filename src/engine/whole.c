@@ -156,6 +156,7 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 	return ret;
 }
 
+/* From what was read of it before, unless that is old by now. */
 static int clear_packets(struct pfw_engine *engine, unsigned int backend, struct side *side,
 			 bool dry_run, struct pfw_error *err)
 {
@@ -165,7 +166,7 @@ static int clear_packets(struct pfw_engine *engine, unsigned int backend, struct
 
 	for (attempt = 0; ret == -ESTALE && attempt < ENGINE_ATTEMPTS; attempt++) {
 		pfw_error_clear(err);
-		ret = side_fill_gone(engine, backend, side, err);
+		ret = attempt ? side_fill_gone(engine, backend, side, err) : 0;
 		if (!ret && side->difference.n_steps && !dry_run)
 			ret = to->ops->apply(to->handle, &side->after, &side->difference, false,
 					     err);
@@ -182,9 +183,11 @@ static int clear_all(struct pfw_engine *engine, struct side sides[ENGINE_BACKEND
 	const struct engine_backend *host = &engine->backends[ENGINE_HOST];
 	struct side *side = &sides[ENGINE_HOST];
 	unsigned int i;
-	int ret;
+	int ret = 0;
 
-	ret = side_fill_gone(engine, ENGINE_HOST, side, err);
+	/* Before anything is changed, for it takes the locks that others may hold. */
+	for (i = 0; !ret && i < ENGINE_BACKENDS; i++)
+		ret = side_fill_gone(engine, i, &sides[i], err);
 	if (!ret && !dry_run)
 		ret = host->ops->apply(host->handle, &side->after, &side->difference, false, err);
 	if (ret)
@@ -263,8 +266,9 @@ int pfw_engine_export(struct pfw_engine *engine, const char *name, struct pfw_bu
 	int code;
 
 	if (!format)
-		return pfw_fail(err, PFW_FAILED, -ENOENT,
-				"this portfwd was built without the backend of the format %s", name);
+		return pfw_fail(err, PFW_FAILED, -EINVAL,
+				"this portfwd was built without a backend that has the format "
+				"\"%.60s\"", name);
 	code = engine_refuse(engine, ops, err);
 	if (!code && !engine->facts.links.n)
 		code = pfw_host_links(&engine->facts.links, err);

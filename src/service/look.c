@@ -187,7 +187,8 @@ int answer_count(struct pfw_engine *engine, const struct pfw_request *request, j
 	if (!code)
 		*ret = json_pack("{s:s, s:b, s:I, s:{s:b, s:b}, s:O, s:o}", "backend",
 				 pfw_engine_backend(engine, &why), "in_sync", (int)view.in_sync,
-				 "journal", (json_int_t)pfw_engine_journal(engine), "ip_forward", "ipv4", (int)facts->routing_on[0], "ipv6",
+				 "journal", (json_int_t)pfw_engine_journal(engine), "ip_forward",
+				 "ipv4", (int)facts->routing_on[0], "ipv6",
 				 (int)facts->routing_on[1], "forwards", numbers, "connections",
 				 pfw_engine_ruleset(engine)->settings.counters ?
 				 json_incref(connections) : json_null());

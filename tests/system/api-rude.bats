@@ -71,7 +71,8 @@ gets() { # KIND:ANSWER …
 }
 
 @test "bodies of a gigabyte" {
-	gets gigabyte:413 gigabyte-patch:413 "gigabyte-chunked:413|closed" "gigabyte-get:413|closed" \
+	gets gigabyte:413 gigabyte-patch:413 "gigabyte-chunked:413|closed" \
+		"gigabyte-file:413|503|closed" "gigabyte-get:413|closed" \
 		"gigabyte-nowhere:413|404|closed"
 }
 
@@ -149,4 +150,20 @@ gets() { # KIND:ANSWER …
 	equal 150 "$(field .comment | sed 's/^0*//')"
 	answers 200 GET /metrics
 	contains "$body" "portfwd_event_clients 60"
+}
+
+@test "who waits until less is held goes on when those who sent it are gone" {
+	local client
+
+	python3 "$HELPERS/rude" "$RUN_DIR/portfwd.sock" stuck > "$BATS_TEST_TMPDIR/stuck" 3>&- &
+	PIDS+=("$!")
+	eventually 10 test -s "$BATS_TEST_TMPDIR/stuck"
+	curl -sS --max-time 20 --unix-socket "$RUN_DIR/portfwd.sock" http://localhost/v1/forwards \
+		> "$BATS_TEST_TMPDIR/list" 3>&- &
+	client=$!
+	answers 200 GET /v1/forwards/web
+	kill -0 "$client"
+	kill "${PIDS[0]}"
+	wait "$client"
+	equal web "$(jq -r '.forwards[].name' "$BATS_TEST_TMPDIR/list")"
 }

@@ -187,6 +187,29 @@ not_repaired() { # TIMES
 	daemon_stop
 }
 
+@test "a flush that has to wait for the lock changes nothing before it has it" {
+	local fd flush told=$BATS_TEST_TMPDIR/netconf
+
+	daemon_start --backend iptables
+	setsid ip netns exec gw ip monitor netconf 3>&- < /dev/null > "$told" 2>&1 &
+	PIDS+=("$!")
+	exec {fd}< "$XTABLES_LOCKFILE"
+	flock "$fd"
+	pfw -q flush 3>&- &
+	flush=$!
+	# Several tries.
+	sleep 0.5
+	kill -0 "$flush"
+	equal "" "$(< "$told")" "what was switched"
+	flock -u "$fd"
+	exec {fd}<&-
+	wait "$flush"
+	nothing_is_left
+	equal 0 "$(sysctl_get gw net/ipv4/ip_forward)"
+	eventually 5 test -s "$told"
+	daemon_stop
+}
+
 settings() { # BACKEND
 	config <<- EOF
 		{ "settings": { "backend": "$1" }, "forwards": [

@@ -514,8 +514,10 @@ is_being_rewritten() {
 		--run-dir "$RUN_DIR" --foreground 3>&- < /dev/null 2>> "$DAEMON_LOG" &
 	DAEMON_PID=$!
 	eventually 5 grep -q '^READY=1|MAINPID=' "$told"
+	# Not before it serves.
+	equal 1 "$(grep -c -e READY=1 -e RELOADING=1 "$told")" "times that it was told"
 	[ ! -e "$RUN_DIR/portfwd.sock" ]
-	equal 1 "$(grep -c LISTEN "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/net/unix" || true)" || true
+	curl -sS --fail --unix-socket "$BATS_TEST_TMPDIR/activated" http://localhost/v1/status > /dev/null
 	kill -HUP "$(cat "$BATS_TEST_TMPDIR/pid")"
 	eventually 5 grep -q '^RELOADING=1|MONOTONIC_USEC=[0-9]*$' "$told"
 	eventually 5 eval '[ "$(grep -c ^WATCHDOG=1 "$told")" -ge 3 ]'

@@ -306,6 +306,32 @@ has_lines() { # FILE COUNT
 	daemon_stop
 }
 
+@test "a reload that is not confirmed is taken back, in the table that it owns and as its own" {
+	local more
+
+	daemon_start
+	more=$(jq -c '.forwards += [.forwards[0] | .name = "more" | .listen = "8081"]' "$CONFIG")
+	config <<< "$more"
+	pfw reload --confirm 1
+	gets one client tcp "$WAN4" 8081
+	eventually 5 has_logged "what was before has returned"
+	unreachable tcp client "$WAN4" 8081
+	eventually 5 owns
+	visit 1
+	pfw diff
+	own_table false
+	pfw reload --confirm 1
+	eventually 5 has_logged "what was before has returned" 2
+	eventually 5 owns
+	visit 1
+	pfw diff
+	daemon_stop
+}
+
+owns() {
+	[ "$(flags)" = "owner persist" ]
+}
+
 @test "when iptables takes over, the table goes, and comes back as its own" {
 	built_in iptables || skip "built without iptables"
 	daemon_start

@@ -193,6 +193,21 @@ static int read_before(struct pfw_backend_handle *handle, bool table, const stru
 	return 0;
 }
 
+/* Both images, or neither: whatever is in the way, who reads all of it finds words for it. */
+static int hand_over(int code, struct pfw_image *before, struct pfw_image *after,
+		     struct pfw_image *ret_before, struct pfw_image *ret_after,
+		     struct pfw_error *err)
+{
+	if (!code) {
+		*ret_before = *before;
+		*ret_after = *after;
+		return 0;
+	}
+	pfw_image_free(before);
+	pfw_image_free(after);
+	return err->count ? code : -ESTALE;
+}
+
 int nft_recheck(struct pfw_backend_handle *handle, const struct pfw_plan *plan,
 		const struct pfw_told *messages, struct pfw_image *ret_before,
 		struct pfw_image *ret_after, struct pfw_error *err)
@@ -211,15 +226,7 @@ int nft_recheck(struct pfw_backend_handle *handle, const struct pfw_plan *plan,
 		code = read_before(handle, told.table, &after, &unknown, &before, err);
 	pfw_image_free(&unknown);
 	told_free(&told);
-	if (!code) {
-		*ret_before = before;
-		*ret_after = after;
-		return 0;
-	}
-	pfw_image_free(&before);
-	pfw_image_free(&after);
-	/* Whatever is in the way, who reads all of it finds words for it. */
-	return err->count ? code : -ESTALE;
+	return hand_over(code, &before, &after, ret_before, ret_after, err);
 }
 
 int nft_glance(struct pfw_backend_handle *handle, const struct pfw_plan *plan,
@@ -234,12 +241,5 @@ int nft_glance(struct pfw_backend_handle *handle, const struct pfw_plan *plan,
 		code = after.n_items > OBJECTS_MAX ? -ESTALE :
 						     read_before(handle, false, &after, &unknown,
 								 &before, err);
-	if (!code) {
-		*ret_before = before;
-		*ret_after = after;
-		return 0;
-	}
-	pfw_image_free(&before);
-	pfw_image_free(&after);
-	return err->count ? code : -ESTALE;
+	return hand_over(code, &before, &after, ret_before, ret_after, err);
 }
