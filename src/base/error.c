@@ -88,6 +88,25 @@ int pfw_fail_errno(struct pfw_error *err, int code, const char *fmt, ...)
 			code, "%s: %s", what, strerror(-code));
 }
 
+bool pfw_errno_passes(int code)
+{
+	switch (-code) {
+	case EAGAIN:
+	case EBUSY:
+	case EINTR:
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+	case ERESTART:
+	case ESTALE:
+	case ETIMEDOUT:
+		return true;
+	default:
+		return false;
+	}
+}
+
 int pfw_fail_memory(struct pfw_error *err)
 {
 	return pfw_fail(err, PFW_FAILED, -ENOMEM, "out of memory");

@@ -18,7 +18,7 @@ struct child {
 	struct child_job job;
 	pid_t pid;
 	int fd;			/* what comes of the work */
-	int end;		/* of a pipe, whose other end the child has for as long as it lives */
+	int end;		/* of a pipe; the child has the other one while it lives */
 	uv_poll_t gone;
 	uv_timer_t limit;
 	unsigned int handles;	/* that the loop has not closed yet */

@@ -10,13 +10,13 @@ struct child;
 
 struct child_job {
 	/*
-	 * In the child: writes what comes of it to fd. Of other descriptors only the first three are left, and
-	 * handles and threads of the loop are none of its own.
+	 * In the child: writes what comes of it to fd. Of other descriptors only the first three
+	 * are left, and handles and threads of the loop are none of its own.
 	 */
 	bool (*work)(void *ctx, int fd);
 	/*
-	 * In the loop, once and never from within child_start(). fd is the caller's then, to be read from its beginning;
-	 * -1: the child failed, was killed, or took longer than it may.
+	 * In the loop, once and never from within child_start(). fd is the caller's then, to be
+	 * read from its beginning; -1: the child failed, was killed, or took longer than it may.
 	 */
 	void (*done)(void *ctx, int fd);
 	void *ctx;
@@ -28,7 +28,7 @@ int child_start(uv_loop_t *loop, const struct child_job *job, struct child **ret
 
 /* Kills it: its job is done soon, without success. */
 void child_stop(struct child *child);
-/* The same at the end of all: waits for it, and nothing is done any more. The loop gives back its memory. */
+/* The same at the end of all: waits for it, and nothing is done. The loop gives back its memory. */
 void child_drop(struct child *child);
 
 #endif

@@ -12,6 +12,7 @@
 #include "background.h"
 #include "daemon.h"
 #include "files.h"
+#include "home.h"
 #include "http.h"
 #include "keep.h"
 #include "log.h"
@@ -37,10 +38,12 @@ struct daemon {
 	struct trial trial;
 	struct settle settle;
 	struct files *files;
+	struct home home;
 	struct http *http;
 	json_t *early;			/* the event of the first load, before there are clients */
 	int lock;			/* of the run directory, or -1 */
 	int listener;			/* or -1 */
+	int listener_again;		/* where somebody took away the first one's name; or -1 */
 	char *path;			/* of a socket of our own */
 	gid_t group;			/* GROUP_NONE: the owner alone may connect */
 	int ready;			/* where the first process waits, or -1 */
@@ -154,6 +157,8 @@ static void on_changed(void *ctx, enum pfw_verb verb, const json_t *answer)
 	trial_changed(&daemon->trial, verb, answer);
 }
 
+/* ---- The API */
+
 static int start_http(struct daemon *daemon, struct pfw_error *err)
 {
 	const struct http_options options = {
@@ -186,6 +191,90 @@ static int start_serving(struct daemon *daemon, struct pfw_error *err)
 		daemon->group = GROUP_NONE;
 	return start_http(daemon, err);
 }
+
+/* ---- The run directory */
+
+static int lock_again(struct daemon *daemon, struct pfw_error *err)
+{
+	int fd, ret = socket_lock(daemon->options.service.run_dir, &fd, err);
+
+	if (ret)
+		return ret;
+	close(daemon->lock);
+	daemon->lock = fd;
+	return 0;
+}
+
+/* Of what systemd made, systemd knows whether it is gone. */
+static int listen_again(struct daemon *daemon, struct pfw_error *err)
+{
+	char *path = NULL;
+	bool shared;
+	int fd, ret;
+
+	if (!daemon->path || !access(daemon->path, F_OK))
+		return 0;
+	ret = socket_open(daemon->options.service.run_dir, daemon->group, &fd, &path, &shared, err);
+	if (ret)
+		return ret;
+	free(path);
+	ret = http_listen(daemon->http, fd, shared ? daemon->group : GROUP_NONE, err);
+	if (ret) {
+		close(fd);
+		return ret;
+	}
+	if (daemon->listener_again >= 0)
+		close(daemon->listener_again);
+	daemon->listener_again = fd;
+	if (!shared && daemon->group != GROUP_NONE)
+		log_event(&daemon->log, LOG_WARNING, "the socket had to be made again, and is its "
+			  "owner's alone until the next start", NULL);
+	return 0;
+}
+
+/* Who took our place meanwhile keeps the forwards from now on. */
+static void give_way(struct daemon *daemon, const struct pfw_error *err)
+{
+	log_error(&daemon->log, "ending", err);
+	free(daemon->path);
+	daemon->path = NULL;
+	daemon->options.flush_on_exit = false;
+	uv_stop(&daemon->loop);
+}
+
+static void on_home(void *ctx)
+{
+	struct daemon *daemon = ctx;
+	struct pfw_error err = PFW_ERROR_INIT;
+	bool cleared = !socket_is_locked(daemon->options.service.run_dir, daemon->lock);
+	int ret = cleared ? lock_again(daemon, &err) : 0;
+
+	if (ret == -EBUSY) {
+		give_way(daemon, &err);
+		return;
+	}
+	if (!ret)
+		ret = listen_again(daemon, &err);
+	if (ret)
+		log_error(&daemon->log, "cannot come back to the run directory", &err);
+	(void)home_watch(&daemon->home);
+	/* What it said of the kernel is gone, too. */
+	if (cleared)
+		(void)keep_reload(daemon->keep, KEEP_CLEARED);
+}
+
+static int start_home(struct daemon *daemon, struct pfw_error *err)
+{
+	const char *path = daemon->options.service.run_dir;
+	int code;
+
+	home_start(&daemon->home, &daemon->loop, path, on_home, daemon);
+	code = home_watch(&daemon->home);
+	return code ? pfw_fail(err, PFW_FAILED, code, "cannot watch %s: %s", path,
+			       uv_strerror(code)) : 0;
+}
+
+/* ---- Start */
 
 static void on_saved(void *ctx)
 {
@@ -263,7 +352,9 @@ static int start(struct daemon *daemon, struct pfw_error *err)
 	start_settle(daemon);
 	(void)keep_reload(daemon->keep, KEEP_START);
 	ret = start_serving(daemon, err);
-	return ret ? ret : rights_drop(err);
+	if (!ret)
+		ret = start_home(daemon, err);
+	return ret ? ret : rights_drop(&daemon->log, err);
 }
 
 static void flush(struct daemon *daemon)
@@ -294,6 +385,8 @@ static void stop(struct daemon *daemon)
 	daemon->http = NULL;
 	if (daemon->listener >= 0)
 		close(daemon->listener);
+	if (daemon->listener_again >= 0)
+		close(daemon->listener_again);
 	files_close(daemon->files);
 	keep_close(daemon->keep);
 	if (daemon->looping) {
@@ -355,7 +448,7 @@ static int fail(const struct daemon *daemon, const char *what, const struct pfw_
 
 int daemon_main(int argc, char **argv)
 {
-	struct daemon daemon = { .lock = -1, .listener = -1, .ready = -1, .group = GROUP_NONE };
+	struct daemon daemon = { .lock = -1, .listener = -1, .listener_again = -1, .ready = -1, .group = GROUP_NONE };
 	struct pfw_error err = PFW_ERROR_INIT;
 	int ret;
 

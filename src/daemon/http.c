@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "http_inside.h"
@@ -210,6 +211,69 @@ int http_open(uv_loop_t *loop, struct pfw_service *service, int listen_fd,
 	return code;
 }
 
+/* ---- Another socket */
+
+struct door {
+	struct http *http;
+	uv_poll_t poll;
+	int fd;
+};
+
+static void on_door_closed(uv_handle_t *handle)
+{
+	struct door *door = handle->data;
+	struct http *http = door->http;
+
+	free(door);
+	http_handle_closed(http);
+}
+
+static void close_door(struct http *http)
+{
+	if (http->door)
+		uv_close((uv_handle_t *)&http->door->poll, on_door_closed);
+	http->door = NULL;
+}
+
+/* libmicrohttpd closes what it does not take. */
+static void on_knock(uv_poll_t *poll, int status, int events)
+{
+	const struct sockaddr address = { .sa_family = AF_UNIX };
+	struct door *door = poll->data;
+	int fd;
+
+	(void)status;
+	(void)events;
+	while ((fd = accept4(door->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+		(void)MHD_add_connection(door->http->mhd, fd, &address, sizeof(address));
+	serve(door->http);
+}
+
+int http_listen(struct http *http, int listen_fd, gid_t group, struct pfw_error *err)
+{
+	struct door *door = calloc(1, sizeof(*door));
+	int code;
+
+	if (!door)
+		return pfw_fail_memory(err);
+	door->http = http;
+	door->fd = listen_fd;
+	door->poll.data = door;
+	code = uv_poll_init(http->loop, &door->poll, listen_fd);
+	if (code) {
+		free(door);
+		return pfw_fail(err, PFW_FAILED, code, "cannot serve the API: %s", uv_strerror(code));
+	}
+	uv_poll_start(&door->poll, UV_READABLE, on_knock);
+	close_door(http);
+	http->door = door;
+	http->handles++;
+	http->options.group = group;
+	return 0;
+}
+
+/* ---- The end */
+
 static void free_last(struct http *http)
 {
 	if (!http->closing || http->handles)
@@ -244,6 +308,7 @@ void http_close(struct http *http)
 	if (!http)
 		return;
 	http->closing = true;
+	close_door(http);
 	timers = http->timer.data;
 	poll = http->poll.data;
 	if (http->mhd) {

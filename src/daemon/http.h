@@ -30,6 +30,12 @@ struct http_options {
 int http_open(uv_loop_t *loop, struct pfw_service *service, int listen_fd,
 	      const struct http_options *options, struct http **ret, struct pfw_error *err);
 
+/*
+ * Serves who connects to this socket, too, which stays the caller's as well. It takes the place of
+ * one that was told before in this way.
+ */
+int http_listen(struct http *http, int listen_fd, gid_t group, struct pfw_error *err);
+
 /* Ends all connections. The loop has to run once more before its memory is given back. */
 void http_close(struct http *http);
 

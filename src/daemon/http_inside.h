@@ -55,6 +55,7 @@ struct http {
 	uv_loop_t *loop;
 	uv_poll_t poll;			/* on all of libmicrohttpd's descriptors at once */
 	uv_timer_t timer;
+	struct door *door;		/* another socket to connect to; NULL: there is none */
 	unsigned int handles;		/* that the loop has not closed yet */
 	bool closing;
 	struct pfw_service *service;
@@ -116,7 +117,7 @@ struct request {
 	bool in_loop;			/* no look */
 	bool locked;			/* and it goes under the lock */
 	int child_fd;
-	bool busy;			/* somebody else held a lock, or was about to change something */
+	bool busy;			/* a lock was held, or a change under way */
 	struct patience patience;	/* with them */
 	unsigned int status;		/* what it is answered with; 0: not known yet */
 	int code;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A request that found a lock held by another process sleeps, and all others are answered meanwhile. */
+/* A request that found a lock held by another process sleeps, and others are answered meanwhile. */
 #include "http_inside.h"
 
 bool http_is_patient(struct request *request)

@@ -3,9 +3,9 @@
  * Looks over many forwards take a second, which nobody else should wait for: a child process has
  * them, and the client's connection sleeps meanwhile.
  *
- * The child looks without a lock at first, so no change waits for it. What stands in the kernel just
- * as the configuration said when the child began is certain then. If it does not, somebody may be
- * about to change it: then the look is done again under the lock, for which changes wait.
+ * The child looks without a lock at first, so no change waits for it. What stands in the kernel
+ * just as the configuration said when the child began is certain then. Else somebody may be about
+ * to change it: then another child looks under the lock, for which changes wait.
  */
 #include <errno.h>
 #include <poll.h>
@@ -170,7 +170,7 @@ static bool read_head(const struct look *look, struct head *ret)
 	return look->fd >= 0 && pread(look->fd, ret, sizeof(*ret), 0) == (ssize_t)sizeof(*ret);
 }
 
-/* A look without the lock that could not tell is done again with it; one that did not get it, later. */
+/* One without the lock that could not tell is done with it; one that did not get it, later. */
 static void look_again(struct look *look)
 {
 	if (look->locked)

@@ -30,6 +30,7 @@ void keep_close(struct keep *keep);
 /* Reads the files anew and makes the kernel what they say. why is for the log, which tells failures. */
 int keep_reload(struct keep *keep, const char *why);
 #define KEEP_START "start"	/* the loop does not run yet */
+#define KEEP_CLEARED "run-dir"	/* somebody cleared the run directory */
 #define KEEP_SAVED "file"	/* somebody saved it, and nobody asked for more */
 
 /* Somebody else has asked the service for this, and it was done. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Locks that other processes hold are tried again and again, for nothing tells when they are given back. */
+/* Locks that others hold are tried again and again, for nothing tells when they are given back. */
 #ifndef DAEMON_PATIENCE_H
 #define DAEMON_PATIENCE_H
 

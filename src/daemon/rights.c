@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/prctl.h>
 #ifdef HAVE_SECCOMP
 #include <seccomp.h>
@@ -113,7 +114,7 @@ static int filter_calls(void)
 
 #endif
 
-int rights_drop(struct pfw_error *err)
+int rights_drop(const struct log *log, struct pfw_error *err)
 {
 	int ret = drop_capabilities();
 
@@ -122,5 +123,11 @@ int rights_drop(struct pfw_error *err)
 	if (ret)
 		return pfw_fail_errno(err, ret, "cannot give up the rights that are not needed");
 	ret = filter_calls();
-	return ret ? pfw_fail_errno(err, ret, "cannot have the kernel filter system calls") : 0;
+	if (ret == -ENOMEM)
+		return pfw_fail_memory(err);
+	/* Some kernels have no filters; the rest holds without them. */
+	if (ret)
+		log_event(log, LOG_WARNING, "the kernel filters no system calls",
+			  json_pack("{s:s}", "error", strerror(-ret)));
+	return 0;
 }

@@ -13,11 +13,13 @@
 #include <unistd.h>
 
 #include "portfwd/base/file.h"
+#include "portfwd/base/lock.h"
 #include "socket.h"
 
 #define LOCK_FILE "portfwdd.lock"
 #define SOCKET_FILE "portfwd.sock"
 #define SOCKET_TEMP ".portfwd.sock"
+#define LOCK_SECONDS 1
 #define BACKLOG 128
 #define LISTEN_FDS_START 3
 
@@ -61,14 +63,15 @@ static int refuse_second(int fd, const char *run_dir, struct pfw_error *err)
 			"with the run directory %s", holder, run_dir);
 }
 
+/* Who was killed or told to end a moment ago may not have let go of it yet. */
 static int hold_lock(int fd, const char *path, const char *run_dir, struct pfw_error *err)
 {
 	char text[24];
-	int len;
+	int len, ret = pfw_lock_wait(fd, LOCK_EX, pfw_lock_deadline(LOCK_SECONDS));
 
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? refuse_second(fd, run_dir, err) :
-					      pfw_fail_errno(err, -errno, "cannot lock %s", path);
+	if (ret)
+		return ret == -ETIMEDOUT ? refuse_second(fd, run_dir, err) :
+					   pfw_fail_errno(err, ret, "cannot lock %s", path);
 	len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
 	if (ftruncate(fd, 0) < 0 || pfw_file_write(fd, text, (size_t)len) < 0)
 		return pfw_fail_errno(err, -errno, "cannot write %s", path);
@@ -92,6 +95,19 @@ int socket_lock(const char *run_dir, int *ret_fd, struct pfw_error *err)
 		*ret_fd = fd;
 	else if (fd >= 0)
 		close(fd);
+	return ret;
+}
+
+bool socket_is_locked(const char *run_dir, int fd)
+{
+	char *path;
+	bool ret;
+
+	/* Without memory nothing can be done about it now. */
+	if (asprintf(&path, "%s/" LOCK_FILE, run_dir) < 0)
+		return true;
+	ret = pfw_lock_is_current(fd, path);
+	free(path);
 	return ret;
 }
 

@@ -16,6 +16,9 @@
 /* Makes the run directory where it is missing. *ret_fd holds the lock until it is closed. */
 int socket_lock(const char *run_dir, int *ret_fd, struct pfw_error *err);
 
+/* Whether the lock still is that of the run directory, which somebody may have cleared. */
+bool socket_is_locked(const char *run_dir, int fd);
+
 /* The number of a group, by name or number; -ENOENT without words: there is none. */
 int socket_find_group(const char *name, gid_t *ret, struct pfw_error *err);
 

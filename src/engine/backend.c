@@ -132,8 +132,9 @@ static int decide(struct pfw_engine *engine, bool write, struct pfw_error *err)
 		code = try_backend(engine, pfw_backends[n], write, packets, &failed[n]);
 		if (!code)
 			return take_it(engine, n, failed, err);
-		if (code == -ENOMEM)
-			return pfw_fail_memory(err);
+		/* What stands must not move to another one for what is over in a moment. */
+		if (pfw_errno_passes(code))
+			return pfw_fail(err, failed[n].kind, code, "%s", failed[n].item[0].message);
 	}
 	return refuse_all(failed, n, err);
 }

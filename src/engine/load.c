@@ -396,7 +396,7 @@ int pfw_engine_load(struct pfw_engine *engine, const struct pfw_engine_load *loa
 		ret = refresh(engine, load, err);
 	else if (engine->locks == PFW_ENGINE_NO_LOCKS && load->purpose != PFW_ENGINE_WORDS)
 		/* Several files are one configuration only while nobody saves them. */
-		ret = pfw_fail(err, PFW_FAILED, -EAGAIN, "the files have changed since they were read");
+		ret = pfw_fail(err, PFW_FAILED, -EAGAIN, "the files are not those that were read");
 	else
 		ret = load_anew(engine, load, err);
 	if (!ret && write && !load->draft && !load->standing && pfw_store_is_left(engine->store))

@@ -254,7 +254,7 @@ int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_
 	view.in_sync = !sides_steps(sides);
 	find_owner(engine, &view);
 	if (!view.in_sync && engine->locks == PFW_ENGINE_NO_LOCKS) {
-		code = pfw_fail(err, PFW_FAILED, -EAGAIN, "the kernel is not as the configuration says");
+		code = pfw_fail(err, PFW_FAILED, -EAGAIN, "the kernel is not as it should be");
 		goto out;
 	}
 	mark_missing(engine, ops, &sides[ENGINE_PACKETS].difference, &view);

@@ -210,9 +210,14 @@ void trial_cancel(struct pfw_engine *engine)
 
 	if (engine->began_trial)
 		pfw_store_unmark(engine->store, &ignored);
+	trial_done(engine);
+	pfw_trial_free(&engine->trial);
+}
+
+void trial_done(struct pfw_engine *engine)
+{
 	engine->began_trial = false;
 	engine->trial_seconds = 0;
-	pfw_trial_free(&engine->trial);
 }
 
 /* The time begins only now that the reload stands; a trial that goes on already has a new end. */

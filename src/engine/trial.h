@@ -23,6 +23,8 @@ void trial_cancel(struct pfw_engine *engine);
 /* After whatever was committed: a trial begins to count, or what stands is kept as what is applied. */
 int trial_keep(struct pfw_engine *engine, const struct pfw_manner *manner, struct pfw_report *report,
 	       struct pfw_error *err);
+/* The reload is over: whatever comes next in this engine neither cancels the trial nor prolongs it. */
+void trial_done(struct pfw_engine *engine);
 /* Says in the report what trial_settle() did. -ENOMEM. */
 int trial_tell(const struct pfw_engine *engine, struct pfw_report *report, struct pfw_error *err);
 

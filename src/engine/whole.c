@@ -151,6 +151,7 @@ int pfw_engine_reload(struct pfw_engine *engine, const struct pfw_manner *manner
 		ret = trial_keep(engine, manner, report, err);
 	if (!ret)
 		ret = trial_tell(engine, report, err);
+	trial_done(engine);
 	sides_free(sides);
 	return ret;
 }
@@ -265,8 +266,9 @@ int pfw_engine_export(struct pfw_engine *engine, const char *name, struct pfw_bu
 	int code;
 
 	if (!format)
-		return pfw_fail(err, PFW_FAILED, -ENOENT,
-				"this portfwd was built without the backend of the format %s", name);
+		return pfw_fail(err, PFW_FAILED, -EINVAL,
+				"this portfwd was built without a backend that has the format "
+				"\"%.60s\"", name);
 	code = engine_refuse(engine, ops, err);
 	if (!code && !engine->facts.links.n)
 		code = pfw_host_links(&engine->facts.links, err);

@@ -509,8 +509,9 @@ void applied_follow(struct pfw_store *store, uint64_t digest_before, char **copy
 
 	if (!follows(store, digest_before))
 		return;
-	store->keep_due = store->now.journal.len > 0;
-	if (!store->keep_due && !take_copy(store, copy))
+	/* With the rest of the journal it is what is applied, as the file is. */
+	store->keep_due = false;
+	if (!take_copy(store, copy))
 		pfw_store_keep(store, PFW_KEPT_APPLIED, false, &ignored);
 }
 

@@ -71,7 +71,8 @@ gets() { # KIND:ANSWER …
 }
 
 @test "bodies of a gigabyte" {
-	gets gigabyte:413 gigabyte-patch:413 "gigabyte-chunked:413|closed" "gigabyte-get:413|closed" \
+	gets gigabyte:413 gigabyte-patch:413 "gigabyte-chunked:413|closed" \
+		"gigabyte-file:413|503|closed" "gigabyte-get:413|closed" \
 		"gigabyte-nowhere:413|404|closed"
 }
 

@@ -97,6 +97,18 @@ astray() { # ARGUMENT …
 	nothing_is_left
 }
 
+@test "what is over in a moment is no reason to move all rules to another backend" {
+	pfw add web 8080 "$SERVER4:80"
+	REFUSE_SOCKET=1 LD_PRELOAD=$BATS_FILE_TMPDIR/refuse.so \
+		ASAN_OPTIONS="${ASAN_OPTIONS-}:verify_asan_link_order=0" run --separate-stderr pfw reload
+	equal 1 "$status" "$stderr"
+	contains "$stderr" "Too many open files"
+	pfw diff
+	equal nftables "$(pfw --json status | jq -r .backend)"
+	run grep -c PORTFWD <(in_ns gw iptables-legacy-save)
+	equal 0 "$output"
+}
+
 @test "without either: one error that tells what is missing and what to do; nothing has changed" {
 	run --separate-stderr without both add web 8080 "$SERVER4:80"
 	equal 1 "$status" "$stderr"

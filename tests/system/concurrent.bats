@@ -148,8 +148,9 @@ change_some() { # NAME PORTS COMMAND …
 	done
 }
 
+# Not through a daemon: it starts and ends its own.
+# bats test_tags=alone
 @test "commands through a daemon and beside it, which comes, ends and is killed: each change is there" {
-	alone "it starts and ends its own"
 	local pids=() pid i answers=$BATS_TEST_TMPDIR/answers name answer now bad=""
 	daemon_setup
 	change_some one 8000 pfw > "$answers.1" 3>&- &

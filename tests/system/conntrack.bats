@@ -642,8 +642,9 @@ traced() { # STRACE-OPTION … -- ARGUMENT …
 		"$PORTFWD" -c "$CONFIG" --run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" "$@"
 }
 
+# Not through a daemon: it is about system calls of the command.
+# bats test_tags=alone
 @test "no change, no look at the connections" {
-	alone "it is about system calls of the command"
 	command -v strace > /dev/null || skip "needs strace"
 	local calls=$BATS_TEST_TMPDIR/calls
 	looks() {
@@ -668,8 +669,9 @@ traced() { # STRACE-OPTION … -- ARGUMENT …
 	carries one other after
 }
 
+# Not through a daemon: it is about system calls of the command.
+# bats test_tags=alone
 @test "a cut that fails is a warning: the change stands" {
-	alone "it is about system calls of the command"
 	serve_tcp web server "$SERVER4" 80
 	command -v strace > /dev/null || skip "needs strace"
 	pfw add web "$WAN4:8080" "$SERVER4:80"

@@ -94,8 +94,9 @@ refused() { # CODE SAYS PART [ARGUMENT …]
 	pfw diff
 }
 
+# Not through a daemon: it puts the table back at once.
+# bats test_tags=alone
 @test "an unchanged copy changes nothing, not even a kernel that differs" {
-	alone "it puts the table back at once"
 	web
 	in_ns gw nft delete table inet portfwd
 	local before
@@ -153,8 +154,9 @@ refused() { # CODE SAYS PART [ARGUMENT …]
 	pfw diff
 }
 
+# Not through a daemon: the refusals are made in the command itself.
+# bats test_tags=alone
 @test "the kernel refuses: the file is as it was" {
-	alone "the refusals are made in the command itself"
 	web
 	"${CC:-cc}" -shared -fPIC -o "$BATS_TEST_TMPDIR/refuse.so" "$BATS_TEST_DIRNAME/refuse.c" -ldl
 	export EDITOR='unset LD_PRELOAD; sed -i s/8080/8081/' ASAN_OPTIONS=${ASAN_OPTIONS-}:verify_asan_link_order=0

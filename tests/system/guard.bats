@@ -508,8 +508,9 @@ rename() { # HOST OLD NEW
 	nothing_is_left
 }
 
+# Not through a daemon: it puts the guard back at once.
+# bats test_tags=alone
 @test "status tells that the guard is gone while routing is on, and reload brings it back" {
-	alone "it puts the guard back at once"
 	serve_tcp web4 server "$SERVER4" 80
 	pfw add web 8080 "$SERVER4:80"
 	run pfw status
@@ -552,9 +553,9 @@ rename() { # HOST OLD NEW
 	equal "lan0 wan0" "$(guarded 4)"
 }
 
-# bats test_tags=nftables
+# Not through a daemon: it puts back what others delete.
+# bats test_tags=nftables,alone
 @test "a guarded table is known by its stamp: a change sends the difference and reads nothing back" {
-	alone "it puts back what others delete"
 	pfw add web 8080 "$SERVER4:80"
 	pfw add dns 5353/udp "$SERVER4:53"
 	box_add

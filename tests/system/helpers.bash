@@ -392,12 +392,7 @@ daemon_exec() { # HOST
 		--run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" --foreground
 }
 
-# For a test of what is true of the command line alone.
-alone() { # WHY
-	! through_daemon || skip "not through a daemon: $1"
-}
-
-# The same for one line of a test.
+# For what in a test is true of the command line alone.
 without_daemon() { # COMMAND …
 	through_daemon || "$@"
 }

@@ -311,9 +311,9 @@ answered() { # LINES
 	in_sync
 }
 
-# bats test_tags=nftables
+# Not through a daemon: it puts back what others take away.
+# bats test_tags=nftables,alone
 @test "a forward is missing when it cannot work, not when others added something" {
-	alone "it puts back what others take away"
 	pfw add one 8080 "$SERVER4:80"
 	pfw add two 8081 "$SERVER4:80,$SECOND4:80"
 	local states='[.forwards[].state] | join(" ")'

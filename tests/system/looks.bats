@@ -117,6 +117,24 @@ no_children() {
 	equal "" "$(grep -v -E '^20[014]|404$' "$codes" || true)" "answers"
 }
 
+@test "what changes between the beginning of a child and its look is not told to be missing" {
+	local look
+
+	many "$MANY"
+	begin
+	# The child closes what is not its own before anything else.
+	behind strace -f -qq -o /dev/null -p "$DAEMON_PID" -e trace=close_range \
+		-e inject=close_range:delay_exit=500000
+	eventually 10 grep -q '^TracerPid:[[:space:]]*[1-9]' "/proc/$DAEMON_PID/status"
+	behind "${CURL[@]}" -o "$BATS_TEST_TMPDIR/list" "$API"
+	look=$!
+	eventually 10 children
+	answers 204 DELETE /v1/forwards/f7
+	answers 201 POST /v1/forwards '{"name": "new", "listen": "9090", "target": "10.0.0.9"}'
+	wait "$look"
+	equal active "$(jq -r '[.forwards[].state] | unique | join(" ")' "$BATS_TEST_TMPDIR/list")"
+}
+
 @test "one forward is told of as all are" {
 	local name one
 	# Of each kind some, with connections through some of them.
@@ -291,6 +309,9 @@ look_and_stop() {
 	begin
 	look_and_stop
 	daemon_stop
-	! wait "$CLIENT" || false
+	if wait "$CLIENT"; then
+		echo "the client got an answer" >&2
+		return 1
+	fi
 	ended "$CHILD"
 }

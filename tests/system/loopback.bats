@@ -222,8 +222,9 @@ two_forwards() {
 	equal "0 0" "$(seen)" flushed
 }
 
+# Not through a daemon: it puts the shield back at once.
+# bats test_tags=alone
 @test "it is the shield that keeps them out, and status tells when it is gone" {
-	alone "it puts the shield back at once"
 	local before
 	attacker
 	two_forwards
@@ -277,9 +278,9 @@ table_number() { # NAME
 	in_ns gw nft -j -a list tables | jq ".nftables[].table? | select(.name == \"$1\") | .handle"
 }
 
-# bats test_tags=nftables
+# Not through a daemon: the command has mounts of its own.
+# bats test_tags=nftables,alone
 @test "a change that fails leaves neither route_localnet nor table; the table came first" {
-	alone "the command has mounts of its own"
 	local before after
 	before=$(table_number one)
 	run in_ns gw unshare --mount sh -ec 'cd /proc/sys/net/ipv4/conf/wan0
@@ -311,9 +312,9 @@ table_number() { # NAME
 	nothing_is_left
 }
 
-# bats test_tags=nftables
+# Not through a daemon: the command has mounts of its own.
+# bats test_tags=nftables,alone
 @test "a removal that fails leaves the forward and the file, and has not touched the shield" {
-	alone "the command has mounts of its own"
 	local before after
 	inner
 	pfw add inner 8080 127.0.0.1:9000
@@ -423,8 +424,9 @@ talk() { # LINE: the answer
 	fi
 }
 
+# Not through a daemon: its socket goes with the run directory.
+# bats test_tags=alone
 @test "a record that is lost is made anew from the shield" {
-	alone "its socket goes with the run directory"
 	inner
 	two_forwards
 	rm -rf "$RUN_DIR"

@@ -5,6 +5,7 @@
  *
  *   REFUSE_ELEMENT=NAME  each set element with this comment goes to nf_tables with a broken key
  *   REFUSE_NFTABLES=1    what is for nf_tables goes to a part of netfilter's netlink that is not there
+ *   REFUSE_SOCKET=1      a socket for netfilter's netlink is one too many (ENFILE)
  *   REFUSE_OWNER=1       a table with the flags of Linux 6.9 is one with unknown flags
  *   REFUSE_RENAME=TEXT   rename(2) to a path that ends with this text fails with EIO
  *   REFUSE_SYNC=1        fsync(2) fails with EIO
@@ -142,6 +143,19 @@ ssize_t sendmsg(int fd, const struct msghdr *packet, int flags)
 				spoil_owner(message);
 		}
 	return real(fd, packet, flags);
+}
+
+int socket(int domain, int type, int protocol)
+{
+	static int (*real)(int, int, int);
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "socket");
+	if (getenv("REFUSE_SOCKET") && domain == AF_NETLINK && protocol == NETLINK_NETFILTER) {
+		errno = ENFILE;
+		return -1;
+	}
+	return real(domain, type, protocol);
 }
 
 int rename(const char *from, const char *to)

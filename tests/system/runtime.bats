@@ -171,8 +171,9 @@ refused() { # CODE SAYS ARGUMENT …
 	pfw diff
 }
 
+# Not through a daemon: it has one configuration.
+# bats test_tags=alone
 @test "another configuration: reload takes it over, what was added stays" {
-	alone "it has one configuration"
 	pfw add saved 9090 "$SERVER4:80"
 	pfw add --runtime web 8080 "$SERVER4:80"
 	echo '{ "forwards": [ { "name": "other", "listen": "7070", "target": "self:80" } ] }' > "$BATS_TEST_TMPDIR/other.json"
@@ -204,8 +205,9 @@ refused() { # CODE SAYS ARGUMENT …
 	[ ! -e "$(runtime_file)" ]
 }
 
+# Not through a daemon: the refusals are made in the command itself.
+# bats test_tags=alone
 @test "kernel and file together: what is refused leaves both" {
-	alone "the refusals are made in the command itself"
 	pfw add --runtime web 8080 "$SERVER4:80"
 	"${CC:-cc}" -shared -fPIC -o "$BATS_TEST_TMPDIR/refuse.so" "$BATS_TEST_DIRNAME/refuse.c" -ldl
 	export ASAN_OPTIONS=${ASAN_OPTIONS-}:verify_asan_link_order=0

@@ -13,7 +13,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -513,7 +512,8 @@ static void patch(struct client *client, struct forward *forward)
 	wanted.version += SHAPES * (1 + at_random(client, 100));
 	print_listen(forward->number, wanted.version, listen, sizeof(listen));
 	print_target(wanted.version, target, sizeof(target));
-	snprintf(body, sizeof(body), "{\"comment\": \"v%u\", \"listen\": {\"port\": \"%.*s\"}, \"target\": [%s]}",
+	snprintf(body, sizeof(body), "{\"comment\": \"v%u\", \"listen\": {\"port\": \"%.*s\"}, "
+		 "\"target\": [%s]}",
 		 wanted.version, (int)strcspn(listen, "/"), listen, target);
 	ask_of(client, "PATCH", forward, "", body);
 	if (forward->says.version)
@@ -586,11 +586,8 @@ static void command_group(struct client *client, const char *verb)
 /* A port that another forward has, which always stands. */
 static void conflict(struct client *client, struct forward *forward)
 {
-	char body[TEXT];
-
 	client->doing = "a conflict";
-	snprintf(body, sizeof(body), "{\"listen\": \"80\", \"target\": \"10.0.0.1\", \"comment\": \"conflict\"}");
-	ask_of(client, "PUT", forward, "", body);
+	ask_of(client, "PUT", forward, "", "{\"listen\": \"80\", \"target\": \"10.0.0.1\"}");
 	expect_refusal(client, forward, 409);
 }
 

@@ -77,8 +77,8 @@ struct pfw_backend {
 		       struct pfw_image *ret_after, struct pfw_error *err);
 
 	/*
-	 * What stands and what should, of the frame and of the objects of these keys and forwards. -ESTALE,
-	 * without words: read and compile all. NULL: the kernel tells nothing of one object.
+	 * What stands and what should, of the frame and of the objects of these keys and forwards.
+	 * -ESTALE, without words: read and compile all. NULL: the kernel tells nothing of one object.
 	 */
 	int (*glance)(struct pfw_backend_handle *handle, const struct pfw_plan *plan,
 		      const struct pfw_touched *only, struct pfw_image *ret_before,
@@ -179,15 +179,16 @@ struct pfw_backend {
 	const struct pfw_text_format *formats;
 
 	/*
-	 * In a process that was forked, whose descriptors are closed: from now on the handle only looks, by
-	 * sockets of its own, and what that of the other process owns is not others'. NULL: it has none.
+	 * In a process that was forked, whose descriptors are closed: from now on the handle only
+	 * looks, by sockets of its own, and what that of the other process owns is not others'.
+	 * NULL: it has none.
 	 */
 	int (*part)(struct pfw_backend_handle *handle, struct pfw_error *err);
 
 	/*
-	 * For what follows: whether to change what is read (write, if it was opened to), and whether to wait
-	 * for nobody: a lock that others hold is -ETIMEDOUT then, and a read that others disturb -EAGAIN.
-	 * NULL: that is all one.
+	 * For what follows: whether to change what is read (write, if it was opened to), and whether
+	 * to wait for nobody: a lock that others hold is -ETIMEDOUT then, and a read that others
+	 * disturb -EAGAIN. NULL: that is all one.
 	 */
 	void (*prepare)(struct pfw_backend_handle *handle, bool write, bool hasty);
 

@@ -7,6 +7,7 @@
 #ifndef PORTFWD_BASE_ERROR_H
 #define PORTFWD_BASE_ERROR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* The values are the exit codes of portfwd(1). */
@@ -61,6 +62,12 @@ int pfw_error_add_advice(struct pfw_error *err, enum pfw_failure kind, const cha
  */
 int pfw_fail(struct pfw_error *err, enum pfw_failure kind, int code, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/*
+ * Whether what failed with this may go well a moment later: for want of memory or descriptors, or
+ * because others were at work. It says nothing of what the kernel can do.
+ */
+bool pfw_errno_passes(int code);
 
 /* pfw_fail() for an errno that the system gave: adds its text, and chooses
  * PFW_NOT_PERMITTED for EPERM and EACCES. code is negative. */

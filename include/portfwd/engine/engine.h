@@ -59,8 +59,9 @@ enum pfw_engine_locks { PFW_ENGINE_WAIT, PFW_ENGINE_TRY, PFW_ENGINE_NO_LOCKS };
 void pfw_engine_set_locks(struct pfw_engine *engine, enum pfw_engine_locks locks);
 
 /*
- * In a process that was forked while nothing was locked, and has closed its descriptors: from now on this
- * engine only looks, and shares nothing with that of the other process. What is loaded stays.
+ * In a process that was forked while nothing was locked, and has closed its descriptors: from now
+ * on this engine only looks, and shares nothing with that of the other process. What is loaded
+ * stays.
  */
 int pfw_engine_part(struct pfw_engine *engine, struct pfw_error *err);
 
@@ -208,8 +209,8 @@ struct pfw_view {
 int pfw_engine_look(struct pfw_engine *engine, struct pfw_view *ret, struct pfw_report *report,
 		    struct pfw_error *err);
 /*
- * The same of these forwards only, of which the view then tells, at a cost that follows their number. -ESTALE,
- * without words, unless the kernel tells of few, and they are as they should be.
+ * The same of these forwards only, of which the view then tells, at a cost that follows their
+ * number. -ESTALE, without words, unless the kernel tells of few, and they are as they should be.
  */
 int pfw_engine_glance(struct pfw_engine *engine, const uint32_t *ids, size_t n,
 		      struct pfw_view *ret, struct pfw_error *err);
@@ -222,7 +223,7 @@ void pfw_view_free(struct pfw_view *view);
 
 /*
  * A file that makes the kernel what the configuration says, in a backend's format ("nft").
- * -ENOENT: what has this format is not built in.
+ * -EINVAL: what has this format is not built in.
  */
 int pfw_engine_export(struct pfw_engine *engine, const char *format, struct pfw_buffer *ret,
 		      struct pfw_error *err);

@@ -143,10 +143,10 @@ struct pfw_request {
 	bool unasked;
 	bool early;
 	bool current;			/* only if the files say what is loaded */
-	bool brief;			/* LIST: -ESTALE, unless a glance at some of the kernel tells it */
+	bool brief;			/* LIST: -ESTALE, unless a glance tells it */
 	/*
-	 * Locks that others hold are waited for, or are -ETIMEDOUT at once. NONE: for what only looks at the
-	 * kernel, without any lock; -EAGAIN where nobody can tell then.
+	 * Locks that others hold are waited for, or are -ETIMEDOUT at once. NONE: for what only
+	 * looks at the kernel, without any lock; -EAGAIN where nobody can tell then.
 	 */
 	enum { PFW_LOCKS_WAIT, PFW_LOCKS_TRY, PFW_LOCKS_NONE } locks;
 	/* REPAIR: all that others did in the kernel's rules, as it told; NULL: they may have done anything. */
@@ -169,16 +169,16 @@ size_t pfw_service_journal(const struct pfw_service *service);
 /* How many forwards it has loaded. */
 size_t pfw_service_size(const struct pfw_service *service);
 /*
- * To be called first in a process that was forked from that of a service, which goes on, and has closed
- * its descriptors: it may ask what changes nothing, and ends without closing the service.
+ * To be called first in a process that was forked from that of a service, which goes on, and has
+ * closed its descriptors: it may ask what changes nothing, and ends without closing the service.
  */
 int pfw_service_part(struct pfw_service *service, struct pfw_error *err);
 
 /*
  * SETTLE in three parts, of which the second may take its time in another thread while others are
- * answered. *ret is NULL where there is nothing to do. Locks that others hold are not waited for: -ETIMEDOUT. Ending
- * frees in any case; -ESTALE: somebody else changed the file meanwhile, so begin anew. What is not ended
- * goes with pfw_service_settle_free().
+ * answered. *ret is NULL where there is nothing to do. Locks that others hold are not waited for:
+ * -ETIMEDOUT. Ending frees in any case; -ESTALE: somebody else changed the file meanwhile, so begin
+ * anew. What is not ended goes with pfw_service_settle_free().
  */
 struct pfw_settling;
 int pfw_service_settle_begin(struct pfw_service *service, struct pfw_settling **ret,

@@ -46,6 +46,8 @@ static int judge(const struct pfw_refusal *refusal, struct pfw_error *err)
 {
 	if (refusal->code == -EEXIST || refusal->code == -EPERM)
 		return 0;
+	if (pfw_errno_passes(refusal->code))
+		return pfw_fail_errno(err, refusal->code, "cannot try what the kernel can do");
 	return pfw_fail(err, PFW_FAILED, -EOPNOTSUPP,
 			"the kernel has not all of nf_tables that it takes (%s%s%s): load or build "
 			"nf_tables, nft_chain_nat, nft_nat, nft_masq, nft_fib_inet and nft_ct",

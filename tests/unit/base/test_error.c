@@ -43,6 +43,17 @@ START_TEST(test_collects_ten_and_counts_all)
 }
 END_TEST
 
+/* If this fails, a full table of descriptors says that the kernel lacks something. */
+START_TEST(test_errno_passes)
+{
+	ck_assert(pfw_errno_passes(-ENFILE));
+	ck_assert(pfw_errno_passes(-ENOMEM));
+	ck_assert(!pfw_errno_passes(-EPROTONOSUPPORT));
+	ck_assert(!pfw_errno_passes(-EPERM));
+	ck_assert(!pfw_errno_passes(0));
+}
+END_TEST
+
 START_TEST(test_errno_kinds)
 {
 	struct pfw_error err = PFW_ERROR_INIT;
@@ -95,6 +106,6 @@ TCase *error_case(void)
 	TCase *tcase;
 
 	UNIT_CASE(tcase, "error", test_paths, test_collects_ten_and_counts_all, test_errno_kinds,
-		  test_messages_are_clean, test_advice_is_always_told);
+		  test_errno_passes, test_messages_are_clean, test_advice_is_always_told);
 	return tcase;
 }

@@ -11,6 +11,7 @@
 #include "../sandbox.h"
 #include "cases.h"
 #include "portfwd/base/time.h"
+#include "portfwd/engine/engine.h"
 #include "portfwd/service/service.h"
 
 static char folder[64], config[128], run_dir[128];
@@ -451,12 +452,83 @@ START_TEST(test_at_random)
 }
 END_TEST
 
+/* As the command line does it. */
+static void by_another(void (*change)(struct pfw_service *service))
+{
+	struct pfw_service *service = open_service(false);
+
+	change(service);
+	pfw_service_close(service);
+}
+
+static void reload(struct pfw_service *service)
+{
+	json_decref(ask(service, PFW_VERB_RELOAD, &(struct pfw_request){ 0 }));
+}
+
+static void add_one(struct pfw_service *service)
+{
+	json_t *forward = json_pack("{s:s, s:s, s:s}", "name", "one", "listen", "9000", "target",
+				    "192.0.2.1");
+
+	json_decref(ask(service, PFW_VERB_ADD, &(struct pfw_request){ .forward = forward }));
+	json_decref(forward);
+}
+
+/* Loads to look, and looks. Between the two, another one may add a forward. */
+static int look(struct pfw_engine *engine, enum pfw_engine_locks locks, bool disturbed)
+{
+	const struct pfw_engine_load load = { .purpose = PFW_ENGINE_LOOK };
+	struct pfw_error err = PFW_ERROR_INIT;
+	struct pfw_report report = { 0 };
+	struct pfw_view view = { 0 };
+	int ret;
+
+	pfw_engine_set_locks(engine, locks);
+	ret = pfw_engine_load(engine, &load, &err);
+	if (!ret && disturbed)
+		by_another(add_one);
+	if (!ret)
+		ret = pfw_engine_look(engine, &view, &report, &err);
+	pfw_view_free(&view);
+	pfw_report_free(&report);
+	pfw_engine_release(engine);
+	return ret;
+}
+
+/* Whoever looks without a lock is told what is certain, or that it is not. */
+START_TEST(test_locks)
+{
+	const struct pfw_engine_options options = { .config = config, .run_dir = run_dir };
+	const struct pfw_engine_load load = { .purpose = PFW_ENGINE_WRITE };
+	struct pfw_engine *engine = NULL, *other = NULL;
+	struct pfw_error err = PFW_ERROR_INIT;
+
+	set_up();
+	by_another(reload);
+	ck_assert_int_eq(pfw_engine_open(&options, &engine, &err), 0);
+	ck_assert_int_eq(look(engine, PFW_ENGINE_TRY, false), 0);
+	ck_assert_int_eq(look(engine, PFW_ENGINE_NO_LOCKS, false), 0);
+	ck_assert_int_eq(pfw_engine_open(&options, &other, &err), 0);
+	ck_assert_int_eq(pfw_engine_load(other, &load, &err), 0);
+	ck_assert_int_eq(look(engine, PFW_ENGINE_TRY, false), -ETIMEDOUT);
+	ck_assert_int_eq(look(engine, PFW_ENGINE_NO_LOCKS, false), 0);
+	pfw_engine_close(other);
+	/* What the other one adds is in the kernel, and not in what was loaded. */
+	ck_assert_int_eq(look(engine, PFW_ENGINE_NO_LOCKS, true), -EAGAIN);
+	ck_assert_int_eq(look(engine, PFW_ENGINE_NO_LOCKS, false), -EAGAIN);
+	ck_assert_int_eq(look(engine, PFW_ENGINE_TRY, false), 0);
+	pfw_engine_close(engine);
+	tear_down();
+}
+END_TEST
+
 TCase *stay_case(void)
 {
 	TCase *tcase;
 
 	UNIT_CASE(tcase, "stay", test_others_see_the_journal, test_broken_file_stays_out,
 		  test_flush_is_no_damage, test_drafts, test_key_taken_by_hand, test_time_goes_on,
-		  test_many_changes, test_at_random);
+		  test_many_changes, test_at_random, test_locks);
 	return tcase;
 }
