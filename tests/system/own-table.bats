@@ -325,6 +325,14 @@ has_lines() { # FILE COUNT
 	eventually 5 owns
 	visit 1
 	pfw diff
+	config <<< "$more"
+	pfw reload --confirm 30
+	killed
+	daemon_start
+	unreachable tcp client "$WAN4" 8081
+	owns
+	visit 1
+	pfw diff
 	daemon_stop
 }
 
