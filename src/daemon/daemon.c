@@ -154,6 +154,9 @@ static void on_changed(void *ctx, enum pfw_verb verb, const json_t *answer)
 	struct daemon *daemon = ctx;
 
 	keep_changed(daemon->keep, verb);
+	/* Whoever flushes means what was saved before, too. */
+	if (keep_is_flushed(daemon->keep))
+		files_forget(daemon->files);
 	trial_changed(&daemon->trial, verb, answer);
 }
 
@@ -312,12 +315,22 @@ static int start_keep(struct daemon *daemon, struct pfw_error *err)
 	return keep_open(&context, &daemon->keep, err);
 }
 
+/* Where all was flushed meanwhile, the files return and the kernel stays clear. */
+static void on_returned(void *ctx, json_t *event)
+{
+	struct daemon *daemon = ctx;
+
+	if (keep_is_flushed(daemon->keep))
+		files_forget(daemon->files);
+	on_event(daemon, event);
+}
+
 static void start_trial(struct daemon *daemon)
 {
 	daemon->trial = (struct trial){
 		.service = daemon->service,
 		.log = &daemon->log,
-		.tell = on_event,
+		.tell = on_returned,
 		.ctx = daemon,
 	};
 	trial_start(&daemon->trial, &daemon->loop);

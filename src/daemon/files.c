@@ -200,6 +200,16 @@ static void on_event(uv_poll_t *poll, int status, int events)
 	uv_timer_start(&files->quiet, tell, left < quiet ? left : quiet, 0);
 }
 
+void files_forget(struct files *files)
+{
+	bool lost = false;
+
+	if (take_events(files, &lost))
+		(void)watch_again(files);
+	uv_timer_stop(&files->quiet);
+	files->since = 0;
+}
+
 static void files_free(struct files *files)
 {
 	size_t i;

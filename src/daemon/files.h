@@ -16,6 +16,8 @@ struct files;
  */
 int files_open(uv_loop_t *loop, const char *config, void (*changed)(void *ctx), void *ctx,
 	       struct files **ret, struct pfw_error *err);
+/* Nothing is told of what was saved before this. */
+void files_forget(struct files *files);
 void files_close(struct files *files);
 
 #endif

@@ -35,6 +35,7 @@ struct keep {
 	struct patience repair_patience;
 	size_t open_handles;		/* set once all are closing */
 	bool loaded;			/* it is known what is to be kept */
+	bool flushed;			/* and a client wants nothing of it to stand */
 	struct pfw_monitor_news news;	/* what the next repair is for */
 	uint64_t since;			/* when the first of it came, in ms of the loop; 0: none */
 	uint64_t repaired;		/* when the last repair was over */
@@ -88,6 +89,7 @@ static void look_now_and_then(struct keep *keep);
 static void on_loaded(struct keep *keep)
 {
 	keep->loaded = true;
+	keep->flushed = false;
 	keep->rounds = 0;
 	keep->failure = (struct log_failure){ 0 };
 	look_now_and_then(keep);
@@ -163,7 +165,13 @@ int keep_reload(struct keep *keep, const char *why)
 void keep_changed(struct keep *keep, enum pfw_verb verb)
 {
 	on_loaded(keep);
-	set_status(keep, verb == PFW_VERB_FLUSH ? "Flushed" : "Loaded");
+	keep->flushed = verb == PFW_VERB_FLUSH;
+	set_status(keep, keep->flushed ? "Flushed" : "Loaded");
+}
+
+bool keep_is_flushed(const struct keep *keep)
+{
+	return keep->flushed;
 }
 
 /* ---- Repair */

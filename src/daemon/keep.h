@@ -35,5 +35,7 @@ int keep_reload(struct keep *keep, const char *why);
 
 /* Somebody else has asked the service for this, and it was done. */
 void keep_changed(struct keep *keep, enum pfw_verb verb);
+/* Whether that was a flush, and nothing was loaded since. */
+bool keep_is_flushed(const struct keep *keep);
 
 #endif

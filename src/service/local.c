@@ -213,7 +213,9 @@ int local_call(struct local *service, enum pfw_verb verb, const struct pfw_reque
 		pfw_engine_set_locks(engine, engine_locks[request->locks]);
 	if (!ret && !row->bare)
 		ret = pfw_engine_load(engine, &load, err);
-	if (!ret && request->current && !pfw_engine_is_current(engine))
+	/* Of what was flushed, nothing is put back, whatever the files say. */
+	if (!ret && request->current && pfw_engine_is_applied(engine) &&
+	    !pfw_engine_is_current(engine))
 		ret = pfw_fail(err, PFW_FAILED, -ESTALE, "the files have changed since they were read");
 	/* What it does now is no news, and would be more than anybody can take in. */
 	if (!ret && service->watch)

@@ -265,6 +265,29 @@ fake() { # ANSWER
 	equal 0 "$(logged 'warning=')"
 }
 
+@test "flushed on trial, the kernel stays clear when the daemon lets the files return" {
+	daemon_start
+	pfw -q add web 8080 "$SERVER4:80"
+	pfw -q reload
+	edited s/8080/9090/
+	pfw -q reload --confirm 1
+	# Before it has loaded the saved file itself.
+	pfw -q flush
+	eventually 5 has_logged "a reload was not confirmed"
+	grep -q 8080 "$CONFIG"
+	# As long as it takes for a saved file to be loaded.
+	sleep 0.5
+	equal "" "$(in_ns gw nft list ruleset)"
+	in_ns gw nft add table inet portfwd
+	in_ns gw nft delete table inet portfwd
+	sleep 0.3
+	equal "" "$(in_ns gw nft list ruleset)"
+	pfw -q reload
+	pfw diff
+	in_ns gw nft flush ruleset
+	eventually 5 has_logged "put back what others had changed"
+}
+
 @test "a daemon that ends lets return what was before; one that is killed leaves it to the next" {
 	daemon_start
 	pfw -q add web 8080 "$SERVER4:80"
