@@ -419,7 +419,8 @@ is_being_rewritten() {
 	unreachable tcp client "$WAN4" 8081
 	# All of this in the meantime.
 	[ -e "$copy" ]
-	eventually 10 grep -q second "$CONFIG"
+	# Each file of this name takes three seconds: two for the first change, one for the journal, and two more.
+	eventually 30 grep -q second "$CONFIG"
 	eventually 10 eval '! grep -q first "$CONFIG"'
 	eventually 10 eval '[ ! -s "$CONFIG.journal" ]'
 	daemon_stop
