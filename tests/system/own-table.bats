@@ -23,6 +23,7 @@ setup() {
 }
 
 teardown() {
+	umount "$RUN_DIR/portfwd.sock" 2> /dev/null || true
 	daemon_end
 	pids=("${PIDS[@]}")
 	for pid in "${pids[@]}"; do
