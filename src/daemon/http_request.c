@@ -293,6 +293,16 @@ static size_t count_values(const char *text, size_t len)
 	return n;
 }
 
+/* jansson goes on where it gets no memory: for a long time, and with less than the text had. */
+static bool has_room(size_t len)
+{
+	struct pfw_buffer room = { 0 };
+	bool ret = pfw_buffer_reserve(&room, len);
+
+	pfw_buffer_free(&room);
+	return ret;
+}
+
 static void parse_body(struct request *request)
 {
 	const struct pfw_buffer *body = &request->body;
@@ -300,6 +310,10 @@ static void parse_body(struct request *request)
 
 	if (count_values(body->data, body->len) > HTTP_VALUES_MAX) {
 		http_refuse(request, 413, "a request has %u values at most", HTTP_VALUES_MAX);
+		return;
+	}
+	if (!has_room(4 * body->len)) {
+		http_refuse(request, 503, "out of memory");
 		return;
 	}
 	request->json = json_loadb(body->data, body->len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,

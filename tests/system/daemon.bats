@@ -78,6 +78,60 @@ web() {
 	daemon_stop
 }
 
+@test "killed, it can be started again at once" {
+	local i
+
+	daemon_start
+	for i in {1..5}; do
+		kill -KILL "$DAEMON_PID"
+		daemon_start
+	done
+	equal "" "$(daemon_log | grep 'runs already')"
+	daemon_stop
+}
+
+# ---- The run directory
+
+reachable() {
+	[ "$(pfw_json .daemon.pid status)" = "$(cat "$RUN_DIR/portfwdd.lock")" ]
+}
+
+@test "a run directory that somebody clears is made again, and all goes on" {
+	daemon_start
+	rm -r "$RUN_DIR"
+	eventually 5 reachable
+	in_ns gw nft delete table inet portfwd
+	eventually 5 reaches tcp client "$WAN4" 8080 one
+	rm "$RUN_DIR/portfwd.sock"
+	eventually 5 reachable
+	mv "$RUN_DIR" "$RUN_DIR.away"
+	eventually 5 reachable
+	run daemon_run
+	contains "$output" "runs already"
+	daemon_stop
+	[ ! -e "$RUN_DIR/portfwd.sock" ]
+}
+
+@test "where another one took its place meanwhile, it ends and leaves that one alone" {
+	local other
+
+	daemon_start --flush-on-exit
+	kill -STOP "$DAEMON_PID"
+	rm -r "$RUN_DIR"
+	daemon_run --log stderr 2> "$DAEMON_LOG.other"
+	other=$(cat "$RUN_DIR/portfwdd.lock")
+	kill -CONT "$DAEMON_PID"
+	wait "$DAEMON_PID"
+	DAEMON_PID=
+	has_logged "ending: another portfwdd, process $other, runs already"
+	reachable
+	reaches tcp client "$WAN4" 8080 one
+	kill "$other"
+	eventually 5 test ! -e "$RUN_DIR/portfwd.sock"
+}
+
+# ---- Bad words and files
+
 @test "words that it does not know end it with 2" {
 	run daemon_run --nosuch
 	equal 2 "$status"

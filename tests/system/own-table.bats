@@ -279,7 +279,7 @@ has_lines() { # FILE COUNT
 @test "a daemon that is not asked holds the table: the command line says so and changes nothing" {
 	local before
 	daemon_start
-	# Its socket, if it were gone, would come again.
+	# It would make its socket anew.
 	mount --bind /dev/null "$RUN_DIR/portfwd.sock"
 	before=$(< "$CONFIG")
 	pfw_fails 1 add more 8081 "$SERVER4:80"

@@ -248,6 +248,23 @@ fake() { # ANSWER
 	listens 8080 1
 }
 
+@test "a dry run or a repair meanwhile neither confirms nor puts off" {
+	daemon_start
+	pfw -q add web 8080 "$SERVER4:80"
+	pfw -q reload
+	edited s/8080/9090/
+	pfw -q reload --confirm 2
+	pfw --dry-run reload
+	sleep 1
+	in_ns gw nft delete table inet portfwd
+	eventually 1 has_logged "put back what others had changed"
+	listens 9090
+	sleep 1.4
+	listens 8080
+	has_logged "a reload was not confirmed"
+	equal 0 "$(logged 'warning=')"
+}
+
 @test "a daemon that ends lets return what was before; one that is killed leaves it to the next" {
 	daemon_start
 	pfw -q add web 8080 "$SERVER4:80"
