@@ -37,6 +37,13 @@ static void hang_up_overdue(struct http *http)
 		}
 }
 
+/* Another socket than the first one. */
+struct door {
+	struct http *http;
+	uv_poll_t poll;
+	int fd;
+};
+
 static void on_timer(uv_timer_t *timer);
 
 static void set_timer(struct http *http)
@@ -121,8 +128,14 @@ static void connect_peer(struct http *http, struct MHD_Connection *connection, v
 	*ret = peer;
 }
 
+static void on_knock(uv_poll_t *poll, int status, int events);
+
 static void disconnect_peer(struct peer *peer)
 {
+	struct door *door = peer->http->door;
+
+	if (door)
+		uv_poll_start(&door->poll, UV_READABLE, on_knock);
 	*peer->link = peer->next;
 	if (peer->next)
 		peer->next->link = peer->link;
@@ -218,12 +231,6 @@ int http_open(uv_loop_t *loop, struct pfw_service *service, int listen_fd,
 
 /* ---- Another socket */
 
-struct door {
-	struct http *http;
-	uv_poll_t poll;
-	int fd;
-};
-
 static void on_door_closed(uv_handle_t *handle)
 {
 	struct door *door = handle->data;
@@ -251,6 +258,9 @@ static void on_knock(uv_poll_t *poll, int status, int events)
 	(void)events;
 	while ((fd = accept4(door->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
 		(void)MHD_add_connection(door->http->mhd, fd, &address, sizeof(address));
+	/* Without descriptors nobody is let in until somebody leaves. */
+	if (errno == EMFILE || errno == ENFILE)
+		uv_poll_stop(poll);
 	serve(door->http);
 }
 
