@@ -47,6 +47,9 @@ static void set_timer(struct http *http)
 
 	if (MHD_get_timeout(http->mhd, &wait) == MHD_YES)
 		due = now + wait;
+	/* Of who was resumed while it worked, libmicrohttpd does not tell. */
+	if (http->woken)
+		due = now;
 	for (peer = http->peers; peer; peer = peer->next)
 		if (peer->deadline && peer->deadline < due)
 			due = peer->deadline;
@@ -59,6 +62,7 @@ static void set_timer(struct http *http)
 /* Who has been heard in time is served first, however long the loop was busy with others. */
 static void serve(struct http *http)
 {
+	http->woken = false;
 	MHD_run(http->mhd);
 	hang_up_overdue(http);
 	set_timer(http);
@@ -78,6 +82,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 void http_wake(struct http *http)
 {
+	http->woken = true;
 	if (!http->closing)
 		uv_timer_start(&http->timer, on_timer, 0, 0);
 }

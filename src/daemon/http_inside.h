@@ -63,6 +63,7 @@ struct http {
 	struct peer *peers;
 	size_t held;			/* bytes of bodies and answers */
 	struct request *waiting;	/* until less is held */
+	bool woken;			/* somebody was resumed, and not served since */
 	struct http_later {
 		struct request *requests;	/* that found a lock held */
 		uv_timer_t timer;

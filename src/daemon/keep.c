@@ -42,7 +42,7 @@ struct keep {
 	uint64_t rested;		/* when the next look may be */
 	unsigned int rounds;		/* of a fight */
 	const char *status;		/* that systemd was told last */
-	char failure[sizeof(((struct pfw_error_item *)0)->message)];	/* that was logged last */
+	struct log_failure failure;	/* of a repair */
 };
 
 static uint64_t now(const struct keep *keep)
@@ -91,7 +91,7 @@ static void on_loaded(struct keep *keep)
 	keep->loaded = true;
 	keep->flushed = false;
 	keep->rounds = 0;
-	*keep->failure = '\0';
+	keep->failure = (struct log_failure){ 0 };
 	look_now_and_then(keep);
 }
 
@@ -257,15 +257,6 @@ static void tell_repair(struct keep *keep, const json_t *answer)
 	tell(keep, LOG_NOTICE, "repair", "put back what others had changed", values);
 }
 
-/* The same failure is told once, however often it comes. */
-static void tell_failure(struct keep *keep, const struct pfw_error *err)
-{
-	if (!strcmp(keep->failure, err->item[0].message))
-		return;
-	memcpy(keep->failure, err->item[0].message, sizeof(keep->failure));
-	log_error(keep->to.log, "cannot repair", err);
-}
-
 static void take_over(struct pfw_monitor_news *to, const struct pfw_monitor_news *from)
 {
 	to->host = to->host || from->host;
@@ -318,11 +309,11 @@ static void on_repair(uv_timer_t *timer)
 	}
 	keep->repair_patience = (struct patience){ 0 };
 	if (ret) {
-		tell_failure(keep, &err);
+		log_failure(keep->to.log, &keep->failure, "cannot repair", &err);
 		uv_timer_start(timer, on_repair, RETRY_MS, 0);
 		return;
 	}
-	*keep->failure = '\0';
+	keep->failure = (struct log_failure){ 0 };
 	pfw_watch_forget(keep->to.watch);
 	/* It has seen to some of what came meanwhile, but who knows to what. */
 	pfw_watch_read(keep->to.watch, &later);

@@ -126,3 +126,12 @@ void log_error(const struct log *log, const char *what, const struct pfw_error *
 		log_event(log, LOG_ERR, "there are more errors",
 			  json_pack("{s:i}", "more", (int)(err->count - PFW_ERROR_ITEMS)));
 }
+
+void log_failure(const struct log *log, struct log_failure *last, const char *what,
+		 const struct pfw_error *err)
+{
+	if (!strcmp(last->message, err->item[0].message))
+		return;
+	memcpy(last->message, err->item[0].message, sizeof(last->message));
+	log_error(log, what, err);
+}

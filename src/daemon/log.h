@@ -24,4 +24,12 @@ void log_event(const struct log *log, int priority, const char *text, json_t *va
 /* A line for each error: "WHAT: MESSAGE: file=... path=..."; what may be NULL. */
 void log_error(const struct log *log, const char *what, const struct pfw_error *err);
 
+/* What was logged last of something that is tried again and again; zero when it succeeded. */
+struct log_failure {
+	char message[sizeof(((struct pfw_error_item *)0)->message)];
+};
+/* As log_error(), but the same failure is told once, however often it comes. */
+void log_failure(const struct log *log, struct log_failure *last, const char *what,
+		 const struct pfw_error *err);
+
 #endif

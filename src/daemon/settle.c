@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The journal is written to the file once it is quiet. */
 #include <errno.h>
-#include <string.h>
 
 #include "settle.h"
 
@@ -37,16 +36,6 @@ static void on_prepare(uv_prepare_t *prepare)
 		wait_for_quiet(settle);
 }
 
-/* It is tried again and again; the same failure is told once. */
-static void tell_failure(struct settle *settle)
-{
-	const char *message = settle->err.item[0].message;
-
-	if (strcmp(settle->failure, message) != 0)
-		log_error(settle->log, "the journal is not written to the file", &settle->err);
-	memcpy(settle->failure, message, sizeof(settle->failure));
-}
-
 static void work(uv_work_t *request)
 {
 	struct settle *settle = request->data;
@@ -65,7 +54,8 @@ static void fail(struct settle *settle)
 	}
 	settle->patience = (struct patience){ 0 };
 	if (settle->code != -ESTALE)
-		tell_failure(settle);
+		log_failure(settle->log, &settle->failure, "the journal is not written to the file",
+			    &settle->err);
 	uv_timer_start(&settle->quiet, on_quiet, RETRY_MS, 0);
 }
 
@@ -92,7 +82,7 @@ static void on_worked(uv_work_t *request, int status)
 		return;
 	}
 	settle->patience = (struct patience){ 0 };
-	*settle->failure = '\0';
+	settle->failure = (struct log_failure){ 0 };
 	if (settle->lines)
 		wait_for_quiet(settle);
 }

@@ -24,7 +24,7 @@ struct settle {
 	uint64_t since;		/* the first that is not settled, in ms of the loop */
 	bool busy;		/* the thread is at work */
 	struct patience patience;
-	char failure[sizeof(((struct pfw_error_item *)0)->message)];	/* that was logged last */
+	struct log_failure failure;
 };
 
 /* Once service and log are filled in. */

@@ -46,13 +46,16 @@ static void revert(struct trial *trial, bool early)
 	}
 	trial->patience = (struct patience){ 0 };
 	if (ret) {
-		log_error(trial->log, "a reload was not confirmed, and what was before does not return", &err);
+		log_failure(trial->log, &trial->failure,
+			    "a reload was not confirmed, and what was before does not return", &err);
 		start(trial, RETRY_MS);
-	} else if (json_is_true(json_object_get(answer, "reverted"))) {
-		tell(trial, early ? "stop" : "time");
-	} else {
-		wait_for(trial, answer);
+		return;
 	}
+	trial->failure = (struct log_failure){ 0 };
+	if (json_is_true(json_object_get(answer, "reverted")))
+		tell(trial, early ? "stop" : "time");
+	else
+		wait_for(trial, answer);
 	json_decref(answer);
 }
 

@@ -18,6 +18,7 @@ struct trial {
 	void (*tell)(void *ctx, json_t *event);
 	void *ctx;
 	struct patience patience;
+	struct log_failure failure;
 	uv_timer_t timer;	/* until the confirmation must have come */
 };
 

@@ -278,7 +278,8 @@ has_lines() { # FILE COUNT
 @test "a daemon that is not asked holds the table: the command line says so and changes nothing" {
 	local before
 	daemon_start
-	rm "$RUN_DIR/portfwd.sock"
+	# It would make its socket anew.
+	mount --bind /dev/null "$RUN_DIR/portfwd.sock"
 	before=$(< "$CONFIG")
 	pfw_fails 1 add more 8081 "$SERVER4:80"
 	contains "$output" 'table inet portfwd is owned by another program (netlink port '
@@ -289,6 +290,7 @@ has_lines() { # FILE COUNT
 	pfw diff
 	contains "$(pfw status)" "another program (netlink port "
 	visit 1
+	umount "$RUN_DIR/portfwd.sock"
 	daemon_stop
 	pfw add more 8081 "$SERVER4:80"
 }
@@ -323,6 +325,14 @@ has_lines() { # FILE COUNT
 	pfw reload --confirm 1
 	eventually 5 has_logged "what was before has returned" 2
 	eventually 5 owns
+	visit 1
+	pfw diff
+	config <<< "$more"
+	pfw reload --confirm 30
+	killed
+	daemon_start
+	unreachable tcp client "$WAN4" 8081
+	owns
 	visit 1
 	pfw diff
 	daemon_stop

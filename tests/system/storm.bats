@@ -96,7 +96,8 @@ is_between() {
 disturb() {
 	local signal
 
-	case $((RANDOM % 8)) in
+	# The first one is killed in any case.
+	case $((kills ? RANDOM % 8 : 0)) in
 	0 | 1 | 2) signal=KILL ;;
 	3) signal=TERM ;;
 	4) kill -HUP "$DAEMON_PID" && return ;;

@@ -72,6 +72,24 @@ START_TEST(test_errors)
 }
 END_TEST
 
+/* If this fails, what is tried each second fills the log. */
+START_TEST(test_failure)
+{
+	struct pfw_error one = PFW_ERROR_INIT, other = PFW_ERROR_INIT;
+	struct log_failure last = { 0 };
+	struct log log = { 0 };
+
+	begin();
+	pfw_fail(&one, PFW_FAILED, -1, "one");
+	pfw_fail(&other, PFW_FAILED, -1, "other");
+	log_failure(&log, &last, "cannot", &one);
+	log_failure(&log, &last, "cannot", &one);
+	log_failure(&log, &last, "cannot", &other);
+	log_failure(&log, &last, "cannot", &one);
+	expect("portfwdd: cannot: one\nportfwdd: cannot: other\nportfwdd: cannot: one\n");
+}
+END_TEST
+
 /* If this fails, systemd's journal knows no priorities. */
 START_TEST(test_journal)
 {
@@ -97,6 +115,6 @@ TCase *log_case(void)
 {
 	TCase *tcase;
 
-	UNIT_CASE(tcase, "log", test_values, test_errors, test_journal);
+	UNIT_CASE(tcase, "log", test_values, test_errors, test_failure, test_journal);
 	return tcase;
 }
