@@ -11,13 +11,13 @@
 /* Ends this process as the other one tells. */
 static void wait_for_ready(int fd)
 {
-	char word;
+	unsigned char code;
 	ssize_t len;
 
 	do
-		len = read(fd, &word, 1);
+		len = read(fd, &code, 1);
 	while (len < 0 && errno == EINTR);
-	_exit(len == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+	_exit(len == 1 ? code : EXIT_FAILURE);
 }
 
 int background_enter(int *ret_ready, struct pfw_error *err)
@@ -43,6 +43,20 @@ int background_enter(int *ret_ready, struct pfw_error *err)
 	return 0;
 }
 
+static void tell(int ready, int code)
+{
+	const unsigned char byte = (unsigned char)code;
+
+	(void)!write(ready, &byte, 1);
+	close(ready);
+}
+
+void background_failed(int ready, int code)
+{
+	if (ready >= 0)
+		tell(ready, code);
+}
+
 void background_ready(int ready, bool quiet)
 {
 	int null;
@@ -58,6 +72,5 @@ void background_ready(int ready, bool quiet)
 		close(null);
 	}
 	(void)!chdir("/");
-	(void)!write(ready, "", 1);
-	close(ready);
+	tell(ready, EXIT_SUCCESS);
 }

@@ -9,11 +9,13 @@
 
 /*
  * Goes on in a new process, in a session of its own. The first one stays until that one is ready
- * and ends with 0, or with 1 where it ended before. *ret_ready goes to background_ready().
+ * and ends with 0, or with the code that background_failed() is told, or with 1 if it is told
+ * nothing. *ret_ready goes to one of the two.
  */
 int background_enter(int *ret_ready, struct pfw_error *err);
 
 /* Lets the first process end; -1: there is none. quiet: standard error goes to /dev/null as well. */
 void background_ready(int ready, bool quiet);
+void background_failed(int ready, int code);
 
 #endif

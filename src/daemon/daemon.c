@@ -456,6 +456,7 @@ static int fail(const struct daemon *daemon, const char *what, const struct pfw_
 	static const struct log terminal;
 
 	log_error(daemon->ready >= 0 ? &terminal : &daemon->log, what, err);
+	background_failed(daemon->ready, (int)err->kind);
 	return (int)err->kind;
 }
 

@@ -88,13 +88,28 @@ static int place_watch(struct place *place, int fd)
 	return ret;
 }
 
-/* Where the file is if the main file is a link; *ret_path NULL: it is none, or leads nowhere. */
+/* Where the link at path wants to lead to, in the same folder if it does not say; NULL: it is none. */
+static char *read_link(const char *path)
+{
+	char target[PATH_MAX], *ret;
+	ssize_t len = readlink(path, target, sizeof(target));
+	int folder = (int)(strrchr(path, '/') + 1 - path);
+
+	if (len <= 0 || len == sizeof(target))
+		return NULL;
+	if (asprintf(&ret, "%.*s%.*s", *target == '/' ? 0 : folder, path, (int)len, target) < 0)
+		return NULL;
+	return ret;
+}
+
+/* Where the file is, or is to come, if the main file is a link; *ret_path NULL: it is none. */
 static void find_linked(const struct files *files, char **ret_path)
 {
-	struct stat st;
-	bool link = !lstat(files->config, &st) && S_ISLNK(st.st_mode);
+	char *next = read_link(files->config), *there = next ? realpath(files->config, NULL) : NULL;
 
-	*ret_path = link ? realpath(files->config, NULL) : NULL;
+	if (there)
+		free(next);
+	*ret_path = there ? there : next;
 }
 
 static int watch_again(struct files *files)

@@ -9,6 +9,7 @@
 #include "http_inside.h"
 #include "portfwd/base/memory.h"
 #include "portfwd/base/text.h"
+#include "portfwd/service/place.h"
 
 static int hex(char c)
 {
@@ -99,17 +100,31 @@ static void check_route(struct request *request)
 		http_refuse(request, 404, "there is nothing of this name");
 }
 
+/* Where the configuration is a link, it may lead elsewhere by now. */
+static const char *config_of(struct http *http)
+{
+	const char *named = http->options.config ? http->options.config : PFW_CONFIG_DEFAULT;
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	char *path;
+
+	if (!pfw_place_config(named, &path, &ignored)) {
+		free(http->config);
+		http->config = path;
+	}
+	return http->config;
+}
+
 /* A client may say which portfwd it means; it is served only if it means this one. */
 static void check_place(struct request *request)
 {
-	const struct http *http = request->http;
+	struct http *http = request->http;
 	const char *backend = http->options.backend ? http->options.backend : "";
 	const struct {
 		const char *header;
 		const char *what;
 		const char *ours;
 	} place[] = {
-		{ "Portfwd-Config", "configuration", http->config },
+		{ "Portfwd-Config", "configuration", config_of(http) },
 		{ "Portfwd-Netns", "network namespace", http->netns },
 		{ "Portfwd-Backend", "backend", backend },
 	};

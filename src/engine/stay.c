@@ -171,7 +171,7 @@ size_t pfw_engine_journal(const struct pfw_engine *engine)
 bool pfw_engine_is_current(const struct pfw_engine *engine)
 {
 	/* With what is applied, a flush forgets what was kept until the next boot. */
-	return engine->loaded && !engine->fresh &&
+	return engine->loaded && !engine->fresh && pfw_store_is_followed(engine->store) &&
 	       pfw_store_is_current(engine->store, pfw_engine_is_applied(engine));
 }
 

@@ -83,6 +83,19 @@ int pfw_store_follow(struct pfw_store *store, struct pfw_error *err)
 	return ret;
 }
 
+bool pfw_store_is_followed(const struct pfw_store *store)
+{
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	bool ret;
+	char *path;
+
+	if (path_resolve(store->named, &path, &ignored))
+		return false;
+	ret = !strcmp(path, store->path);
+	free(path);
+	return ret;
+}
+
 static void loaded_free(struct loaded *loaded)
 {
 	uint32_t i;

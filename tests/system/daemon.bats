@@ -65,6 +65,14 @@ web() {
 	eventually 5 test ! -e "$RUN_DIR/portfwd.sock"
 }
 
+@test "in the background, the command ends with what became of it" {
+	run daemon_run --group nosuch
+	equal 2 "$status" "$output"
+	run ip netns exec gw setpriv --bounding-set -net_admin --inh-caps -net_admin "$PORTFWDD" \
+		-c "$CONFIG" --run-dir "$RUN_DIR"
+	equal 5 "$status" "$output"
+}
+
 @test "a second one with the same run directory says so and ends" {
 	daemon_start
 	run daemon_run
@@ -208,6 +216,17 @@ reachable() {
 	sed -i s/8082/8084/ "$BATS_TEST_TMPDIR/elsewhere/real.json"
 	eventually 5 has_logged "loaded: why=file" $((lines + 1))
 	reaches tcp client "$WAN4" 8084 one
+	# Another file that was there before; then one that comes later.
+	sed s/8084/8085/ "$BATS_TEST_TMPDIR/elsewhere/real.json" > "$BATS_TEST_TMPDIR/elsewhere/other.json"
+	ln -sfn "$BATS_TEST_TMPDIR/elsewhere/other.json" "$CONFIG"
+	eventually 5 ask tcp client "$WAN4" 8085 > /dev/null
+	pfw -q add more 8086 "$SERVER4:80"
+	equal true "$(pfw_json .daemon.running status)"
+	pfw -q reload
+	ln -sfn "$BATS_TEST_TMPDIR/elsewhere/late.json" "$CONFIG"
+	eventually 5 has_logged "not loaded"
+	sed s/8085/8087/ "$BATS_TEST_TMPDIR/elsewhere/other.json" > "$BATS_TEST_TMPDIR/elsewhere/late.json"
+	eventually 5 ask tcp client "$WAN4" 8087 > /dev/null
 	daemon_stop
 }
 

@@ -92,6 +92,8 @@ void pfw_store_revert(struct pfw_store *store);
  * that is not certain it is false. Runtime: so is what is kept until the next boot.
  */
 bool pfw_store_is_current(const struct pfw_store *store, bool runtime);
+/* Whether the name that the store was opened with leads to the same file still. */
+bool pfw_store_is_followed(const struct pfw_store *store);
 
 /*
  * Whether a journal was there that somebody else left, or that was read and not written: whoever
