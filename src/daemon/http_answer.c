@@ -225,7 +225,7 @@ enum MHD_Result http_answer_problem(struct request *request)
 	if (status == 503)
 		answer.headers[0] = (struct http_header){ "Retry-After", "1" };
 	/* What is left of the request is not read, so nothing may come behind it. */
-	if (status == 403 || status == 413)
+	if (status == 403 || status == 413 || request->garbled)
 		answer.headers[1] = (struct http_header){ "Connection", "close" };
 	return http_answer_json(request, &answer,
 				pfw_problem_json(&request->err, request->code, status));

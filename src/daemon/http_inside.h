@@ -102,6 +102,7 @@ struct request {
 	const char *method;
 	const char *path;
 	bool routed;
+	bool garbled;			/* where its body ends is not certain */
 	enum pfw_route_id route;
 	char segment[256];		/* decoded: a name or a verb */
 	bool dry_run;

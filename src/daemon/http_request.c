@@ -204,6 +204,17 @@ static void check_headers(struct request *request)
 		http_refuse(request, 503, "out of memory");
 }
 
+/* Whoever is between the client and us may have understood it in another way (RFC 9112, 6.1). */
+static void check_framing(struct request *request)
+{
+	const char *coding = header_of(request, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+
+	request->garbled = coding && (strcasecmp(coding, "chunked") != 0 ||
+				      header_of(request, MHD_HTTP_HEADER_CONTENT_LENGTH));
+	if (request->garbled)
+		http_refuse(request, 400, "a body is chunked or has a length, and nothing else");
+}
+
 static bool announces_body(const struct request *request)
 {
 	const char *length = header_of(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
@@ -251,14 +262,15 @@ static enum MHD_Result begin(struct request *request)
 	http_set_deadline(request->peer, HTTP_BODY_MS);
 	check_peer(request);
 	check_headers(request);
+	check_framing(request);
 	check_route(request);
 	check_place(request);
 	if (!request->status && request->routed)
 		MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, take_switch,
 					  request);
 	check_body(request);
-	return request->status == 403 || request->status == 413 ? http_answer_problem(request) :
-								  MHD_YES;
+	return request->status == 403 || request->status == 413 || request->garbled ?
+		       http_answer_problem(request) : MHD_YES;
 }
 
 /* ---- The body */

@@ -67,7 +67,7 @@ gets() { # KIND:ANSWER …
 
 @test "heads that are too large or no HTTP" {
 	gets headers:431 more-headers:431 long-header:431 long-path:414 "garbage:closed|400|414|431" no-host:400 version:505 \
-		"length-negative:400" "length-endless:413|400" chunk:400
+		"length-negative:400" "length-endless:413|400" chunk:400 two-lengths:400 coding:400
 }
 
 @test "bodies of a gigabyte" {

@@ -182,7 +182,7 @@ for_applying() { # ID CODE TEXT
 	typed no-net-admin-diff 5 'cannot read nf_tables: Operation not permitted; it takes CAP_NET_ADMIN, so run as root' diff
 	typed no-net-admin-list 5 'cannot read nf_tables: Operation not permitted; it takes CAP_NET_ADMIN, so run as root' --json list
 	typed no-net-admin-status 5 'cannot read nf_tables: Operation not permitted; it takes CAP_NET_ADMIN, so run as root' status
-	typed no-net-admin-flush 5 'cannot set sysctl net/ipv4/ip_forward to 0: Operation not permitted' flush
+	typed no-net-admin-flush 5 'cannot read nf_tables: Operation not permitted; it takes CAP_NET_ADMIN, so run as root' flush
 	typed no-net-admin-netns 5 'cannot read nf_tables: Operation not permitted; it takes CAP_NET_ADMIN, so run as root' --netns gw list
 	settle
 }
