@@ -25,7 +25,7 @@ setup() {
 	daemon_setup
 	# One thread that writes the file, so that there is one to be killed.
 	export UV_THREADPOOL_SIZE=1
-	: "${MOMENTS:=4}" "${SEED:=$RANDOM}"
+	: "${MOMENTS:=2}" "${SEED:=$RANDOM}"
 	RANDOM=$SEED
 	killed=0 survived=0
 }
@@ -222,12 +222,6 @@ is_as_answered() {
 	# What was beside a drop-in goes when that is written again.
 	left=$(find "$ETC" -type f ! -name '.some.json.*' -printf '%f\n' | sort | xargs)
 	equal ".portfwd.json.applied .portfwd.lock portfwd.json some.json" "$left" "$moment: files"
-}
-
-# Those of the list that are tried.
-choose() {
-	[ "$MOMENTS" != all ] || exec cat
-	shuf -n "$MOMENTS" --random-source=<(yes "$RANDOM")
 }
 
 killed_often() { # WHAT loop|writer

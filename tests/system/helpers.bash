@@ -392,6 +392,15 @@ daemon_exec() { # HOST
 		--run-dir "$RUN_DIR" "${BACKEND_WORDS[@]}" --foreground
 }
 
+# Those of the lines that are tried: MOMENTS of them by chance, or all.
+choose() {
+	if [ "$MOMENTS" = all ]; then
+		cat
+		return
+	fi
+	shuf -n "$MOMENTS" --random-source=<(yes "$RANDOM")
+}
+
 # For what in a test is true of the command line alone.
 without_daemon() { # COMMAND …
 	through_daemon || "$@"

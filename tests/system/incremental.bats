@@ -153,13 +153,13 @@ random_changes() { # N NAMES
 @test "200 random changes over few keys: in sync after each" {
 	local seed=${SEED:-1}
 	RANDOM=$seed
-	random_changes "${CHANGES:-200}" 12
+	random_changes "${CHANGES:-100}" 12
 }
 
 @test "100 random changes of many forwards at once standing, then none is left" {
 	local seed=${SEED:-2}
 	RANDOM=$((seed + 1000))
-	random_changes "${CHANGES:-100}" 40
+	random_changes "${CHANGES:-50}" 40
 	pfw flush
 	nothing_is_left
 	pfw reload

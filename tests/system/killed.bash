@@ -55,7 +55,7 @@ random_setup() {
 	peer_serve server web tcp "$SERVER4" 80 web tcp "$SERVER6" 80
 	seed=${SEED:-1}
 	RANDOM=$seed
-	: "${CHANGES:=200}"
+	: "${CHANGES:=80}"
 }
 
 model() {

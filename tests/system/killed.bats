@@ -76,7 +76,7 @@ mended() {
 	same "${words[*]} makes another table than a reload" "$(table model)" "$(table gw)"
 }
 
-@test "add, remove, enable, disable and reload, killed at 200 moments" {
+@test "add, remove, enable, disable and reload, killed at random moments" {
 	local i arguments code moment killed=0 finished=0 old_file old new now kernel word
 
 	pfw -q add stays 8080 "$SERVER4:80,[$SERVER6]:80"

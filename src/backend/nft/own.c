@@ -65,13 +65,24 @@ uint32_t nft_owner(struct pfw_backend_handle *handle)
 	return nft_ask_table(handle, &table, &ignored) ? 0 : table.port;
 }
 
+static bool is_orphan(struct pfw_backend_handle *handle)
+{
+	struct pfw_error ignored = PFW_ERROR_INIT;
+	struct nft_table table;
+
+	return !nft_ask_table(handle, &table, &ignored) &&
+	       (table.flags & NFT_TABLE_OWNED) == NFT_TABLE_PERSIST;
+}
+
 bool nft_owner_has_ended(struct pfw_backend_handle *handle)
 {
 	const struct timespec pause = { .tv_nsec = END_PAUSE * 1000 * 1000 };
 	const uint32_t owner = nft_owner(handle);
 	unsigned int attempt;
 
-	if (handle->ownership != PFW_OWNED_BY_US || !owner || owner == handle->awaited)
+	if (!owner)
+		return is_orphan(handle);
+	if (owner == handle->port || owner == handle->awaited)
 		return false;
 	handle->awaited = owner;
 	for (attempt = 0; attempt < END_ATTEMPTS && nft_owner(handle) == owner; attempt++)
