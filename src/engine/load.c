@@ -102,8 +102,10 @@ int engine_lock(struct pfw_engine *engine, const struct pfw_engine_load *load,
 		return ret;
 	if (!write)
 		return 0;
+	/* Whoever needs the file makes no folder for it: that would be news to who waits for the file. */
 	return pfw_store_lock(engine->store,
-			      engine->locks == PFW_ENGINE_WAIT ? STATE_LOCK_SECONDS : 0, err);
+			      engine->locks == PFW_ENGINE_WAIT ? STATE_LOCK_SECONDS : 0, !load->required,
+			      err);
 }
 
 static int take_locks(struct pfw_engine *engine, const struct pfw_engine_load *load,

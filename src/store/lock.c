@@ -150,8 +150,8 @@ out:
 	return ret;
 }
 
-static int lock_folder(struct pfw_store *store, const char *folder, uint64_t deadline, int *to,
-		       struct pfw_error *err)
+static int lock_folder(struct pfw_store *store, const char *folder, uint64_t deadline, bool make,
+		       int *to, struct pfw_error *err)
 {
 	bool home = strcmp(folder, store->home) == 0;
 	unsigned int tries = 0, made;
@@ -163,7 +163,7 @@ static int lock_folder(struct pfw_store *store, const char *folder, uint64_t dea
 	do {
 		made = 0;
 		/* Whoever finds the folder missing makes it, and takes it away where nothing came of it. */
-		store->lock_refused = home ? make_down(store->home, &made) : 0;
+		store->lock_refused = home && make ? make_down(store->home, &made) : 0;
 		store->made = made ? made : store->made;
 		ret = store->lock_refused ? 0 : try_lock(store, folder, path, deadline, to, err);
 	} while ((ret == -EAGAIN || store->lock_refused == -ENOENT) && ++tries < TRIES);
@@ -172,7 +172,8 @@ static int lock_folder(struct pfw_store *store, const char *folder, uint64_t dea
 				ret;
 }
 
-int pfw_store_lock(struct pfw_store *store, unsigned int seconds, struct pfw_error *err)
+int pfw_store_lock(struct pfw_store *store, unsigned int seconds, bool make,
+		   struct pfw_error *err)
 {
 	uint64_t deadline = pfw_lock_deadline(seconds);
 	int order = strcmp(store->home, store->folder), refused, ret;
@@ -180,11 +181,11 @@ int pfw_store_lock(struct pfw_store *store, unsigned int seconds, struct pfw_err
 	if (store->lock[0] >= 0 || store->lock_refused)
 		return 0;
 	/* The order is the same for all who need both. */
-	ret = lock_folder(store, order <= 0 ? store->home : store->folder, deadline, &store->lock[0],
-			  err);
+	ret = lock_folder(store, order <= 0 ? store->home : store->folder, deadline, make,
+			  &store->lock[0], err);
 	refused = store->lock_refused;
 	if (!ret && order)
-		ret = lock_folder(store, order <= 0 ? store->folder : store->home, deadline,
+		ret = lock_folder(store, order <= 0 ? store->folder : store->home, deadline, make,
 				  &store->lock[1], err);
 	if (refused)
 		store->lock_refused = refused;

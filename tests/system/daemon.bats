@@ -176,7 +176,9 @@ reachable() {
 	rm -r "$(dirname "$CONFIG")"
 	daemon_start
 	has_logged "not loaded"
-	mkdir -p "$(dirname "$CONFIG")"
+	sleep 0.5
+	equal 1 "$(logged "what stands in the kernel stays")"
+	mkdir "$(dirname "$CONFIG")"
 	web
 	eventually 5 has_logged "loaded: why=file"
 	reaches tcp client "$WAN4" 8080 one

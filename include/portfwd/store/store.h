@@ -23,10 +23,11 @@ void pfw_store_close(struct pfw_store *store);
 /*
  * Locks the configuration against other writers, by the file .portfwd.lock in the main file's folder
  * and in that of the link to it, which nobody but the owner can open; waits up to seconds, then
- * -ETIMEDOUT. A missing folder is made, and removed again when the store is closed and nothing was
- * saved. Where no lock can be made (a read-only folder) that is no error here but one of staging.
+ * -ETIMEDOUT. With make, a missing folder is made, and removed again when the store is closed and
+ * nothing was saved. Where no lock can be made (a read-only folder) that is no error here but one of staging.
  */
-int pfw_store_lock(struct pfw_store *store, unsigned int seconds, struct pfw_error *err);
+int pfw_store_lock(struct pfw_store *store, unsigned int seconds, bool make,
+		   struct pfw_error *err);
 /* Gives the lock back; what is loaded stays. */
 void pfw_store_unlock(struct pfw_store *store);
 

@@ -85,7 +85,7 @@ void desk_open(struct desk *desk, struct folder *f, bool journal)
 	*desk = (struct desk){ .store = store_of(f, "p.json") };
 	if (journal)
 		pfw_store_set_journal(desk->store);
-	ck_assert_int_eq(pfw_store_lock(desk->store, 0, &err), 0);
+	ck_assert_int_eq(pfw_store_lock(desk->store, 0, true, &err), 0);
 	ck_assert_msg(!refresh(desk, &err), "%s", err.item[0].message);
 }
 

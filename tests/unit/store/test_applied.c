@@ -39,7 +39,7 @@ static void setup(void)
 	folder_write(&f, "p.json", OLD);
 	folder_write(&f, "portfwd.d/b.json", OLD_DROP);
 	store = store_of(&f, "p.json");
-	ck_assert_int_eq(pfw_store_lock(store, 0, &err), 0);
+	ck_assert_int_eq(pfw_store_lock(store, 0, true, &err), 0);
 	reload();
 }
 

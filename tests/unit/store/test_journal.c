@@ -278,7 +278,7 @@ START_TEST(test_rejected_as_a_whole)
 	desk_must(&desk, "-b");
 	desk_close(&desk);
 	store = store_of(&f, "p.json");
-	ck_assert_int_eq(pfw_store_lock(store, 0, &err), 0);
+	ck_assert_int_eq(pfw_store_lock(store, 0, true, &err), 0);
 	pfw_store_reject_journal(store);
 	ck_assert_int_eq(pfw_store_load(store, false, &ruleset, &err), 0);
 	state_of(&ruleset, state);

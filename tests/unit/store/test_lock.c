@@ -25,12 +25,12 @@ START_TEST(test_second_waits_in_vain)
 	folder_init(&f);
 	first = store_of(&f, "p.json");
 	second = store_of(&f, "p.json");
-	ck_assert_int_eq(pfw_store_lock(first, 0, &err), 0);
-	ck_assert_int_eq(pfw_store_lock(first, 0, &err), 0);
-	ck_assert_int_eq(pfw_store_lock(second, 0, &err), -ETIMEDOUT);
+	ck_assert_int_eq(pfw_store_lock(first, 0, true, &err), 0);
+	ck_assert_int_eq(pfw_store_lock(first, 0, true, &err), 0);
+	ck_assert_int_eq(pfw_store_lock(second, 0, true, &err), -ETIMEDOUT);
 	unit_has_error(&err, "another process holds it");
 	pfw_store_close(first);
-	ck_assert_int_eq(pfw_store_lock(second, 0, &err), 0);
+	ck_assert_int_eq(pfw_store_lock(second, 0, true, &err), 0);
 	pfw_store_close(second);
 	ck_assert_uint_eq(folder_count(&f, "."), 1);
 	ck_assert_int_eq(stat(folder_path(&f, ".portfwd.lock"), &stat_buf), 0);
@@ -51,7 +51,7 @@ START_TEST(test_folder_is_not_the_lock)
 	fd = open(f.path, O_RDONLY | O_DIRECTORY);
 	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
 	store = store_of(&f, "p.json");
-	ck_assert_int_eq(pfw_store_lock(store, 0, &err), 0);
+	ck_assert_int_eq(pfw_store_lock(store, 0, true, &err), 0);
 	pfw_store_close(store);
 	close(fd);
 	folder_free(&f);
@@ -63,7 +63,7 @@ static void refused(struct folder *f, int code, const char *words)
 	struct pfw_error err = PFW_ERROR_INIT;
 	struct pfw_store *store = store_of(f, "p.json");
 
-	ck_assert_int_eq(pfw_store_lock(store, 0, &err), code);
+	ck_assert_int_eq(pfw_store_lock(store, 0, true, &err), code);
 	unit_has_error(&err, words);
 	pfw_store_close(store);
 }
@@ -102,17 +102,17 @@ START_TEST(test_missing_folder)
 	folder_mkdir(&f, "there");
 	first = store_of(&f, "there/a/b/p.json");
 	second = store_of(&f, "there/a/b/p.json");
-	ck_assert_int_eq(pfw_store_lock(first, 0, &err), 0);
-	ck_assert_int_eq(pfw_store_lock(second, 0, &err), -ETIMEDOUT);
+	ck_assert_int_eq(pfw_store_lock(first, 0, true, &err), 0);
+	ck_assert_int_eq(pfw_store_lock(second, 0, true, &err), -ETIMEDOUT);
 	pfw_store_close(first);
 	ck_assert_uint_eq(folder_count(&f, "there"), 0);
-	ck_assert_int_eq(pfw_store_lock(second, 0, &err), 0);
+	ck_assert_int_eq(pfw_store_lock(second, 0, true, &err), 0);
 	pfw_store_close(second);
 	ck_assert_uint_eq(folder_count(&f, "there"), 0);
 	/* A link to a folder that is not there: nothing can be made, and nobody waits for ever. */
 	ck_assert_int_eq(symlink("nowhere", folder_path(&f, "there/link")), 0);
 	first = store_of(&f, "there/link/p.json");
-	ck_assert_int_eq(pfw_store_lock(first, 0, &err), 0);
+	ck_assert_int_eq(pfw_store_lock(first, 0, true, &err), 0);
 	pfw_store_close(first);
 	folder_free(&f);
 }
@@ -132,8 +132,8 @@ START_TEST(test_two_links)
 	ck_assert_int_eq(symlink("../a/q.json", folder_path(&f, "b/q.json")), 0);
 	first = store_of(&f, "a/p.json");
 	second = store_of(&f, "b/q.json");
-	ck_assert_int_eq(pfw_store_lock(first, 0, &err), 0);
-	ck_assert_int_eq(pfw_store_lock(second, 0, &err), -ETIMEDOUT);
+	ck_assert_int_eq(pfw_store_lock(first, 0, true, &err), 0);
+	ck_assert_int_eq(pfw_store_lock(second, 0, true, &err), -ETIMEDOUT);
 	unit_has_error(&err, "/a: another process holds it");
 	pfw_store_close(first);
 	pfw_store_close(second);
@@ -158,7 +158,7 @@ static void add_one(struct folder *f, const char *name, unsigned int number)
 	};
 
 	snprintf(own, sizeof(own), "n%u", number);
-	if (pfw_store_lock(store, 20, &err) < 0 || pfw_store_load(store, false, &ruleset, &err) < 0 ||
+	if (pfw_store_lock(store, 20, true, &err) < 0 || pfw_store_load(store, false, &ruleset, &err) < 0 ||
 	    pfw_store_stage(store, &change, 1, &err) < 0 || pfw_store_commit(store, &err) < 0) {
 		fprintf(stderr, "%s\n", err.item[0].message);
 		_exit(1);

@@ -64,7 +64,7 @@ START_TEST(test_new_folder_and_file)
 	umask(077);
 	folder_init(&f);
 	store = store_of(&f, "etc/portfwd/p.json");
-	ck_assert_int_eq(pfw_store_lock(store, 0, &err), 0);
+	ck_assert_int_eq(pfw_store_lock(store, 0, true, &err), 0);
 	load(store, &ruleset);
 	save(store, &add, 1);
 	folder_has(&f, "etc/portfwd/p.json", "{\n  \"forwards\": [\n    " NEW "\n  ]\n}\n");
@@ -147,7 +147,7 @@ START_TEST(test_left_overs)
 	ck_assert_int_eq(stage(store, changes, 2, &err), 0);
 	folder_has(&f, left[0], "old");
 	pfw_store_abort(store);
-	ck_assert_int_eq(pfw_store_lock(store, 0, &err), 0);
+	ck_assert_int_eq(pfw_store_lock(store, 0, true, &err), 0);
 	save(store, changes, 2);
 	for (i = 0; i < COUNT(left); i++)
 		ck_assert_int_ne(access(folder_path(&f, left[i]), F_OK), 0);
