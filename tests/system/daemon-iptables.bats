@@ -22,15 +22,8 @@ setup() {
 }
 
 teardown() {
-	local pids=("${PIDS[@]}") pid
-
 	daemon_end
-	for pid in "${pids[@]}"; do
-		kill -- "-$pid" 2> /dev/null || true
-	done
-	wait "${pids[@]}" 2> /dev/null || true
-	PIDS=()
-	hosts_remove
+	everything_ends
 }
 
 iptables() { # ARGUMENT …

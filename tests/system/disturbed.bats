@@ -44,13 +44,7 @@ setup() {
 
 teardown() {
 	daemon_end
-	pids=("${PIDS[@]}")
-	for pid in "${pids[@]}"; do
-		kill -- "-$pid" 2> /dev/null || true
-	done
-	wait "${pids[@]}" 2> /dev/null || true
-	PIDS=()
-	hosts_remove
+	everything_ends
 }
 
 # ---- The forwards

@@ -25,13 +25,7 @@ setup() {
 teardown() {
 	umount "$RUN_DIR/portfwd.sock" 2> /dev/null || true
 	daemon_end
-	pids=("${PIDS[@]}")
-	for pid in "${pids[@]}"; do
-		kill -- "-$pid" 2> /dev/null || true
-	done
-	wait "${pids[@]}" 2> /dev/null || true
-	PIDS=()
-	hosts_remove
+	everything_ends
 }
 
 
